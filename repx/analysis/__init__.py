@@ -1,0 +1,1 @@
+"""Results by name and parameter."""

@@ -1,0 +1,1 @@
+"""Stages, pipelines, sweeps and their instantiation into a derivation graph; reads files, never writes."""

@@ -1,0 +1,143 @@
+"""Every error repx raises on purpose: what is wrong, where, and what to do next; knows nothing of how it is printed.
+
+    RepxError                 exit code 2, headline, facts, hint
+    ├── DefinitionError       the experiment file says something that cannot be
+    ├── CheckError            checks found problems in stage scripts (carries all findings)
+    ├── SoftwareError         a package is unknown, missing or has changed
+    ├── LabError              a Lab is missing, broken, tampered with or of an unknown format
+    ├── StoreError            the store cannot be read or written
+    ├── UsageError            a command was given something that names nothing, or too much
+    ├── JobsFailedError       exit code 1: the command worked, some jobs did not
+    └── InterruptedRunError   exit code 130: stopped by the user or by a signal
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLocation:
+    """A place in a file of the user: path as it was given, line counted from 1."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One complaint of a check, with its place; `remedy` is empty when there is nothing to suggest."""
+
+    stage: str
+    location: SourceLocation
+    message: str
+    remedy: str = ""
+
+
+class RepxError(Exception):
+    """A user's mistake or a fault of the world, told in a headline, aligned facts and one hint."""
+
+    exit_code = 2
+
+    def __init__(
+        self,
+        headline: str,
+        *,
+        facts: Sequence[tuple[str, object]] = (),
+        hint: str = "",
+        location: SourceLocation | None = None,
+    ) -> None:
+        super().__init__(headline)
+        self.headline = headline
+        self.facts = tuple(facts)
+        self.hint = hint
+        self.location = location
+
+    def lines(self) -> list[str]:
+        """The error as plain text lines: headline, facts in two aligned columns, hint."""
+        facts = ([("at", self.location)] if self.location else []) + list(self.facts)
+        width = max((len(label) for label, _ in facts), default=0)
+        body: list[str] = []
+        for label, value in facts:
+            first, *rest = str(value).split("\n")
+            body.append(f"  {label:<{width}}  {first}")
+            body.extend(f"  {'':<{width}}  {line}" for line in rest)
+        return [f"error: {self.headline}", *body, *([f"hint: {self.hint}"] if self.hint else [])]
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())[len("error: ") :]
+
+
+class DefinitionError(RepxError):
+    """The experiment file says something that cannot be."""
+
+
+class CheckError(RepxError):
+    """Checks found problems in stage scripts; all of them, of all stages, are in `findings`."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        stages = len({finding.stage for finding in findings})
+        super().__init__(
+            f"{len(findings)} {plural('finding', len(findings))} in {stages} {plural('stage', stages)}",
+            hint="nothing was written; correct these and run the same command again",
+        )
+
+    def lines(self) -> list[str]:
+        """The headline, then a block for each finding, then the hint."""
+        body: list[str] = []
+        for finding in self.findings:
+            body.append(f"  {finding.location}: {finding.stage}: {finding.message}")
+            if finding.remedy:
+                body.append(f"      {finding.remedy}")
+        return [f"error: {self.headline}", *body, f"hint: {self.hint}"]
+
+
+class SoftwareError(RepxError):
+    """A package is unknown, missing or has changed."""
+
+
+class LabError(RepxError):
+    """A Lab is missing, broken, tampered with or of an unknown format."""
+
+
+class StoreError(RepxError):
+    """The store cannot be read or written."""
+
+
+class UsageError(RepxError):
+    """A command was given something that names nothing, or more than one thing."""
+
+
+class JobsFailedError(RepxError):
+    """The command worked; some jobs did not."""
+
+    exit_code = 1
+
+
+class InterruptedRunError(RepxError):
+    """The user or a signal stopped the command; nothing finished is lost."""
+
+    exit_code = 130
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """A hint that names the valid names nearest to `name`, or all of them when none is near and they are few."""
+    names = sorted(set(valid))
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    if not names:
+        return ""
+    shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+    return f"valid names: {shown}"
+
+
+def plural(noun: str, count: int) -> str:
+    """`noun`, with an s unless there is exactly one."""
+    return noun if count == 1 else noun + "s"

@@ -1,0 +1,1 @@
+"""Values and hashing: names, fingerprints, resources, derivations and their graph; no I/O."""

@@ -1,0 +1,62 @@
+"""What a stage asks of a package set and what it gets; does not know how any package set works."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from repx.errors import Finding, SourceLocation
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedModule:
+    """A top-level import of a Python stage: dotted name and the line that imports it.
+
+    `optional` is true inside `try: … except ImportError`, where a missing module is no mistake.
+    """
+
+    name: str
+    location: SourceLocation
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SoftwareRequest:
+    """One stage's wishes. `script` is the user's text (Bash) or the cut-out source (Python).
+
+    Line n of a Bash `script` stands at line `origin.line + n - 1` of `origin.file`.
+    """
+
+    stage: str
+    kind: Literal["bash", "python"]
+    packages: tuple[str, ...]
+    script: str
+    origin: SourceLocation
+    imports: tuple[ImportedModule, ...] = ()
+    variables: tuple[str, ...] = ()
+    """Names the runtime sets before a Bash script starts (inputs, outputs, params)."""
+    arrays: tuple[str, ...] = ()
+    """Those of `variables` that are Bash arrays (indexed or associative)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Software:
+    """One stage's software: `identity` lines enter the fingerprint, `manifest` goes into the Lab as JSON."""
+
+    identity: tuple[tuple[str, str], ...]
+    manifest: Mapping[str, Json] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+
+class SoftwareResolver(Protocol):
+    """A package set at work: answers all stages of an experiment at once, without building anything."""
+
+    def resolve(self, requests: Sequence[SoftwareRequest]) -> list[Software]:
+        """One answer per request, in order; problems of a script are findings, not exceptions.
+
+        Raises SoftwareError when the package set itself cannot be used.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Run what a Lab describes and is not done yet."""

@@ -1,0 +1,1 @@
+"""Labs, objects and outcomes on disk: reading, publishing, validating."""
