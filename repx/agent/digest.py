@@ -1,0 +1,108 @@
+"""Digests: Nix's base-32, canonical JSON, the content digest of a file or tree; knows nothing of stores."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import stat
+from typing import Any
+
+NIX_ALPHABET = "0123456789abcdfghijklmnpqrsvwxyz"
+"""Nix's base-32 digits, least to greatest: no e, o, u, t."""
+
+ID_LENGTH = 32
+"""Digits of a digest that name a job, a stage or a key: its 160 most significant bits."""
+
+_TO_NIX = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", NIX_ALPHABET.encode())
+_CHUNK = 1 << 20
+
+
+class TreeError(Exception):
+    """A tree cannot have a content digest: `path` is a socket, a device, or a link that leaves the tree."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__("%s: %s" % (path, reason))
+        self.path = path
+        self.reason = reason
+
+
+def nix_base32(digest: bytes) -> str:
+    """All 52 digits of a SHA-256, as Nix prints it: the bytes are one little-endian number, written from its top."""
+    number = int.from_bytes(digest, "little")
+    return "".join(NIX_ALPHABET[(number >> (5 * place)) & 31] for place in range(51, -1, -1))
+
+
+def short_digest(digest: bytes) -> str:
+    """The first 32 of `nix_base32`'s digits, by one shift and one table: instantiating a sweep calls it once per job."""
+    top = int.from_bytes(digest, "little") >> 100
+    return base64.b32encode(top.to_bytes(20, "big")).translate(_TO_NIX).decode()
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys, no blanks, unicode kept; tells 1, 1.0, true and "1" apart. ValueError for NaN or infinity."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest_of_text(text: str) -> str:
+    """The 32 digits that name `text`. Lone surrogates (file names that are not UTF-8) keep their bytes."""
+    return short_digest(hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest())
+
+
+def file_sha256(path: str) -> str:
+    """The SHA-256 of a file's bytes, lowercase hex; links are followed."""
+    digest = hashlib.sha256()
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        while True:
+            chunk = os.read(descriptor, _CHUNK)
+            if not chunk:
+                return digest.hexdigest()
+            digest.update(chunk)
+    finally:
+        os.close(descriptor)
+
+
+def tree_digest(path: str) -> str:
+    """The content digest (hex) of a file, link or directory, over names, types, exec bits and bytes; never times or owners.
+
+    Raises TreeError for anything else in the tree and for a link that leaves it, OSError when it cannot be read.
+    """
+    return digest_and_size(path)[0]
+
+
+def digest_and_size(path: str) -> tuple[str, int]:
+    """`tree_digest` and the sum of the files' sizes in bytes, in one walk."""
+    root = os.path.abspath(path)
+    kind, inner, size = _entry(root, os.lstat(root), root)
+    return hashlib.sha256(b"repx-tree 1\n%s %s\n" % (kind, inner.encode())).hexdigest(), size
+
+
+def _entry(path: str, status: os.stat_result, root: str) -> tuple[bytes, str, int]:
+    mode = status.st_mode
+    if stat.S_ISREG(mode):
+        return (b"x" if mode & stat.S_IXUSR else b"f"), file_sha256(path), status.st_size
+    if stat.S_ISLNK(mode):
+        target = os.readlink(path)
+        inside = os.path.normpath(os.path.join(os.path.dirname(path), target))
+        if os.path.isabs(target) or not (inside == root or inside.startswith(root + os.sep)):
+            raise TreeError(path, "the link to %s leaves the tree" % target)
+        return b"l", hashlib.sha256(os.fsencode(target)).hexdigest(), 0
+    if stat.S_ISDIR(mode):
+        return _directory(path, root)
+    raise TreeError(path, "a socket, pipe or device cannot be kept")
+
+
+def _directory(path: str, root: str) -> tuple[bytes, str, int]:
+    digest = hashlib.sha256()
+    total = 0
+    with os.scandir(path) as listing:
+        entries = sorted(listing, key=lambda entry: os.fsencode(entry.name))
+    for entry in entries:
+        kind, inner, size = _entry(entry.path, entry.stat(follow_symlinks=False), root)
+        name = os.fsencode(entry.name)
+        # The length goes first, so that no file name can imitate two entries.
+        digest.update(b"%s %s %d:%s\n" % (kind, inner.encode(), len(name), name))
+        total += size
+    return b"d", digest.hexdigest(), total
