@@ -72,10 +72,10 @@ def tree_digest(path: str) -> str:
     return digest_and_size(path)[0]
 
 
-def digest_and_size(path: str) -> tuple[str, int]:
-    """`tree_digest` and the sum of the files' sizes in bytes, in one walk."""
-    root = os.path.abspath(path)
-    kind, inner, size = _entry(root, os.lstat(root), root)
+def digest_and_size(path: str, root: str | None = None) -> tuple[str, int]:
+    """`tree_digest` and the sum of the files' sizes in bytes, in one walk; links may point anywhere below `root`."""
+    top = os.path.abspath(path)
+    kind, inner, size = _entry(top, os.lstat(top), os.path.abspath(root) if root else top)
     return hashlib.sha256(b"repx-tree 1\n%s %s\n" % (kind, inner.encode())).hexdigest(), size
 
 

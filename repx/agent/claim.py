@@ -1,0 +1,181 @@
+"""Who works on a job: one claim a job, a hard link to its worker's own claim file; knows nothing of running it.
+
+A claim is alive while its worker process is (asked only on the same host, boot and pid namespace: containers share the
+boot id), or while its runner's heartbeat is younger than the lease, by the clock of the file server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import time
+from typing import Any
+
+from repx.agent.files import link_exclusive, locked_directory, read_if_there, write_file
+from repx.agent.layout import CLAIM, HEARTBEAT
+
+LEASE_S = 60.0
+"""Seconds without a heartbeat after which a claim of another machine is dead."""
+
+HEARTBEAT_S = 10.0
+"""Seconds between two heartbeats."""
+
+
+def this_process() -> dict[str, Any]:
+    """What tells this process from any other, on any machine, ever: host, boot, pid namespace, pid, start time."""
+    return {
+        "host": socket.gethostname(),
+        "boot": boot_id(),
+        "pidns": pid_namespace(),
+        "pid": os.getpid(),
+        "start": start_time(os.getpid()),
+    }
+
+
+def boot_id() -> str:
+    """The kernel's name for this boot; empty where it has none."""
+    return (read_if_there("/proc/sys/kernel/random/boot_id") or b"").decode().strip()
+
+
+def pid_namespace() -> int:
+    """The inode of this process's pid namespace; 0 where there are none."""
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return 0
+
+
+def start_time(pid: int) -> int:
+    """When a process started, in clock ticks since boot (proc(5), stat field 22); 0 when there is none."""
+    data = read_if_there("/proc/%d/stat" % pid)
+    if not data:
+        return 0
+    # The command name may hold blanks and brackets; the fields after its last bracket are plain.
+    fields = data[data.rindex(b")") + 2 :].split()
+    return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+class ClaimFile:
+    """The claim file of one slot. Taking a job is one link(2); the file says what the slot does at the moment."""
+
+    def __init__(self, path: str, runner: str) -> None:
+        self.path = path
+        self._fields = {"claim": 1, "runner": runner, **this_process()}
+        self.update(None, None)
+        self._inode = os.stat(path).st_ino
+
+    def update(self, job: str | None, group: int | None) -> None:
+        """Say which job runs now, in which process group."""
+        data = json.dumps({**self._fields, "job": job, "group": group}).encode() + b"\n"
+        # Padded, so that an overwritten file never ends in the tail of a longer one.
+        write_file(self.path, data.ljust(512))
+
+    def take(self, job_directory: str) -> bool:
+        """Claim a job; False when somebody else has it."""
+        return link_exclusive(self.path, job_directory + "/" + CLAIM)
+
+    def release(self, job_directory: str) -> None:
+        """Give a job back."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(job_directory + "/" + CLAIM)
+
+    def holds(self, job_directory: str) -> bool:
+        """Whether the claim of a job is still this slot's."""
+        held = read_claim(job_directory)
+        mine = self._fields
+        return held is not None and all(held.get(key) == mine[key] for key in ("runner", "pid", "start"))
+
+
+def read_claim(job_directory: str) -> dict[str, Any] | None:
+    """The claim of a job; None when nobody has it. A claim that cannot be read is an empty one, with its age."""
+    path = job_directory + "/" + CLAIM
+    data = read_if_there(path)
+    if data is None:
+        return None
+    try:
+        claim = json.loads(data)
+    except ValueError:
+        claim = {}
+    return claim if isinstance(claim, dict) else {}
+
+
+def is_alive(claim: dict[str, Any], job_directory: str, tmp: str) -> bool:
+    """Whether somebody still works on a claimed job. `tmp` is the store's tmp directory."""
+    me = this_process()
+    if all(claim.get(key) == me[key] for key in ("host", "boot", "pidns")):
+        started = start_time(int(claim.get("pid", 0)))
+        return started != 0 and started == claim.get("start")
+    beat = "%s/%s/%s" % (tmp, claim.get("runner", "none"), HEARTBEAT)
+    try:
+        return server_time(tmp) - os.stat(beat).st_mtime < LEASE_S
+    except FileNotFoundError:
+        # Its runner's directory is gone or never was: only a claim just made may be ahead of its heartbeat.
+        with contextlib.suppress(FileNotFoundError):
+            return server_time(tmp) - os.stat(job_directory + "/" + CLAIM).st_mtime < LEASE_S
+        return False
+
+
+def take_over(job_directory: str, claim: dict[str, Any], tmp: str) -> bool:
+    """Remove a dead claim: its process group is killed first, where it is ours to kill. False when it was alive after all.
+
+    The job's directory is locked meanwhile, so that of two rescuers one does it; whoever then links first has the job.
+    """
+    with locked_directory(job_directory):
+        now = read_claim(job_directory)
+        if now is None:
+            return True
+        if now != claim and is_alive(now, job_directory, tmp):
+            return False
+        if is_alive(now, job_directory, tmp):
+            return False
+        _kill_group_of(now)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(job_directory + "/" + CLAIM)
+        return True
+
+
+def beat(runner_directory: str) -> None:
+    """Say that a runner lives."""
+    path = runner_directory + "/" + HEARTBEAT
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        write_file(path, b"")
+
+
+def server_time(directory: str) -> float:
+    """Now, by the clock of the machine that serves a directory: its clock gives times to files, ours may differ."""
+    probe = "%s/.clock-%s-%d" % (directory, socket.gethostname(), os.getpid())
+    write_file(probe, b"")
+    try:
+        os.utime(probe)
+        return os.stat(probe).st_mtime
+    finally:
+        os.unlink(probe)
+
+
+def kill_group(group: int, grace_s: float = 0.0) -> None:
+    """End a process group: SIGTERM and a while to tidy up when `grace_s` > 0, then SIGKILL."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if grace_s > 0:
+            os.killpg(group, signal.SIGTERM)
+            deadline = time.monotonic() + grace_s
+            while time.monotonic() < deadline:
+                os.killpg(group, 0)
+                time.sleep(0.02)
+        os.killpg(group, signal.SIGKILL)
+
+
+def _kill_group_of(claim: dict[str, Any]) -> None:
+    me = this_process()
+    group = claim.get("group")
+    if not isinstance(group, int) or group <= 1 or group == os.getpgrp():
+        return
+    if not all(claim.get(key) == me[key] for key in ("host", "boot", "pidns")):
+        return
+    # A process id may have been given to somebody else since: the group must be older than the claim's last word.
+    if claim.get("group_start") in (None, start_time(group), 0) or start_time(group) == 0:
+        kill_group(group)

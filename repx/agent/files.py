@@ -1,0 +1,170 @@
+"""Files put in place whole or not at all: publish, exclusive links, one sync for many; knows no layout."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+
+_libc = None
+
+
+def write_file(path: str, data: bytes, mode: int = 0o644) -> None:
+    """Create or overwrite `path` in place; for files that only their writer reads."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+    finally:
+        os.close(descriptor)
+
+
+def publish_file(path: str, data: bytes, mode: int = 0o644) -> None:
+    """Put a file in place whole: written beside, flushed, renamed. An older one is replaced."""
+    beside = "%s.%d.tmp" % (path, os.getpid())
+    try:
+        write_file(beside, data, mode)
+        sync_path(beside)
+        os.rename(beside, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(beside)
+        raise
+
+
+def read_file(path: str) -> bytes:
+    """The bytes of a file; three system calls for a small one, because a command may read 100,000 of them."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        data = os.read(descriptor, 65536)
+        if len(data) < 65536:
+            return data
+        parts = [data]
+        while data:
+            data = os.read(descriptor, 1 << 20)
+            parts.append(data)
+        return b"".join(parts)
+    finally:
+        os.close(descriptor)
+
+
+def read_if_there(path: str) -> bytes | None:
+    """The bytes of a file, or None when it does not exist."""
+    try:
+        return read_file(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def link_exclusive(source: str, target: str) -> bool:
+    """Give `source` the second name `target`; False when that name is taken.
+
+    Where the file system has no hard links a copy is made with O_EXCL. On NFS a link may succeed although its answer
+    was lost, which only the link count tells (open(2), O_EXCL).
+    """
+    before = os.stat(source).st_nlink
+    try:
+        os.link(source, target)
+        return True
+    except FileExistsError:
+        return os.stat(source).st_nlink > before and os.path.samefile(source, target)
+    except OSError as error:
+        if os.stat(source).st_nlink > before:
+            return True
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EXDEV):
+            raise
+    try:
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    except FileExistsError:
+        return False
+    with os.fdopen(descriptor, "wb") as copy:
+        copy.write(read_file(source))
+    return True
+
+
+def sync_path(path: str) -> None:
+    """Flush one file or directory to its device."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_filesystem(path: str) -> None:
+    """Flush the whole file system that holds `path` (syncfs(2)): one call for a batch of results."""
+    global _libc
+    if _libc is None:
+        _libc = ctypes.CDLL(None, use_errno=True)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if _libc.syncfs(descriptor) != 0:
+            code = ctypes.get_errno()
+            if code in (errno.ENOSYS, errno.EINVAL):
+                os.sync()
+            else:
+                raise OSError(code, os.strerror(code), path)
+    finally:
+        os.close(descriptor)
+
+
+def make_read_only(path: str) -> None:
+    """Take the write bits from a tree; links are left alone. Call it after the tree stands at its final name."""
+    for entry in walk(path):
+        mode = os.lstat(entry).st_mode
+        if not stat.S_ISLNK(mode) and mode & 0o222:
+            os.chmod(entry, stat.S_IMODE(mode) & ~0o222)
+
+
+def remove_tree(path: str) -> None:
+    """Remove a file or tree, read-only parts included; nothing there is no error."""
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(mode):
+        os.unlink(path)
+        return
+    try:
+        shutil.rmtree(path)
+    except PermissionError:
+        for entry in walk(path):
+            status = os.lstat(entry)
+            if stat.S_ISDIR(status.st_mode):
+                os.chmod(entry, 0o700)
+        shutil.rmtree(path)
+
+
+def walk(path: str) -> Iterator[str]:
+    """`path` and everything below it, parents first; links are not followed."""
+    yield path
+    if stat.S_ISDIR(os.lstat(path).st_mode):
+        with os.scandir(path) as listing:
+            entries = [entry.path for entry in listing]
+        for entry in entries:
+            yield from walk(entry)
+
+
+@contextlib.contextmanager
+def locked_directory(path: str) -> Iterator[None]:
+    """Hold flock(2) on a directory; where locks are not supported the caller's own checks have to do."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_inside(relative: str) -> bool:
+    """Whether a path from elsewhere is relative and stays below where it starts: no `..`, no NUL, not empty."""
+    if not relative or "\0" in relative or os.path.isabs(relative):
+        return False
+    return ".." not in relative.split("/")

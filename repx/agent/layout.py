@@ -1,0 +1,70 @@
+"""Every path of a store, spelled once; reads and writes nothing.
+
+    <store>/labs/<lab id>/                       Labs
+    <store>/objects/<digest>-<name>              files and trees stored once, shared by Labs
+    <store>/outputs/<job id>/out                 the current result of realization 0
+                            /record.jsonl        its record; there exactly when the result is complete
+                            /failure.jsonl       the record of the last failure, until a success
+                            /failed/             what the last failed attempt left in $out
+                            /pending             a record whose result is in place but not yet flushed
+                            /claim               a hard link to the claim file of the slot that works on it
+                            /<index>-<key8>/     the same files for other realizations and displaced results
+    <store>/keys/<resolved key>                  hard link to a record
+    <store>/gcroots/{auto,pinned}/               links to what must be kept
+    <store>/tmp/<runner>/                        heartbeat, slot-<n>/{in,out,tmp,home}, logs and claim of each slot
+"""
+
+from __future__ import annotations
+
+import os
+
+RECORD = "record.jsonl"
+FAILURE = "failure.jsonl"
+PENDING = "pending"
+CLAIM = "claim"
+OUT = "out"
+FAILED = "failed"
+HEARTBEAT = "heartbeat"
+
+
+class Store:
+    """The names below one base path. A relative base is refused by whoever parses it, not here."""
+
+    __slots__ = ("gcroots", "keys", "labs", "objects", "outputs", "root", "tmp")
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.labs = root + "/labs"
+        self.objects = root + "/objects"
+        self.outputs = root + "/outputs"
+        self.keys = root + "/keys"
+        self.gcroots = root + "/gcroots"
+        self.tmp = root + "/tmp"
+
+    def directories(self) -> list[str]:
+        """The directories a store consists of, parents first."""
+        auto, pinned = self.gcroots + "/auto", self.gcroots + "/pinned"
+        return [self.root, self.labs, self.objects, self.outputs, self.keys, self.gcroots, auto, pinned, self.tmp]
+
+    def create(self) -> None:
+        """Make what is missing of `directories`; OSError when that cannot be done."""
+        for directory in self.directories():
+            os.makedirs(directory, exist_ok=True)
+
+    def job(self, job_id: str) -> str:
+        """Everything that is kept of a job."""
+        return "%s/%s" % (self.outputs, job_id)
+
+    def key(self, key: str) -> str:
+        """The record of a resolved key."""
+        return "%s/%s" % (self.keys, key)
+
+
+def realization(job_directory: str, index: int, key: str) -> str:
+    """Where a realization stands when it is not the current one of index 0."""
+    return "%s/%d-%s" % (job_directory, index, key[:8])
+
+
+def slot(runner_directory: str, number: int) -> str:
+    """The scratch directory of one slot of a runner."""
+    return "%s/slot-%d" % (runner_directory, number)
