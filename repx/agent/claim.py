@@ -61,17 +61,18 @@ def start_time(pid: int) -> int:
 class ClaimFile:
     """The claim file of one slot. Taking a job is one link(2); the file says what the slot does at the moment."""
 
-    def __init__(self, path: str, runner: str) -> None:
+    def __init__(self, path: str, runner: str, slot: int) -> None:
         self.path = path
-        self._fields = {"claim": 1, "runner": runner, **this_process()}
+        self._fields = {"claim": 1, "runner": runner, "slot": slot, **this_process()}
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         self.update(None, None)
-        self._inode = os.stat(path).st_ino
 
     def update(self, job: str | None, group: int | None) -> None:
         """Say which job runs now, in which process group."""
-        data = json.dumps({**self._fields, "job": job, "group": group}).encode() + b"\n"
-        # Padded, so that an overwritten file never ends in the tail of a longer one.
-        write_file(self.path, data.ljust(512))
+        started = start_time(group) if group else None
+        data = json.dumps({**self._fields, "job": job, "group": group, "group_start": started}).encode() + b"\n"
+        # Padded and written in place: a reader never meets an empty file or the tail of a longer one.
+        os.pwrite(self._descriptor, data.ljust(1024), 0)
 
     def take(self, job_directory: str) -> bool:
         """Claim a job; False when somebody else has it."""
@@ -118,7 +119,7 @@ def is_alive(claim: dict[str, Any], job_directory: str, tmp: str) -> bool:
         return False
 
 
-def take_over(job_directory: str, claim: dict[str, Any], tmp: str) -> bool:
+def take_over(job_directory: str, tmp: str) -> bool:
     """Remove a dead claim: its process group is killed first, where it is ours to kill. False when it was alive after all.
 
     The job's directory is locked meanwhile, so that of two rescuers one does it; whoever then links first has the job.
@@ -127,8 +128,6 @@ def take_over(job_directory: str, claim: dict[str, Any], tmp: str) -> bool:
         now = read_claim(job_directory)
         if now is None:
             return True
-        if now != claim and is_alive(now, job_directory, tmp):
-            return False
         if is_alive(now, job_directory, tmp):
             return False
         _kill_group_of(now)

@@ -1,0 +1,149 @@
+"""Results put in place: out, then a pending record, then one flush for many, then the records; runs nothing.
+
+Whatever is killed between any two of these steps, a result is complete, or pending with its record beside it, or not
+there. A pending one is taken up by whoever comes next while the machine has not been switched off since.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from repx.agent.claim import boot_id
+from repx.agent.files import link_exclusive, make_read_only, read_if_there, remove_tree, sync_filesystem, write_file
+from repx.agent.layout import FAILED, FAILURE, OUT, PENDING, RECORD, Store, realization
+from repx.agent.record import RecordError, decode_attempts, decode_outcome, is_intact, read_outcome
+
+
+class Batch:
+    """Results in place but not flushed yet: at most `LIMIT` of them, none older than `AGE_S` seconds."""
+
+    LIMIT = 100
+    AGE_S = 0.5
+
+    def __init__(self, store: Store, release: Callable[[str], None]) -> None:
+        self._store = store
+        self._release = release
+        self._waiting: list[tuple[str, str, str]] = []
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, job_directory: str, directory: str, key: str) -> None:
+        """Remember a result whose `out` and pending record stand in `directory`."""
+        self._waiting.append((job_directory, directory, key))
+
+    def commit(self) -> None:
+        """Flush the file system once, then turn each pending record into a record. OSError when the disk refuses."""
+        if not self._waiting:
+            return
+        sync_filesystem(self._store.root)
+        waiting, self._waiting = self._waiting, []
+        for job_directory, directory, key in waiting:
+            commit_pending(self._store, directory, key)
+            self._release(job_directory)
+
+
+def publish_success(job_directory: str, index: int, key: str, made: str, record: bytes, tmp: str) -> str:
+    """Move a finished `out` from `made` into place, its pending record beside it; returns the realization's directory."""
+    directory = job_directory if index == 0 else realization(job_directory, index, key)
+    if index:
+        os.makedirs(directory, exist_ok=True)
+    out = directory + "/" + OUT
+    try:
+        os.rename(made, out)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        displace(job_directory, directory, key, tmp)
+        os.rename(made, out)
+    write_file(directory + "/" + PENDING, record)
+    return directory
+
+
+def publish_failure(directory: str, made: str, record: bytes) -> None:
+    """Keep what a failed attempt left in `out`, and its record, in place of those of the failure before it."""
+    remove_tree(directory + "/" + FAILED)
+    os.rename(made, directory + "/" + FAILED)
+    beside = directory + "/" + FAILURE + ".tmp"
+    write_file(beside, record)
+    os.rename(beside, directory + "/" + FAILURE)
+
+
+def commit_pending(store: Store, directory: str, key: str) -> None:
+    """Turn the pending record of a flushed result into its record. If another record got there first, ours is dropped."""
+    pending = directory + "/" + PENDING
+    make_read_only(directory + "/" + OUT)
+    link_exclusive(pending, directory + "/" + RECORD)
+    with contextlib.suppress(OSError):
+        link_exclusive(pending, store.key(key))
+    os.unlink(pending)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(directory + "/" + FAILURE)
+        remove_tree(directory + "/" + FAILED)
+
+
+def recover_pending(store: Store, directory: str, key: str) -> Mapping[str, Any] | None:
+    """Finish what a killed worker had in place: its outcome, if it is whole, of this boot and has this key."""
+    data = read_if_there(directory + "/" + PENDING)
+    if data is None:
+        return None
+    try:
+        outcome, attempts = decode_outcome(data), decode_attempts(data)
+    except RecordError:
+        return None
+    of_this_boot = bool(attempts) and attempts[-1].get("boot") == boot_id() != ""
+    if not (of_this_boot and outcome.get("key") == key and is_intact(directory, outcome)):
+        return None
+    sync_filesystem(directory)
+    commit_pending(store, directory, key)
+    return outcome
+
+
+def displace(job_directory: str, directory: str, key: str, tmp: str) -> None:
+    """Make room for a new result: the old one goes to its own place, or away when it has the same key or no record."""
+    outcome = read_outcome(directory + "/" + RECORD)
+    aside = None
+    if outcome is not None and outcome["key"] != key:
+        aside = realization(job_directory, outcome["index"], outcome["key"])
+        remove_tree(aside)
+        os.mkdir(aside)
+        os.rename(directory + "/" + RECORD, aside + "/" + RECORD)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(directory + "/" + RECORD)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(directory + "/" + PENDING)
+    out = directory + "/" + OUT
+    if aside is not None:
+        move_directory(out, aside + "/" + OUT)
+    else:
+        doomed = "%s/doomed-%d" % (tmp, os.getpid())
+        move_directory(out, doomed)
+        remove_tree(doomed)
+
+
+def make_current(store: Store, job_directory: str, index: int, key: str) -> None:
+    """Bring a displaced result of realization 0 back to where the current one stands."""
+    aside = realization(job_directory, index, key)
+    outcome = read_outcome(aside + "/" + RECORD)
+    if index != 0 or outcome is None:
+        return
+    if os.path.lexists(job_directory + "/" + OUT):
+        displace(job_directory, job_directory, key, store.tmp)
+    move_directory(aside + "/" + OUT, job_directory + "/" + OUT)
+    os.rename(aside + "/" + RECORD, job_directory + "/" + RECORD)
+    remove_tree(aside)
+
+
+def move_directory(source: str, target: str) -> None:
+    """Rename a directory into another one, read-only or not: its `..` changes, for which it must be writable."""
+    mode = os.lstat(source).st_mode & 0o7777
+    if not mode & 0o200:
+        os.chmod(source, mode | 0o200)
+    os.rename(source, target)
+    if not mode & 0o200:
+        os.chmod(target, mode)

@@ -1,0 +1,313 @@
+"""A slot that lives as long as its run: takes orders as JSON lines, runs one job at a time, answers in JSON lines.
+
+    orders    {"stage": {"id", "kind", "argv", "path", "env", "outputs", "name", "version"}}   told once per stage
+              {"job", "stage": id, "index", "key", "inputs", "params", "cpus", "time_s", "force", "lab"}
+              {"commit": true}       flush and commit what is pending, answer {"committed": n}
+              {"stop": true}         end the running job, commit, leave
+    answers   {"job", "index", "key", "state": "succeeded" | "failed" | "cancelled" | "busy" | "found",
+               "outputs", "directory", "attempt"}
+
+When its orders end (the runner is gone) a worker ends its job, commits what is finished and leaves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import select
+import signal
+import socket
+import time
+from typing import Any
+
+from repx.agent.claim import ClaimFile, is_alive, read_claim, take_over
+from repx.agent.job import (
+    SMALL_LOG,
+    Scratch,
+    claim_and_start,
+    collect_outputs,
+    end_leftovers,
+    environment,
+)
+from repx.agent.layout import FAILURE, Store, realization, slot
+from repx.agent.publish import Batch, publish_failure, publish_success, recover_pending
+from repx.agent.record import FAILED, FORMAT, SUCCEEDED, encode_record, find_realization, read_attempts
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+class Worker:
+    """One slot of a runner. `orders` and `answers` are file descriptors."""
+
+    def __init__(self, store: Store, runner: str, number: int, orders: int, answers: int) -> None:
+        self._store = store
+        self._answers = answers
+        runner_directory = "%s/%s" % (store.tmp, runner)
+        self._scratch = Scratch(slot(runner_directory, number))
+        self._claim = ClaimFile(self._scratch.directory + "/claim", runner, number)
+        self._batch = Batch(store, self._claim.release)
+        self._oldest = 0.0
+        self._stages: dict[str, dict[str, Any]] = {}
+        self._orders = _Orders(orders)
+
+    def serve(self) -> None:
+        """Work until told to stop or until nobody gives orders any more."""
+        try:
+            while True:
+                order = self._orders.next(self._time_to_commit())
+                if order is None:
+                    if self._orders.ended:
+                        break
+                    self._commit()
+                elif "commit" in order:
+                    count = len(self._batch)
+                    self._commit()
+                    self._answer({"committed": count})
+                elif "job" in order:
+                    self._answer(self._run(order))
+                    if self._batch and self._time_to_commit() == 0 or len(self._batch) >= Batch.LIMIT:
+                        self._commit()
+                else:
+                    self._stages[order["stage"]["id"]] = order["stage"]
+            self._commit()
+        finally:
+            self._scratch.remove()
+
+    def _run(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Do one order; whatever goes wrong with the store becomes a failed job, not a dead worker."""
+        answer = {name: order[name] for name in ("job", "index", "key")}
+        job_directory = self._store.job(order["job"])
+        try:
+            if not self._take(job_directory):
+                return {**answer, "state": "busy"}
+        except OSError as error:
+            return {**answer, "state": FAILED, "attempt": _store_trouble(error)}
+        pending = False
+        try:
+            found = None if order["force"] else self._find(job_directory, order["index"], order["key"])
+            if found is not None:
+                directory, outcome = found
+                return {**answer, "state": "found", "directory": directory, "outputs": outcome["outputs"]}
+            result = self._attempt(order, job_directory)
+            pending = result["state"] == SUCCEEDED
+            return {**answer, **result}
+        except OSError as error:
+            return {**answer, "state": FAILED, "attempt": _store_trouble(error)}
+        finally:
+            if not pending:
+                self._claim.release(job_directory)
+
+    def _take(self, job_directory: str) -> bool:
+        for _ in range(3):
+            try:
+                if self._claim.take(job_directory):
+                    return True
+            except FileNotFoundError:
+                os.makedirs(job_directory, exist_ok=True)
+                continue
+            held = read_claim(job_directory)
+            if held is not None and is_alive(held, job_directory, self._store.tmp):
+                return False
+            if not take_over(job_directory, self._store.tmp):
+                return False
+        return False
+
+    def _find(self, job_directory: str, index: int, key: str) -> Any:
+        """A result that is there already: another runner's, or a killed worker's that only lacks its record."""
+        found = find_realization(job_directory, index, key)
+        if found is None:
+            directory = job_directory if index == 0 else realization(job_directory, index, key)
+            outcome = recover_pending(self._store, directory, key)
+            return None if outcome is None else (directory, outcome)
+        return found
+
+    def _attempt(self, order: dict[str, Any], job_directory: str) -> dict[str, Any]:
+        stage = self._stages[order["stage"]]
+        scratch = self._scratch
+        scratch.prepare(order, stage)
+        argv = [*stage["argv"], scratch.out, scratch.inputs_json, scratch.params_json]
+        started = claim_and_start(self._claim, order["job"], argv, environment(order, stage, scratch), scratch)
+        attempt = started.wait(order["time_s"], self._pause)
+        end_leftovers(os.getpid())
+        self._claim.update(order["job"], None)
+        outputs: dict[str, Any] = {}
+        if not attempt["cause"]:
+            outputs, complaint = collect_outputs(stage, scratch.out)
+            if complaint:
+                attempt["cause"], attempt["detail"] = "output", complaint
+        elif attempt["cause"] == "timeout":
+            attempt["detail"] = "stopped after its time limit of %g s" % order["time_s"]
+        return self._publish(order, stage, job_directory, attempt, outputs)
+
+    def _publish(
+        self,
+        order: dict[str, Any],
+        stage: dict[str, Any],
+        job_directory: str,
+        attempt: dict[str, Any],
+        outputs: dict[str, Any],
+    ) -> dict[str, Any]:
+        state = FAILED if attempt["cause"] else SUCCEEDED
+        if attempt["cause"] == "cancelled":
+            return {"state": "cancelled", "attempt": attempt}
+        index, key = order["index"], order["key"]
+        aside = job_directory if index == 0 else realization(job_directory, index, key)
+        if index:
+            os.makedirs(aside, exist_ok=True)
+        earlier = read_attempts(aside + "/" + FAILURE)
+        for stream in ("stdout", "stderr"):
+            kept = "%s/%s-%d.log" % (aside, stream, len(earlier) + 1)
+            attempt[stream] = self._scratch.log(getattr(self._scratch, stream), kept)
+        outcome = {
+            "record": FORMAT,
+            "job": order["job"],
+            "stage": stage["name"],
+            "version": stage["version"],
+            "index": index,
+            "key": key,
+            "state": state,
+            "lab": order["lab"],
+            "inputs": {name: _digests(value) for name, value in order["inputs"].items()},
+            "outputs": outputs,
+        }
+        record = encode_record(outcome, [*earlier, attempt])
+        if state == FAILED:
+            publish_failure(aside, self._scratch.out, record)
+            return {"state": FAILED, "attempt": _told(attempt), "directory": aside}
+        directory = publish_success(job_directory, index, key, self._scratch.out, record, self._scratch.directory)
+        if not self._batch:
+            self._oldest = time.monotonic()
+        self._batch.add(job_directory, directory, key)
+        return {"state": SUCCEEDED, "outputs": outputs, "directory": directory, "attempt": _told(attempt)}
+
+    def _pause(self, seconds: float | None) -> bool:
+        """Wait for the job; meanwhile commit what is old enough and listen for a stop."""
+        limit = self._time_to_commit()
+        waits = [value for value in (seconds, limit) if value is not None]
+        self._orders.wait(min(waits) if waits else None)
+        if self._time_to_commit() == 0:
+            with contextlib.suppress(OSError):
+                self._commit()
+        return self._orders.ended
+
+    def _time_to_commit(self) -> float | None:
+        if not self._batch:
+            return None
+        return max(0.0, self._oldest + Batch.AGE_S - time.monotonic())
+
+    def _commit(self) -> None:
+        try:
+            self._batch.commit()
+        except OSError as error:
+            self._answer({"trouble": "results could not be committed: %s" % error})
+            self._oldest = time.monotonic()
+
+    def _answer(self, answer: dict[str, Any]) -> None:
+        data = memoryview(json.dumps(answer, separators=(",", ":")).encode() + b"\n")
+        # A runner that is gone needs no answer; what was done stays done.
+        with contextlib.suppress(BrokenPipeError):
+            while data:
+                data = data[os.write(self._answers, data) :]
+
+
+class _Orders:
+    """Orders as they come in, and the end of a child, in one wait. `ended` after a stop or when the pipe closes."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.ended = False
+        self._descriptor = descriptor
+        self._buffer = b""
+        self._ready: list[dict[str, Any]] = []
+        wakeup, signalled = socket.socketpair()
+        for end in (wakeup, signalled):
+            end.setblocking(False)
+        self._wakeup = wakeup
+        self._signalled = signalled
+        signal.set_wakeup_fd(signalled.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, self._stop)
+        self._poll = select.poll()
+        self._poll.register(wakeup, select.POLLIN)
+        self._poll.register(descriptor, select.POLLIN)
+
+    def next(self, timeout_s: float | None) -> dict[str, Any] | None:
+        """The next order; None when `timeout_s` has passed or none will come."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while not self._ready and not self.ended:
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return None
+            self.wait(left)
+        if self.ended or not self._ready:
+            return None
+        return self._ready.pop(0)
+
+    def wait(self, timeout_s: float | None) -> None:
+        """Sleep until an order comes, a child ends, or the timeout; take in what came."""
+        if self.ended:
+            # The pipe stays readable for ever after its end: only children matter now.
+            time.sleep(0.005)
+            return
+        milliseconds = None if timeout_s is None else max(0, int(timeout_s * 1000) + 1)
+        for descriptor, _ in self._poll.poll(milliseconds):
+            if descriptor == self._descriptor:
+                self._read()
+            else:
+                with contextlib.suppress(BlockingIOError):
+                    self._wakeup.recv(4096)
+
+    def _read(self) -> None:
+        data = os.read(self._descriptor, 1 << 16)
+        if not data:
+            self.ended = True
+            return
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        for line in lines:
+            order = json.loads(line)
+            if "stop" in order:
+                self.ended = True
+            else:
+                self._ready.append(order)
+
+    def _stop(self, *_: object) -> None:
+        self.ended = True
+
+
+def _digests(value: Any) -> Any:
+    if isinstance(value, list):
+        return [one["digest"] for one in value]
+    return None if value is None else value["digest"]
+
+
+def _told(attempt: dict[str, Any]) -> dict[str, Any]:
+    """An attempt as the runner needs it: a log that stands in a file stays there."""
+    return {name: value for name, value in attempt.items() if name not in ("boot", "host")}
+
+
+def _store_trouble(error: OSError) -> dict[str, Any]:
+    return {"cause": "store", "detail": "%s: %s" % (error.filename or "store", error.strerror), "exit": None}
+
+
+def main(argv: list[str]) -> int:
+    """`worker STORE RUNNER NUMBER`: orders on standard input, answers on standard output."""
+    store, runner, number = argv
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    # Jobs get neither end of the pipes: descriptors 0 and 1 are replaced in each, these are closed on exec.
+    orders, answers = os.dup(0), os.dup(1)
+    worker = Worker(Store(store), runner, int(number), orders, answers)
+    worker.serve()
+    with contextlib.suppress(OSError):
+        # The last worker of a runner that died takes its directory away.
+        for name in ("heartbeat",):
+            if len(os.listdir("%s/tmp/%s" % (store, runner))) == 1:
+                os.unlink("%s/tmp/%s/%s" % (store, runner, name))
+        os.rmdir("%s/tmp/%s" % (store, runner))
+    return 0
+
+
+__all__ = ["SMALL_LOG", "Worker", "main"]
