@@ -1,0 +1,128 @@
+"""The script of a `@bash` stage: its body called once with placeholders that only print; runs no shell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from repx.dsl.node import caller
+from repx.errors import DefinitionError, RepxError
+from repx.model.derivation import Script
+
+if TYPE_CHECKING:
+    from repx.dsl.stage import Stage
+
+
+class Placeholder:
+    """Stands for a value that is known only at job time: its text is the shell variable, and it is nothing else.
+
+    Comparing it, testing it or computing with it would be silently wrong for every job, so all of that raises.
+    """
+
+    __slots__ = ("_name", "_stage", "_text")
+
+    def __init__(self, stage: str, name: str, text: str) -> None:
+        self._stage = stage
+        self._name = name
+        self._text = text
+
+    def __str__(self) -> str:
+        return self._text
+
+    def __format__(self, spec: str) -> str:
+        return self._refuse(f"formatted with {spec!r}") if spec else self._text
+
+    def __getitem__(self, key: str) -> Placeholder:
+        if self._name in ("inputs", "outputs", "params"):
+            return Placeholder(self._stage, f"{self._name}[{key}]", f"${{{self._name}[{key}]}}")
+        return self._refuse("indexed")
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._refuse(f"asked for .{name}")
+
+    def _refuse(self, how: str) -> NoReturn:
+        raise DefinitionError(
+            f"{self._name!r} of @bash stage {self._stage!r} was {how}; its value is known only when the job runs",
+            location=caller(),
+            hint=f"do it in the shell, with {self._text}; or branch in the pipeline, whose arguments are values",
+        )
+
+    def __eq__(self, other: object) -> bool:
+        self._refuse("compared")
+
+    def __hash__(self) -> int:
+        self._refuse("used as a key")
+
+    def __bool__(self) -> bool:
+        self._refuse("tested")
+
+    def __iter__(self) -> Iterator[Any]:
+        self._refuse("iterated over")
+
+
+def _refusing(operation: str) -> Any:
+    def refuse(self: Placeholder, *_: object) -> Any:
+        self._refuse(operation)
+
+    return refuse
+
+
+for _name in ("lt", "le", "gt", "ge", "ne"):
+    setattr(Placeholder, f"__{_name}__", _refusing("compared"))
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift", "matmul"):
+    setattr(Placeholder, f"__{_name}__", _refusing("computed with"))
+    setattr(Placeholder, f"__r{_name}__", _refusing("computed with"))
+for _name in ("neg", "pos", "abs", "invert", "int", "float", "index", "len", "contains", "round", "call", "fspath"):
+    setattr(Placeholder, f"__{_name}__", _refusing("computed with"))
+
+
+def bash_script(stage: Stage) -> Script:
+    """The text of a Bash stage. Raises DefinitionError when the body does not return one."""
+    if stage.script_file is not None:
+        return _from_file(stage)
+    arguments = {name: Placeholder(stage.name, name, _variable(stage, name)) for name in stage.interface.names}
+    try:
+        text = stage.function(**arguments)
+    except RepxError:
+        raise
+    except Exception as error:
+        raise DefinitionError(
+            f"the body of @bash stage {stage.name!r} failed: {type(error).__name__}: {error}",
+            location=stage.location,
+            hint="it is called once, to make the script; its parameters are placeholders for shell variables",
+        ) from None
+    if not isinstance(text, str):
+        raise DefinitionError(
+            f"@bash stage {stage.name!r} returned {type(text).__name__}, not a script",
+            location=stage.location,
+            hint='write return """…""", or use @stage for a Python body',
+        )
+    return _checked(stage, text)
+
+
+def _variable(stage: Stage, name: str) -> str:
+    spec = stage.interface.input(name)
+    if spec is not None and spec.kind == "paths":
+        return f"${{{name}[@]}}"
+    return f"${name}"
+
+
+def _from_file(stage: Stage) -> Script:
+    assert stage.script_file is not None
+    try:
+        text = stage.script_file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DefinitionError(
+            f"the script of stage {stage.name!r} cannot be read: {error}", location=stage.location
+        ) from None
+    return _checked(stage, text)
+
+
+def _checked(stage: Stage, text: str) -> Script:
+    if "\0" in text:
+        raise DefinitionError(f"the script of stage {stage.name!r} contains a NUL character", location=stage.location)
+    if not text.strip():
+        raise DefinitionError(f"the script of stage {stage.name!r} is empty", location=stage.location)
+    return Script("bash", text, text, stage.text_origin)

@@ -1,0 +1,233 @@
+"""Runs, Labs and package sets as the user declares them; checks what can be seen without tracing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import repx.dsl.node as node
+from repx.dsl.stage import AnyStage
+from repx.dsl.sweep import Sweep, as_sweep
+from repx.errors import DefinitionError, RepxError, SourceLocation, nearest
+from repx.model.derivation import HashMode
+from repx.model.graph import DependencyKind
+from repx.model.names import check_name
+
+Pipeline = Callable[..., Any]
+"""A function that calls stages, or a stage by itself."""
+
+ContainerMode = Literal["unified", "per-run", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class HostPackages:
+    """The package set of this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class NixPackages:
+    """The package set of a flake."""
+
+    flake: str
+    base: str
+
+
+Packages = HostPackages | NixPackages
+
+
+def host() -> HostPackages:
+    """Software of this machine, identified by content. Such a Lab is not hermetic: elsewhere it must find the same."""
+    return HostPackages()
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """A dependency on a run, with its kind."""
+
+    run: Run
+    kind: DependencyKind
+
+
+def hard(run: Run) -> After:
+    """`run` must have succeeded first."""
+    return After(_is_run("hard", run), "hard")
+
+
+def soft(run: Run) -> After:
+    """`run` must have finished first, whether it succeeded or not; its results are handed over as they are."""
+    return After(_is_run("soft", run), "soft")
+
+
+class Run:
+    """A pipeline with its sweep, named. Instantiated once per assignment.
+
+    `params` is a mapping of names to lists (a Cartesian product), or a sweep made by `repx.product`, `zip`, `concat`.
+    `after` lists runs that come first, hard unless wrapped in `soft`. `hash_mode="params-only"` leaves script and
+    software out of the identity of its jobs. Raises DefinitionError.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        pipeline: Pipeline | None = None,
+        *,
+        pipelines: Sequence[Pipeline] = (),
+        params: Mapping[str, Any] | Sweep | None = None,
+        after: Iterable[Run | After] = (),
+        container: ContainerMode | None = None,
+        hash_mode: HashMode = "pure",
+    ) -> None:
+        self.location = node.caller()
+        self.name = check_name("run", name, self.location)
+        self.pipelines = self._pipelines(pipeline, pipelines)
+        if hash_mode not in ("pure", "params-only"):
+            raise DefinitionError(
+                f"hash_mode of run {name!r} is {hash_mode!r}", location=self.location, hint='use "pure" or "params-only"'
+            )
+        self.hash_mode: HashMode = hash_mode
+        self.container = _container_mode(container, self.location)
+        if isinstance(after, Run | After):
+            after = [after]
+        self.after = tuple(one if isinstance(one, After) else After(_is_run("after", one), "hard") for one in after)
+        try:
+            self.sweep = as_sweep(params)
+        except RepxError as error:
+            error.location = error.location or self.location
+            raise
+
+    def _pipelines(self, pipeline: Pipeline | None, pipelines: Sequence[Pipeline]) -> tuple[Pipeline, ...]:
+        given = ((pipeline,) if pipeline is not None else ()) + tuple(pipelines)
+        if not given:
+            raise DefinitionError(f"run {self.name!r} has no pipeline", location=self.location)
+        for one in given:
+            if isinstance(one, node.Node):
+                raise DefinitionError(
+                    f"run {self.name!r} was given the result of stage {one._stage.name!r}, not a pipeline",
+                    location=self.location,
+                    hint="pass the function itself, without calling it",
+                )
+            if not callable(one):
+                raise DefinitionError(f"the pipeline of run {self.name!r} is {one!r}, not a function", location=self.location)
+        return given
+
+    def __repr__(self) -> str:
+        return f"<run {self.name}>"
+
+
+class Lab:
+    """Everything that is realized together. Checks its names; its stages are looked at when it is instantiated.
+
+    Raises DefinitionError for duplicate names, a group named like a run, and cycles.
+    """
+
+    def __init__(
+        self,
+        runs: Iterable[Run],
+        *,
+        groups: Mapping[str, Iterable[Run]] | None = None,
+        version: str = "0",
+        packages: Packages | None = None,
+        container: ContainerMode | None = None,
+        run_container: ContainerMode | None = None,
+    ) -> None:
+        self.location = node.caller()
+        self.runs = tuple(runs) if not isinstance(runs, Run) else (runs,)
+        if not self.runs:
+            raise DefinitionError("the Lab has no runs", location=self.location)
+        for run in self.runs:
+            _is_run("runs", run)
+        if not isinstance(version, str):
+            raise DefinitionError(f"the Lab's version is {version!r}, not a text", location=self.location)
+        self.version = version
+        self.packages: Packages = packages if packages is not None else HostPackages()
+        if not isinstance(self.packages, HostPackages | NixPackages):
+            raise DefinitionError(
+                f"the Lab's packages are {packages!r}", location=self.location, hint='write packages=host() or nix("./nix")'
+            )
+        self.container = _container_mode(container, self.location)
+        self.run_container = _container_mode(run_container, self.location)
+        self._check_names()
+        self.groups = self._checked_groups(groups or {})
+        self.ordered_runs = order_runs(self.runs)
+
+    def _check_names(self) -> None:
+        seen: dict[str, Run] = {}
+        for run in self.runs:
+            if run.name in seen:
+                raise DefinitionError(
+                    f"two runs are called {run.name!r}", location=run.location, facts=[("the other", seen[run.name].location)]
+                )
+            seen[run.name] = run
+
+    def _checked_groups(self, groups: Mapping[str, Iterable[Run]]) -> dict[str, tuple[str, ...]]:
+        names = {run.name for run in self.runs}
+        checked = {}
+        for group, members in groups.items():
+            check_name("group", group, self.location)
+            if group in names:
+                raise DefinitionError(f"group {group!r} is called like a run", location=self.location)
+            listed = [members] if isinstance(members, Run) else list(members)
+            for member in listed:
+                if not isinstance(member, Run):
+                    raise DefinitionError(f"group {group!r} contains {member!r}, not a run", location=self.location)
+                if member not in self.runs:
+                    raise DefinitionError(
+                        f"group {group!r} contains run {member.name!r}, which is not in this Lab",
+                        location=self.location,
+                        hint=nearest(member.name, names),
+                    )
+            checked[group] = tuple(member.name for member in listed)
+        return checked
+
+
+def order_runs(runs: Sequence[Run]) -> tuple[Run, ...]:
+    """Runs with each after those it comes after, by name where free. Raises DefinitionError for a cycle, in full."""
+    known = set(runs)
+    for run in runs:
+        for dependency in run.after:
+            if dependency.run not in known:
+                raise DefinitionError(
+                    f"run {run.name!r} comes after run {dependency.run.name!r}, which is not in this Lab",
+                    location=run.location,
+                    hint="add it to runs",
+                )
+    ordered: list[Run] = []
+    done: set[Run] = set()
+
+    def visit(run: Run, path: tuple[Run, ...]) -> None:
+        if run in done:
+            return
+        if run in path:
+            cycle = [*path[path.index(run) :], run]
+            raise DefinitionError(
+                "the runs come after each other in a circle: " + " → ".join(one.name for one in cycle), location=run.location
+            )
+        for dependency in sorted(run.after, key=lambda after: after.run.name):
+            visit(dependency.run, (*path, run))
+        done.add(run)
+        ordered.append(run)
+
+    for run in sorted(runs, key=lambda one: one.name):
+        visit(run, ())
+    return tuple(ordered)
+
+
+def package_base(path: str) -> str:
+    """The folder that a relative path in the caller's file is relative to."""
+    file = Path(path)
+    return str(file.resolve().parent) if file.exists() else str(Path.cwd())
+
+
+def _container_mode(mode: Any, location: SourceLocation) -> ContainerMode | None:
+    if mode is None or mode in ("unified", "per-run", "none"):
+        return mode  # type: ignore[no-any-return]
+    raise DefinitionError(f"container is {mode!r}", location=location, hint='use "unified", "per-run" or "none"')
+
+
+def _is_run(what: str, run: Any) -> Run:
+    if isinstance(run, Run):
+        return run
+    hint = "a stage runs inside a pipeline: wrap it as Run(name, stage)" if isinstance(run, AnyStage) else ""
+    raise DefinitionError(f"{what} was given {run!r}, not a run", location=node.caller(), hint=hint)

@@ -1,0 +1,136 @@
+"""Nodes: stage calls while a pipeline is traced, and what can be passed between them; resolves nothing."""
+
+from __future__ import annotations
+
+import contextvars
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from repx.errors import DefinitionError, SourceLocation, nearest
+from repx.model.values import StoredPath, Value
+
+if TYPE_CHECKING:
+    from repx.dsl.experiment import Run
+    from repx.dsl.stage import AnyStage
+
+
+class OutputRef:
+    """One output of a node: what `node.data` is."""
+
+    __slots__ = ("name", "node")
+
+    def __init__(self, node: Node, name: str) -> None:
+        self.node = node
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<output {self.name} of {self.node._stage.name}>"
+
+
+class ItemRef:
+    """The work item inside the function of a scatter-gather."""
+
+    __slots__ = ()
+
+
+class OuterInput:
+    """An input of the whole, inside the function of a scatter-gather."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+
+
+
+class Node:
+    """A call of a stage. Its attributes are its outputs: `node.data`, or `node["data"]`."""
+
+    __slots__ = ("_call", "_implicit", "_location", "_stage", "_wires")
+
+    def __init__(
+        self,
+        stage: AnyStage,
+        call: dict[str, Value],
+        wires: dict[str, Any],
+        implicit: tuple[Node, ...],
+        location: SourceLocation,
+    ) -> None:
+        self._stage = stage
+        self._call = call
+        self._wires = wires
+        self._implicit = implicit
+        self._location = location
+        trace = _current.get()
+        if trace is not None:
+            trace.append(self)
+
+    def __getattr__(self, name: str) -> OutputRef:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self[name]
+
+    def __getitem__(self, name: str) -> OutputRef:
+        known = self._stage.output_names
+        if known is not None and name not in known:
+            raise DefinitionError(
+                f"stage {self._stage.name!r} has no output {name!r}",
+                location=caller(),
+                hint=nearest(name, known),
+            )
+        return OutputRef(self, name)
+
+    def __iter__(self) -> Iterator[OutputRef]:
+        raise DefinitionError(
+            f"the result of stage {self._stage.name!r} cannot be unpacked; it is one node", location=caller(), hint="name its outputs"
+        )
+
+    def __bool__(self) -> bool:
+        raise DefinitionError(
+            f"the result of stage {self._stage.name!r} is not known yet: the pipeline only wires",
+            location=caller(),
+            hint="branch on the pipeline's own arguments, which are values",
+        )
+
+    def __repr__(self) -> str:
+        return f"<node {self._stage.name}>"
+
+
+_current: contextvars.ContextVar[list[Node] | None] = contextvars.ContextVar("repx_trace", default=None)
+
+
+@contextmanager
+def tracing() -> Iterator[list[Node]]:
+    """Collect the nodes made inside, in the order of their calls."""
+    nodes: list[Node] = []
+    token = _current.set(nodes)
+    try:
+        yield nodes
+    finally:
+        _current.reset(token)
+
+
+def caller() -> SourceLocation:
+    """The innermost place of the user's code that led here: outside this package and outside the standard library."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        module = str(frame.f_globals.get("__name__", ""))
+        if not module.startswith("repx.") and module not in ("contextlib", "functools"):
+            return SourceLocation(frame.f_code.co_filename, frame.f_lineno)
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return SourceLocation("<unknown>", 0)
+
+
+def all_sources(wires: Mapping[str, Any]) -> Iterator[Any]:
+    """Every single source in a node's wires, lists flattened."""
+    for wire in wires.values():
+        if isinstance(wire, list):
+            yield from wire
+        else:
+            yield wire

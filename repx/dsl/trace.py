@@ -1,0 +1,83 @@
+"""Trace a pipeline: call it with its arguments, collect the nodes, and say which run params reach them; makes no job."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from repx.dsl.node import Node, tracing
+from repx.dsl.stage import AnyStage
+from repx.errors import DefinitionError, RepxError, SourceLocation
+from repx.model.values import Value
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineArguments:
+    """The arguments of a pipeline: names, and which of them need a value from the run."""
+
+    names: tuple[str, ...]
+    required: frozenset[str]
+
+
+def pipeline_name(pipeline: Callable[..., Any]) -> str:
+    """What to call a pipeline in a message."""
+    return pipeline.name if isinstance(pipeline, AnyStage) else getattr(pipeline, "__name__", repr(pipeline))
+
+
+def pipeline_arguments(pipeline: Callable[..., Any], run: str, location: SourceLocation) -> PipelineArguments:
+    """The arguments that run params reach by name; a stage as a pipeline takes none: params reach it anyway."""
+    if isinstance(pipeline, AnyStage):
+        return PipelineArguments((), frozenset())
+    names = []
+    required = set()
+    for parameter in inspect.signature(pipeline).parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+            raise DefinitionError(
+                f"pipeline {pipeline_name(pipeline)!r} of run {run!r} takes {parameter}",
+                location=location,
+                hint="run params reach a pipeline by name: name its arguments",
+            )
+        names.append(parameter.name)
+        if parameter.default is parameter.empty:
+            required.add(parameter.name)
+    return PipelineArguments(tuple(names), frozenset(required))
+
+
+def trace(pipeline: Callable[..., Any], arguments: dict[str, Value], run: str, location: SourceLocation) -> list[Node]:
+    """The nodes of one call of a pipeline, producers before consumers. Raises DefinitionError, also for its own faults."""
+    try:
+        with tracing() as nodes:
+            pipeline(**arguments)
+    except RepxError:
+        raise
+    except Exception as error:
+        place = _innermost(error, pipeline, location)
+        raise DefinitionError(
+            f"pipeline {pipeline_name(pipeline)!r} of run {run!r} failed: {type(error).__name__}: {error}", location=place
+        ) from None
+    if not nodes:
+        raise DefinitionError(
+            f"pipeline {pipeline_name(pipeline)!r} of run {run!r} calls no stage",
+            facts=[(name, repr(value)) for name, value in arguments.items()],
+            location=location,
+        )
+    return nodes
+
+
+def _innermost(error: Exception, pipeline: Callable[..., Any], location: SourceLocation) -> SourceLocation:
+    """The last place of the user's own file in a traceback."""
+    code = getattr(pipeline, "__code__", None)
+    place = location
+    frame = error.__traceback__
+    while frame is not None:
+        if code is not None and frame.tb_frame.f_code.co_filename == code.co_filename:
+            place = SourceLocation(code.co_filename, frame.tb_lineno)
+        frame = frame.tb_next
+    return place
+
+
+def stages_of(nodes: Sequence[Node]) -> list[AnyStage]:
+    """The distinct stages of a trace, in order."""
+    return list(dict.fromkeys(node._stage for node in nodes))

@@ -1,0 +1,71 @@
+"""The derivation graph: all jobs of an experiment by run, closed under inputs; a value, with no I/O."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from repx.agent.digest import short_digest
+from repx.errors import SourceLocation
+from repx.model.derivation import Derivation
+from repx.model.names import JobId
+from repx.model.software import Software
+
+DependencyKind = Literal["hard", "soft"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunDependency:
+    """This run comes after `run`: hard means it must succeed, soft that it must have finished."""
+
+    run: str
+    kind: DependencyKind
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunGraph:
+    """One run: its jobs, each after those it takes from, and the runs it comes after."""
+
+    name: str
+    jobs: tuple[Derivation, ...]
+    after: tuple[RunDependency, ...]
+    location: SourceLocation
+    container: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Over the sorted job ids: what a job that takes this run's results depends on."""
+        return run_digest(job.id for job in self.jobs)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DerivationGraph:
+    """Everything an experiment asks for. `runs` are in dependency order, each after those it comes after."""
+
+    runs: tuple[RunGraph, ...]
+    groups: tuple[tuple[str, tuple[str, ...]], ...]
+    version: str
+    git_commit: str
+    packages: tuple[tuple[str, Software], ...] = ()
+    """Packages that stand as values of params, with what each is."""
+    sources: tuple[tuple[str, str], ...] = ()
+    """(file name of the experiment, its digest): lets `repx run` warn when the Lab is older than the file."""
+
+    def jobs(self) -> Iterator[Derivation]:
+        """Every job once, producers before consumers within a run."""
+        seen: set[JobId] = set()
+        for run in self.runs:
+            for job in run.jobs:
+                if job.id not in seen:
+                    seen.add(job.id)
+                    yield job
+
+
+def run_digest(ids: Iterable[str]) -> str:
+    """The digest of a run from the ids of its jobs, in any order."""
+    digest = hashlib.sha256(b"repx-run 1\n")
+    for identity in sorted(ids):
+        digest.update(identity.encode() + b"\n")
+    return short_digest(digest.digest())

@@ -1,0 +1,85 @@
+"""Names of things: what may be called what, job ids and their parts; parsed once, printed back exactly."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import NewType
+
+from repx.agent.digest import ID_LENGTH, NIX_ALPHABET
+from repx.errors import DefinitionError, LabError, SourceLocation, UsageError, nearest
+
+JobId = NewType("JobId", str)
+"""`<32 digits of Nix's base-32>-<stage name>-<version>`; made by `job_id`, read by `parse_job_id`."""
+
+BASH_RESERVED = frozenset(
+    # Set or read by Bash itself (bash(1), Shell Variables), or by what starts the script.
+    """BASH BASHOPTS BASHPID CDPATH COLUMNS COMP_WORDS COMPREPLY COPROC DIRSTACK ENV EPOCHREALTIME EPOCHSECONDS EUID
+    FCEDIT FIGNORE FUNCNAME FUNCNEST GLOBIGNORE GROUPS HISTCMD HISTFILE HOME HOSTFILE HOSTNAME HOSTTYPE IFS IGNOREEOF
+    INPUTRC LANG LINENO LINES MACHTYPE MAILCHECK MAPFILE OLDPWD OMP_NUM_THREADS OPTARG OPTERR OPTIND OSTYPE PATH
+    PIPESTATUS POSIXLY_CORRECT PPID PROMPT_COMMAND PS0 PS1 PS2 PS3 PS4 PWD PYTHONHASHSEED RANDOM READLINE_LINE REPLY
+    SECONDS SHELL SHELLOPTS SHLVL SRANDOM TIMEFORMAT TMOUT TMPDIR TZ UID
+    out inputs outputs params inputs_json params_json""".split()
+)
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z", re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*\Z", re.ASCII)
+_JOB_ID = re.compile(rf"[{NIX_ALPHABET}]{{{ID_LENGTH}}}-[A-Za-z0-9][A-Za-z0-9._+-]*-[A-Za-z0-9][A-Za-z0-9._+]*\Z", re.ASCII)
+
+
+def check_variable(kind: str, name: str, location: SourceLocation | None) -> str:
+    """A name that becomes a shell variable and a Python argument: an ASCII identifier nobody else has taken."""
+    if not _IDENTIFIER.match(name):
+        raise DefinitionError(
+            f"{kind} {name!r} is not a name: ASCII letters, digits and _ only, not starting with a digit", location=location
+        )
+    if name in BASH_RESERVED or name.startswith(("BASH_", "LC_", "_repx")):
+        raise DefinitionError(
+            f"{kind} {name!r} has a name that the shell or repx uses itself", location=location, hint=f"call it my_{name}"
+        )
+    return name
+
+
+def check_name(kind: str, name: object, location: SourceLocation | None = None) -> str:
+    """A name that becomes part of a file name: stages and runs."""
+    if not isinstance(name, str) or not _NAME.match(name) or len(name) > 150:
+        raise DefinitionError(
+            f"{kind} {name!r} cannot be part of a file name",
+            location=location,
+            hint="ASCII letters, digits and . _ + - only, starting with a letter or digit, at most 150",
+        )
+    return name
+
+
+def check_version(version: object, location: SourceLocation | None = None) -> str:
+    """A version: like a name, but without `-`, because it is what follows the last one in a job id."""
+    text = check_name("version", version, location)
+    if "-" in text:
+        raise DefinitionError(
+            f"version {text!r} may not contain '-'", location=location, hint=f"write {text.replace('-', '.')!r}"
+        )
+    return text
+
+
+def job_id(digest: str, name: str, version: str) -> JobId:
+    """The id of a job from its parts, which are valid already."""
+    return JobId(f"{digest}-{name}-{version}")
+
+
+def is_job_id(text: str) -> bool:
+    """Whether `text` is a whole job id."""
+    return bool(_JOB_ID.match(text))
+
+
+def parse_job_id(text: str) -> tuple[str, str, str]:
+    """Digest, stage name and version. Raises LabError: ids are read from Labs."""
+    if not is_job_id(text):
+        raise LabError(f"{text!r} is not a job id")
+    digest, rest = text[:ID_LENGTH], text[ID_LENGTH + 1 :]
+    name, _, version = rest.rpartition("-")
+    return digest, name, version
+
+
+def unknown(kind: str, name: str, valid: Iterable[str]) -> UsageError:
+    """The error for a name that names nothing."""
+    return UsageError(f"there is no {kind} {name!r}", hint=nearest(name, valid))

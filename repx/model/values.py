@@ -1,0 +1,65 @@
+"""What a param may be: a scalar, a path whose content is known, or a package; does not know where values come from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPath:
+    """A file or directory that goes into the Lab: identified by its name and its content, wherever it lies."""
+
+    name: str
+    digest: str
+    """The tree digest of the content, hex (`repx.agent.digest.tree_digest`)."""
+    source: str = field(compare=False, repr=False)
+    """The absolute path it was read from: not part of its identity."""
+    kind: Literal["file", "directory"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class PackageRef:
+    """A package as the value of a param; its closure travels in the Lab."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+Value = None | bool | int | float | str | StoredPath | PackageRef
+"""One value of a param. Never compare two with `==`: 1 == True == 1.0 in Python, and all three are different params."""
+
+
+def check_value(value: object) -> Value:
+    """`value` as a value of a param; a scalar of NumPy becomes Python's. Raises ValueError with the reason."""
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
+        scalar: Any = value
+        value = scalar.item()
+    if type(value) is float and not math.isfinite(value):
+        raise ValueError(f"{value} is not a finite number")
+    if value is None or type(value) in _SCALARS:
+        return value  # type: ignore[return-value]  # mypy does not follow `type(…) in`
+    raise ValueError(f"{_shown(value)} is a {type(value).__name__}, and {_remedy(value)}")
+
+
+# Exact types: a subclass (an IntEnum, a str with habits) would not be the same value when it comes back from JSON.
+_SCALARS = frozenset({bool, int, float, str, StoredPath, PackageRef})
+
+
+def _remedy(value: object) -> str:
+    if hasattr(value, "__fspath__"):
+        return 'a path is given as repx.path("…"), so that its content is known, or as text'
+    if isinstance(value, bool | int | float | str):
+        return "only plain bool, int, float and str keep their type in JSON: convert it"
+    return 'a param is a scalar: None, bool, int, float, str, repx.path("…") or package("…")'
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:59] + "…"
