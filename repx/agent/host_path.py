@@ -1,0 +1,185 @@
+"""The commands of this machine as a stage sees them: found, identified by content, and put into one folder for PATH.
+
+Knows nothing of stages: a manifest says which commands, and what they and the interpreter were where it was made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from repx.agent.digest import file_sha256
+from repx.agent.files import remove_tree, write_file
+from repx.agent.job import quote
+
+_INTERPRETERS = (
+    *("python", "pypy", "perl", "ruby", "node", "R", "Rscript", "java", "julia", "lua", "guile", "tclsh", "php"),
+    *("conda", "deno", "bun", "octave", "ghc", "erl", "racket", "sbcl", "scala"),
+)
+
+_digests: dict[tuple[str, int, int, int], str] = {}
+
+
+def find_command(name: str, search_path: str) -> str | None:
+    """The absolute path of the first executable `name` on `search_path`, its links not followed; None when absent.
+
+    Relative entries of the search path do not count: they mean another place in each directory.
+    """
+    if not is_command_name(name):
+        return None
+    for directory in search_path.split(os.pathsep):
+        path = directory + "/" + name
+        if directory.startswith("/") and os.access(path, os.X_OK) and os.path.isfile(path):
+            return path
+    return None
+
+
+def is_command_name(name: object) -> bool:
+    """Whether `name` is one entry of a folder, so that a manifest from elsewhere cannot write outside of it."""
+    return isinstance(name, str) and name not in ("", ".", "..") and "/" not in name and "\0" not in name
+
+
+def content_sha256(path: str) -> str:
+    """The SHA-256 of the file that `path` finally means, hex; read once per process while the file stays as it is."""
+    real = os.path.realpath(path)
+    status = os.stat(real)
+    key = (real, status.st_size, status.st_mtime_ns, status.st_ino)
+    if key not in _digests:
+        _digests[key] = file_sha256(real)
+    return _digests[key]
+
+
+def python_names(version: str) -> tuple[str, ...]:
+    """The names under which a stage finds the interpreter of this version."""
+    return ("python", "python3", "python" + ".".join(version.split(".")[:2]))
+
+
+def make_path_folder(manifest: Mapping[str, Any], directory: str, search_path: str, python: str) -> list[str]:
+    """Fill `directory` with the manifest's commands as this machine has them; how they differ from what was recorded.
+
+    `python` is the absolute path of the interpreter for jobs; what is not on `search_path` is looked for beside it. A
+    directory that exists is taken as it is. A command that is not here has no entry, and is one of the differences;
+    the caller decides what a difference means. ValueError for a manifest that names no commands but paths.
+    """
+    names = sorted(manifest.get("commands", {}))
+    for name in names:
+        if not is_command_name(name):
+            raise ValueError("not a command's name: %r" % (name,))
+    places = search_path + os.pathsep + os.path.dirname(python)
+    found = {name: find_command(name, places) for name in names}
+    if not os.path.isdir(directory):
+        entries = {name: _entry(name, path) for name, path in found.items() if path is not None}
+        if manifest.get("python"):
+            wrapper = _wrapper(python)
+            entries.update(dict.fromkeys(python_names(str(manifest["python"]["version"])), wrapper))
+        _publish(directory, entries)
+    return [*_command_differences(manifest, found), *_python_differences(manifest, python)]
+
+
+def _entry(name: str, path: str) -> str | bytes:
+    """The target of a link, or the text of a wrapper.
+
+    A link keeps the name a program is called by, which multi-call programs need. But a program that looks for its own
+    files around the place it was started from finds nothing around a link, so it is started by its own path.
+    """
+    real = os.path.realpath(path)
+    return _wrapper(path) if _depends_on_place(name, path, real) else real
+
+
+def _depends_on_place(name: str, path: str, real: str) -> bool:
+    for base in (name, os.path.basename(real)):
+        if base.rstrip("0123456789.-") in _INTERPRETERS:
+            return True
+    prefix = os.path.dirname(os.path.dirname(path))
+    if os.path.exists(prefix + "/pyvenv.cfg") or os.path.isdir(prefix + "/conda-meta"):
+        return True
+    with open(real, "rb") as file:
+        return file.read(2) == b"#!"
+
+
+def _wrapper(path: str) -> bytes:
+    return ("#!/bin/sh\nexec " + quote(path) + ' "$@"\n').encode("utf-8", "surrogateescape")
+
+
+def _publish(directory: str, entries: Mapping[str, str | bytes]) -> None:
+    """Make the folder whole beside its place, then rename; whoever comes second discards their own."""
+    parent = os.path.dirname(os.path.abspath(directory))
+    os.makedirs(parent, exist_ok=True)
+    made = "%s.%d-%s.tmp" % (directory, os.getpid(), os.urandom(4).hex())
+    os.mkdir(made)
+    try:
+        for name, entry in entries.items():
+            if isinstance(entry, bytes):
+                write_file(made + "/" + name, entry, 0o755)
+            else:
+                os.symlink(entry, made + "/" + name)
+        os.rename(made, directory)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            remove_tree(made)
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+            raise
+
+
+def _command_differences(manifest: Mapping[str, Any], found: Mapping[str, str | None]) -> list[str]:
+    differences = []
+    for name, path in found.items():
+        recorded = str(manifest["commands"][name])
+        if path is None:
+            differences.append("%s: not on this machine" % name)
+            continue
+        here = content_sha256(path)
+        if here != recorded:
+            differences.append(
+                "%s: recorded sha256 %s, this machine has %s (%s)"
+                % (name, _short(recorded), _short(here), os.path.realpath(path))
+            )
+    return differences
+
+
+def _python_differences(manifest: Mapping[str, Any], python: str) -> list[str]:
+    """The interpreter by content; versions only where this process is that interpreter, since nothing is started."""
+    recorded = manifest.get("python")
+    if not recorded:
+        return []
+    differences = []
+    is_this = python == sys.executable
+    was = "%s %s" % (recorded.get("implementation"), recorded.get("version"))
+    now = "%s %s" % (platform.python_implementation(), platform.python_version())
+    try:
+        here = content_sha256(python)
+    except OSError:
+        return ["python: not on this machine (%s)" % python]
+    if is_this and was != now:
+        differences.append("python: recorded %s, this machine has %s (%s)" % (was, now, python))
+    elif here != recorded.get("sha256"):
+        differences.append(
+            "python: recorded sha256 %s, this machine has %s (%s)"
+            % (_short(str(recorded.get("sha256"))), _short(here), os.path.realpath(python))
+        )
+    if is_this:
+        for name, version in sorted(manifest.get("distributions", {}).items()):
+            installed = _installed_version(name)
+            if installed is None:
+                differences.append("%s: recorded version %s, not installed in %s" % (name, version, python))
+            elif installed != version:
+                differences.append("%s: recorded version %s, %s has %s" % (name, version, python, installed))
+    return differences
+
+
+def _installed_version(name: str) -> str | None:
+    import importlib.metadata  # half of this file's import time, for a check that few processes make
+
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _short(digest: str) -> str:
+    return digest[:12] + "…"

