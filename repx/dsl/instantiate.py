@@ -270,6 +270,12 @@ class _NodePlan:
                     location=self.node._location if param.name in self.node._call else self.expansion.run.location,
                     facts=[("declared at", self.stage.location)],
                 ) from None
+        if isinstance(value, StoredPath) and not param.is_path and getattr(self.stage, "kind", "") == "python":
+            raise DefinitionError(
+                f"param {param.name!r} of stage {self.stage.name!r} was given the path {value.name!r}",
+                location=self.stage.location,
+                hint=f"annotate it as {param.name}: Path, or as {param.name}: Input",
+            )
         return value, params_line(param.name, param_text(value))
 
     def _input_axes(self) -> set[int]:

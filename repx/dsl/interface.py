@@ -101,6 +101,7 @@ class ParamSpec:
     convert: Convert
     default: Value
     required: bool
+    is_path: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,8 +240,9 @@ def _param(stage: str, parameter: inspect.Parameter, location: SourceLocation) -
             hint=f"write {name}: Output = …",
         )
     convert = _converter(stage, name, parameter.annotation, location)
+    is_path = parameter.annotation is Path or Path in typing.get_args(parameter.annotation)
     if parameter.default is parameter.empty:
-        return ParamSpec(name, convert, None, required=True)
+        return ParamSpec(name, convert, None, required=True, is_path=is_path)
     default = parameter.default
     if default is not None:
         try:
@@ -249,7 +251,7 @@ def _param(stage: str, parameter: inspect.Parameter, location: SourceLocation) -
             raise DefinitionError(
                 f"the default of param {name!r} of stage {stage!r} is {parameter.default!r}: {error}", location=location
             ) from None
-    return ParamSpec(name, convert, default, required=False)
+    return ParamSpec(name, convert, default, required=False, is_path=is_path)
 
 
 def _converter(stage: str, name: str, annotation: Any, location: SourceLocation) -> Convert:

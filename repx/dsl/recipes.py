@@ -121,6 +121,7 @@ class RecipeBook:
             dynamic_inputs=stage.interface.takes_inputs,
             dynamic_outputs=stage.interface.takes_outputs,
             takes_index=stage.interface.takes_index,
+            path_params=tuple(param.name for param in stage.interface.params if param.is_path),
         )
 
     def _scatter_gather(self, whole: ScatterGather, hash_mode: HashMode) -> Recipe:

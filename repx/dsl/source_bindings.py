@@ -12,6 +12,7 @@ from repx.dsl.source_scope import bound_names
 from repx.dsl.source_text import SourceText
 
 Kind = Literal["import", "definition", "assignment", "unfit"]
+WALRUS = "a := expression"
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +233,7 @@ class _Reader:
             return  # its blocks were read one by one, and its own parts in _compound
         for node in _own_scope(statement):
             if isinstance(node, ast.NamedExpr):
-                self._add(node.target.id, "unfit", "a := expression", node.lineno, within)
+                self._add(node.target.id, "unfit", WALRUS, node.lineno, within)
 
     def _global_statements(self, statement: ast.stmt) -> None:
         if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from repx.dsl.module_source import FunctionSource
-from repx.dsl.source_bindings import Binding, bindings_of, root_name
+from repx.dsl.source_bindings import WALRUS, Binding, bindings_of, root_name
 from repx.dsl.source_scope import Use, Uses, body_uses, statement_uses
 from repx.dsl.source_text import SourceText
 from repx.errors import SourceLocation, nearest
@@ -71,7 +71,8 @@ class Needs:
         for name, source, binding, literal in self._to_compare:
             self._compare(name, source, binding, literal)
 
-    def _take(self, uses: Uses, source: SourceText) -> None:
+    def _take(self, uses: Uses, source: SourceText, within: ast.stmt | None = None) -> None:
+        """Takes in what one statement, or the body of the stage, uses."""
         for name, line in uses.global_statements:
             self._problem(
                 source.at(line),
@@ -84,6 +85,9 @@ class Needs:
                 self.future_annotations = True
                 if use.role == "annotation" or not self._resolves(use.name):
                     continue
+            _, found = self.module.bindings(use.name)
+            if found and all(binding.how == WALRUS and source.tree.body[binding.index] is within for binding in found):
+                continue  # bound by := within the statement itself, which travels whole
             self._need(use, source)
 
     def _resolves(self, name: str) -> bool:
@@ -148,14 +152,15 @@ class Needs:
         statement.names.add(name)
         if binding.alias is not None:
             statement.aliases[name] = binding.alias
-        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None and binding.kind == "assignment":
-            if len(node.targets if isinstance(node, ast.Assign) else [node.target]) == 1 and _is_literal(node.value):
-                self._to_compare.append((name, piece, binding, node.value))
+        match node:
+            case ast.Assign(targets=[ast.Name()], value=value) | ast.AnnAssign(value=ast.expr() as value):
+                if _is_literal(value):
+                    self._to_compare.append((name, piece, binding, value))
         if is_new:
             self._note_changes([node])
             uses = statement_uses(node)
             statement.uses = uses.names
-            self._take(uses, piece)
+            self._take(uses, piece, node)
 
     def _unbound(self, use: Use, source: SourceText) -> None:
         name = use.name

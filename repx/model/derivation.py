@@ -106,6 +106,8 @@ class Recipe:
     dynamic_inputs: bool = False
     dynamic_outputs: bool = False
     takes_index: bool = False
+    path_params: tuple[str, ...] = ()
+    """Params that the body gets as a `pathlib.Path`."""
     parts: Parts | None = None
     lines: tuple[tuple[str, str], ...] = ()
     prefix: bytes = field(default=b"", repr=False)
@@ -125,6 +127,9 @@ def recipe_lines(recipe: Recipe) -> tuple[tuple[str, str], ...]:
         "stage.version": recipe.version,
     }
     lines.update((f"output.{name}", path) for name, path in recipe.outputs)
+    lines.update((f"takes.{spec.name}", spec.kind) for spec in recipe.inputs)
+    if recipe.takes_index:
+        lines["takes.index"] = "index"
     if recipe.impure:
         lines["impure"] = "true"
     if recipe.hash_mode == "pure":

@@ -1,0 +1,72 @@
+"""repx: experiments described in plain Python, built into one self-contained directory, run anywhere, queried by name.
+
+Everything a user needs is here; names are imported when first used, so that `repx --help` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from repx.analysis.experiment import Experiment as Experiment
+    from repx.api import instantiate as instantiate
+    from repx.api import realize as realize
+    from repx.api import realize_many as realize_many
+    from repx.api import run as run
+    from repx.dsl.experiment import Lab as Lab
+    from repx.dsl.experiment import Run as Run
+    from repx.dsl.experiment import hard as hard
+    from repx.dsl.experiment import host as host
+    from repx.dsl.experiment import soft as soft
+    from repx.dsl.interface import Input as Input
+    from repx.dsl.interface import Inputs as Inputs
+    from repx.dsl.interface import Output as Output
+    from repx.dsl.interface import Outputs as Outputs
+    from repx.dsl.interface import Results as Results
+    from repx.dsl.interface import WorkItem as WorkItem
+    from repx.dsl.interface import out as out
+    from repx.dsl.scan import dirs as dirs
+    from repx.dsl.scan import files as files
+    from repx.dsl.scan import path as path
+    from repx.dsl.scan import scan as scan
+    from repx.dsl.scatter import scatter_gather as scatter_gather
+    from repx.dsl.stage import bash as bash
+    from repx.dsl.stage import stage as stage
+    from repx.dsl.sweep import concat as concat
+    from repx.dsl.sweep import product as product
+    from repx.dsl.sweep import zip as zip  # noqa: A004 - reads as repx.zip
+    from repx.model.resources import Resources as Resources
+    from repx.model.values import package as package
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "repx.analysis.experiment": ("Experiment",),
+    "repx.api": ("instantiate", "realize", "realize_many", "run"),
+    "repx.dsl.experiment": ("Lab", "Run", "hard", "host", "soft"),
+    "repx.dsl.interface": ("Input", "Inputs", "Output", "Outputs", "Results", "WorkItem", "out"),
+    "repx.dsl.scan": ("dirs", "files", "path", "scan"),
+    "repx.dsl.scatter": ("scatter_gather",),
+    "repx.dsl.stage": ("bash", "stage"),
+    "repx.dsl.sweep": ("concat", "product", "zip"),
+    "repx.model.resources": ("Resources",),
+    "repx.model.values": ("package",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = ["__version__", *sorted(_HOME_OF)]
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        home = _HOME_OF[name]
+    except KeyError:
+        raise AttributeError(f"module 'repx' has no attribute {name!r}") from None
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
