@@ -19,7 +19,7 @@ from repx.agent.job import quote
 
 _INTERPRETERS = (
     *("python", "pypy", "perl", "ruby", "node", "R", "Rscript", "java", "julia", "lua", "guile", "tclsh", "php"),
-    *("conda", "deno", "bun", "octave", "ghc", "erl", "racket", "sbcl", "scala"),
+    *("deno", "bun", "octave", "ghc", "erl", "racket", "sbcl", "scala"),
 )
 
 _digests: dict[tuple[str, int, int, int], str] = {}

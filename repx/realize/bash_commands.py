@@ -6,13 +6,13 @@ languages (`awk 'BEGIN { system("x") }'`), what `ssh` starts elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tree_sitter import Node
-
-from repx.realize.bash_starters import InnerCommand, InnerProgram, InnerScript, Lookup, started_by
-from repx.realize.bash_syntax import Word, command_words, line_of, parse
+from repx.realize.bash_starter_options import Lookup
+from repx.realize.bash_starters import InnerCommand, InnerProgram, InnerScript, started_by
+from repx.realize.bash_syntax import nodes, parse
+from repx.realize.bash_words import Word, command_words, line_of
 
 BUILTINS = frozenset(
     ". : [ alias bg bind break builtin caller cd command compgen complete compopt continue declare dirs disown echo "
@@ -74,12 +74,12 @@ class _Search:
         syntax = parse(text)
         if depth and syntax.doubtful_from is not None:
             return  # text in quotes is a guess already: `eval "$prefix(x)"`
-        nodes = list(_commands_and_functions(syntax.root))
+        found = [node for node in nodes(syntax.root) if node.type in ("command", "function_definition")]
         # Functions count wherever they stand: they are often defined below the function that calls them.
-        for node in nodes:
+        for node in found:
             if node.type == "function_definition" and (name := node.child_by_field_name("name")) is not None:
                 self.functions.add(syntax.text[name.start_byte : name.end_byte].decode("utf-8", "replace"))
-        for node in nodes:
+        for node in found:
             if node.type == "command" and (words := command_words(node, syntax.text)):
                 certain = syntax.doubtful_from is None or line_of(node) < syntax.doubtful_from
                 self.command(words, Lookup.SHELL, first_line - 1, certain, depth)
@@ -103,16 +103,6 @@ class _Search:
     def candidate(self, name: str, line: int, lookup: Lookup, certain: bool) -> None:
         if _can_be_program(name):
             self.candidates.append(_Candidate(CommandUse(name, line, certain), lookup))
-
-
-def _commands_and_functions(root: Node) -> Iterator[Node]:
-    """Every command and function of the tree in order of place; a stack, since a tree may be deeper than Python's."""
-    pending = [root]
-    while pending:
-        node = pending.pop()
-        if node.type in ("command", "function_definition"):
-            yield node
-        pending.extend(reversed(node.children))
 
 
 def _can_be_program(name: str) -> bool:
