@@ -3,19 +3,27 @@
 A relative path starts at the file of the caller, so that an experiment means the same wherever it is run from; in a
 notebook or at a prompt, where there is no such file, it starts at the working directory.
 
-Entries whose name starts with a dot (`.git`, `.DS_Store`) are not part of a scan: they come and go with tools, and each
-would be a job. A `match` that starts with a dot, escaped or not in brackets, asks for them.
+Entries whose name starts with a dot (`.git`, `.DS_Store`) are no part of a scan: they come and go with tools, and each
+would be a job. A `match` that starts with `\\.` or `[.]` asks for them.
+
+The path that is named may be a link to anywhere, since that is what was named. Links further down must stay inside:
+what they point to outside would not travel with the Lab.
 """
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
 import re
+import stat
+from collections.abc import Sequence
 from typing import Literal
 
 from repx.agent.digest import TreeError, tree_digest
+from repx.agent.files import walk
 from repx.dsl.node import caller
-from repx.errors import DefinitionError, SourceLocation, nearest, plural
+from repx.errors import DefinitionError, SourceLocation, nearest
 from repx.model.values import StoredPath
 
 EntryType = Literal["file", "directory", "any"]
@@ -28,7 +36,16 @@ def path(location: StrPath) -> StoredPath:
     Raises DefinitionError when it is missing or cannot be stored.
     """
     place = caller()
-    return _stored(_absolute(location, place), place)
+    absolute = _absolute(location, place)
+    try:
+        return _stored(absolute, os.path.realpath(absolute))
+    except _CannotStoreError as error:
+        raise DefinitionError(
+            f"path {os.fspath(location)!r} {error}",
+            location=place,
+            facts=[("looked for", absolute)],
+            hint=_siblings(absolute) if not os.path.lexists(absolute) else "",
+        ) from None
 
 
 def dirs(location: StrPath, match: str | None = None) -> list[StoredPath]:
@@ -41,34 +58,171 @@ def files(location: StrPath, match: str | None = None) -> list[StoredPath]:
     return _scan(location, "file", match, caller())
 
 
-def scan(location: StrPath, type: EntryType = "any", match: str | None = None) -> list[StoredPath]:  # noqa: A002 - the user's word
+def scan(
+    location: StrPath,
+    type: EntryType = "any",  # noqa: A002 - the word of the manual
+    match: str | None = None,
+) -> list[StoredPath]:
     """The entries of a directory, sorted by name, each stored and hashed on its own: adding one adds one job.
 
-    `match` is a regular expression for the whole name. A link counts as what it points to, which must lie in the
-    directory. Raises DefinitionError when nothing is found, or an entry cannot be stored.
+    `match` is a regular expression for the whole name. Raises DefinitionError when nothing is found, and for every
+    entry that fits `match` and cannot be stored, of whichever type.
     """
     return _scan(location, type, match, caller())
 
 
+class _CannotStoreError(Exception):
+    """Why one path cannot be stored."""
+
+
 def _scan(location: StrPath, wanted: EntryType, match: str | None, place: SourceLocation) -> list[StoredPath]:
-    if wanted not in _TYPES:
-        raise DefinitionError(f"scan has no type {wanted!r}", location=place, hint=nearest(str(wanted), _TYPES))
+    if wanted not in ("file", "directory", "any"):
+        raise DefinitionError(
+            f"scan has no type {wanted!r}", location=place, hint=nearest(str(wanted), ["file", "directory", "any"])
+        )
+    named = _absolute(location, place)
+    top = os.path.realpath(named)
+    try:
+        names = sorted(os.listdir(top), key=os.fsencode)
+    except OSError as error:
+        raise DefinitionError(
+            f"cannot scan {os.fspath(location)!r}: {error.strerror}",
+            location=place,
+            facts=[("looked for", named)],
+            hint=_siblings(named) if isinstance(error, FileNotFoundError) else "",
+        ) from None
+    hidden = match is None or not match.startswith(("\\.", "[.]"))
+    visible = [name for name in names if not (hidden and name.startswith("."))]
     pattern = _pattern(match, place)
-    top = _absolute(location, place)
-    entries = _entries(top, place)
-    visible = [entry for entry in entries if _asks_for_hidden(match) or not entry.name.startswith(".")]
-    of_type = [entry for entry in visible if wanted == "any" or _kind(entry.path, top, place) == wanted]
-    found = [entry for entry in of_type if pattern is None or pattern.fullmatch(entry.name)]
+    fitting = [name for name in visible if pattern is None or pattern.fullmatch(name)]
+    found: list[StoredPath] = []
+    complaints: list[tuple[str, str]] = []
+    for name in fitting:
+        entry = os.path.join(top, name)
+        try:
+            real = _inside(entry, top)
+            if wanted == "any" or wanted == _kind(real):
+                found.append(_stored(entry, real))
+        except _CannotStoreError as error:
+            complaints.append((name, str(error)))
+    if complaints:
+        more = len(complaints) - _COMPLAINTS_SHOWN
+        raise DefinitionError(
+            f"{os.fspath(location)!r} holds what cannot be stored",
+            location=place,
+            facts=[*complaints[:_COMPLAINTS_SHOWN], *([("…", f"and {more} more")] if more > 0 else [])],
+            hint="remove them, or leave them out with match=…",
+        )
     if not found:
         raise DefinitionError(
-            f"nothing to sweep over in {os.fspath(location)}",
+            f"there is nothing to sweep over in {os.fspath(location)!r}",
             location=place,
-            facts=[
-                ("directory", top),
-                ("entries", f"{len(entries)}, of which {len(entries) - len(visible)} hidden"),
-                *([("of type", f"{wanted}: {len(of_type)}")] if wanted != "any" else []),
-                *([("match", f"{match} (the whole name must fit)")] if match is not None else []),
-            ],
-            hint=_hint(match, [entry.name for entry in of_type]),
+            facts=_census(named, names, visible, fitting, wanted, match),
+            hint=f"match must fit the whole name: {visible[0]!r} is there" if visible and not fitting else "",
         )
-    return [_stored(entry.path, place, top) for entry in found]
+    return found
+
+
+def _census(
+    directory: str, names: Sequence[str], visible: Sequence[str], fitting: Sequence[str], wanted: str, match: str | None
+) -> list[tuple[str, object]]:
+    """How many entries were left by each condition."""
+    facts: list[tuple[str, object]] = [("directory", directory), ("entries", len(names))]
+    if len(visible) < len(names):
+        facts.append(("not hidden", len(visible)))
+    if match is not None:
+        facts.append(("match", f"{len(fitting)} fit {match}"))
+    if wanted != "any":
+        facts.append(("type", f"none is a {wanted}"))
+    return facts
+
+
+def _absolute(location: StrPath, place: SourceLocation) -> str:
+    """Where `location` is. A notebook's cells have file names too, but not of files that exist."""
+    text = os.fspath(location) if isinstance(location, str | os.PathLike) else b""
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise DefinitionError(f"{location!r} is no path", location=place, hint='give a text, such as "data/x.csv"')
+    base = os.path.dirname(os.path.abspath(place.file)) if os.path.isfile(place.file) else os.getcwd()
+    return os.path.normpath(os.path.join(base, os.path.expanduser(text)))
+
+
+def _inside(entry: str, top: str) -> str:
+    """Where an entry of `top` really is."""
+    real = os.path.realpath(entry)
+    if not real.startswith(top.rstrip(os.sep) + os.sep):
+        raise _CannotStoreError(f"is a link that leaves the directory, to {real}")
+    return real
+
+
+def _kind(real: str) -> Literal["file", "directory"]:
+    try:
+        mode = os.stat(real).st_mode
+    except FileNotFoundError:
+        raise _CannotStoreError("does not exist, or is a link to something that does not") from None
+    except OSError as error:
+        raise _CannotStoreError(f"cannot be read: {error.strerror}") from None
+    if stat.S_ISREG(mode):
+        return "file"
+    if stat.S_ISDIR(mode):
+        return "directory"
+    raise _CannotStoreError("is a socket, pipe or device")
+
+
+def _stored(named: str, real: str) -> StoredPath:
+    name = os.path.basename(named)
+    if not name:
+        raise _CannotStoreError("has no name")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise _CannotStoreError("has a name that is not UTF-8, which JSON cannot hold") from None
+    kind = _kind(real)
+    try:
+        return StoredPath(name=name, digest=_digest(real, _state(real)), source=real, kind=kind)
+    except TreeError as error:
+        inner = os.path.relpath(error.path, real)
+        raise _CannotStoreError(f"cannot be stored: {'' if inner == '.' else f'{inner}: '}{error.reason}") from None
+    except OSError as error:
+        raise _CannotStoreError(f"cannot be read: {error.strerror}: {error.filename}") from None
+
+
+@functools.lru_cache(maxsize=4096)
+def _digest(real: str, state: bytes) -> str:
+    """The tree digest, once per state: a pipeline that names a data set is traced for every assignment."""
+    del state
+    return tree_digest(real)
+
+
+def _state(real: str) -> bytes:
+    """What changes when anything in a tree does, without reading a file (the change time cannot be set back)."""
+    digest = hashlib.sha256()
+    for entry in walk(real):
+        status = os.lstat(entry)
+        numbers = (status.st_dev, status.st_ino, status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        digest.update(repr((entry, *numbers)).encode("utf-8", "surrogateescape"))
+    return digest.digest()
+
+
+def _pattern(match: str | None, place: SourceLocation) -> re.Pattern[str] | None:
+    if match is None:
+        return None
+    try:
+        return re.compile(match)
+    except (re.error, TypeError) as error:
+        raise DefinitionError(
+            f"match={match!r} is no regular expression: {error}",
+            location=place,
+            hint=r'write "group-[0-9]+" or ".*\\.csv"; "*.csv" is a shell pattern',
+        ) from None
+
+
+def _siblings(absolute: str) -> str:
+    """A hint that names what is nearest, beside what is missing."""
+    parent, name = os.path.split(absolute)
+    try:
+        return nearest(name, os.listdir(parent))
+    except OSError:
+        return f"there is no directory {parent} either"
+
+
+_COMPLAINTS_SHOWN = 12

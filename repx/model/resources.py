@@ -9,7 +9,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, SupportsIndex
 
 from repx.errors import DefinitionError, SourceLocation, nearest
 
@@ -149,20 +149,18 @@ def _read_mem(value: object) -> int:
     if match is None:
         raise ValueError(f'{value!r} is no amount of memory; say "512M", "1.5G", "2T"')
     whole, _, part = match[1].partition(".")
-    unit = 1024 ** ("KMGT".index(match[2].upper()) + 1)
+    unit: int = 1024 ** ("KMGT".index(match[2].upper()) + 1)
     # In integers: a float would turn a large exact amount into one byte more, and that into one MiB more.
     scale = 10 ** len(part)
-    size = -(-int(whole + part) * unit // (scale * MIB)) * MIB
+    size: int = -(-int(whole + part) * unit // (scale * MIB)) * MIB
     if size == 0:
         raise ValueError(f"{value!r} is no memory at all")
     return size
 
 
 def _read_cpus(value: object) -> int:
-    try:
-        cpus = 0 if isinstance(value, bool) else int(operator.index(value))  # type: ignore[arg-type]  # TypeError is the test
-    except TypeError:
-        cpus = 0
+    # NumPy's integers have __index__ too; a bool is a slip, a float a rounding nobody asked for.
+    cpus = operator.index(value) if isinstance(value, SupportsIndex) and not isinstance(value, bool) else 0
     if cpus < 1:
         raise ValueError(f"{value!r} is no number of cpus; say 4")
     return cpus
