@@ -173,7 +173,7 @@ def _error(name: str, problems: list[Problem], origin: SourceLocation) -> Defini
     ordered = sorted(problems, key=lambda problem: (problem.location.file, problem.location.line))
     return DefinitionError(
         f"{name} cannot be cut out: {len(problems)} problems",
-        facts=[(f"{problem.location}:", f"{problem.message}\n{problem.hint}") for problem in ordered],
+        facts=[(str(problem.location), f"{problem.message}\n{problem.hint}") for problem in ordered],
         hint="correct all of these; the rest of the function was found in order",
         location=origin,
     )

@@ -122,6 +122,8 @@ class RecipeBook:
             dynamic_outputs=stage.interface.takes_outputs,
             takes_index=stage.interface.takes_index,
             path_params=tuple(param.name for param in stage.interface.params if param.is_path),
+            signature_inputs=tuple(spec.name for spec in stage.interface.inputs),
+            signature_outputs=tuple(name for name, _ in stage.interface.outputs),
         )
 
     def _scatter_gather(self, whole: ScatterGather, hash_mode: HashMode) -> Recipe:

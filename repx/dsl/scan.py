@@ -137,7 +137,7 @@ def _census(
     return facts
 
 
-def _absolute(location: StrPath, place: SourceLocation) -> str:
+def _absolute(location: object, place: SourceLocation) -> str:
     """Where `location` is. A notebook's cells have file names too, but not of files that exist."""
     text = os.fspath(location) if isinstance(location, str | os.PathLike) else b""
     if not isinstance(text, str) or not text or "\0" in text:

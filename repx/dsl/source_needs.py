@@ -74,6 +74,7 @@ class Needs:
     def _take(self, uses: Uses, source: SourceText, within: ast.stmt | None = None) -> None:
         """Takes in what one statement, or the body of the stage, uses."""
         for name, line in uses.global_statements:
+            self._done.add(name)
             self._problem(
                 source.at(line),
                 f"`global {name}` changes the module, and a job has a module of its own",
@@ -265,6 +266,7 @@ class Needs:
                     f"{name} is changed by `{change.text}`, which is not part of the stage",
                     f"put this into the stage's body, or into the statement that makes {name}",
                 )
+                self._changed_by_code.add(name)  # so that _compare does not say it a second time
                 return
 
     def _note_changes(self, nodes: list[ast.stmt]) -> None:

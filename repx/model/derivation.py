@@ -108,9 +108,17 @@ class Recipe:
     takes_index: bool = False
     path_params: tuple[str, ...] = ()
     """Params that the body gets as a `pathlib.Path`."""
+    signature_inputs: tuple[str, ...] = ()
+    signature_outputs: tuple[str, ...] = ()
+    """What the signature declares by name; the rest of the inputs and outputs come with the params."""
     parts: Parts | None = None
     lines: tuple[tuple[str, str], ...] = ()
     prefix: bytes = field(default=b"", repr=False)
+
+    @property
+    def dynamic_output_names(self) -> tuple[str, ...]:
+        """Outputs that the body finds only in its mapping `outputs`."""
+        return tuple(name for name, _ in self.outputs if name not in self.signature_outputs)
 
     @property
     def digest(self) -> str:

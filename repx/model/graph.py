@@ -48,6 +48,8 @@ class DerivationGraph:
     groups: tuple[tuple[str, tuple[str, ...]], ...]
     version: str
     git_commit: str
+    date: str = ""
+    """Of the commit, as YYYY-MM-DD."""
     packages: tuple[tuple[str, Software], ...] = ()
     """Packages that stand as values of params, with what each is."""
     sources: tuple[tuple[str, str], ...] = ()

@@ -1,0 +1,240 @@
+"""The JSON of a Lab: what stands in its files, as text made from derivations; reads and writes nothing.
+
+A superset of RepX 0.5's metadata (the ten keys of an input mapping, `executables`, `resource_hints`), with keys of our
+own. What is equal for all jobs of a stage stands once, under `stages`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from repx.agent.digest import canonical_json
+from repx.model.derivation import (
+    Derivation,
+    Edge,
+    Recipe,
+    RunResults,
+    derivation_id,
+    param_text,
+    params_line,
+    recipe_digest,
+)
+from repx.model.graph import RunGraph
+from repx.model.resources import Resources
+from repx.model.values import PackageRef, StoredPath, Value
+
+FORMAT = 1
+"""Of all our own keys. A reader refuses another."""
+
+MANIFEST = "lab/lab-metadata.json"
+ROOT = "revision/metadata.json"
+JOBS_START = '"jobs":{\n'
+
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
+def stored_name(path: StoredPath) -> str:
+    """Where a stored path stands in a Lab."""
+    return f"store/{path.digest[:32]}-{path.name}"
+
+
+def json_value(value: Value) -> Any:
+    """A param in a Lab's JSON: a stored path is its place in the Lab, a package its name."""
+    if isinstance(value, StoredPath):
+        return stored_name(value)
+    if isinstance(value, PackageRef):
+        return value.name
+    return value
+
+
+def resources_json(resources: Resources) -> dict[str, Any]:
+    """Resource hints as RepX spells them; null keys left out."""
+    hints: dict[str, Any] = {}
+    if resources.mem is not None:
+        hints["mem"] = resources.mem_text
+    if resources.cpus is not None:
+        hints["cpus"] = resources.cpus
+    if resources.time is not None:
+        hints["time"] = resources.time_text
+    if resources.partition is not None:
+        hints["partition"] = resources.partition
+    if resources.sbatch_opts:
+        hints["sbatch_opts"] = list(resources.sbatch_opts)
+    return hints
+
+
+def stage_json(recipe: Recipe, digest: str, executable: str, software: str, source: str) -> dict[str, Any]:
+    """What a run file says of a stage, once. `executable` and `software` are places in the Lab."""
+    stage: dict[str, Any] = {
+        "name": recipe.name,
+        "version": recipe.version,
+        "kind": recipe.kind,
+        "executable": executable,
+        "inputs": [[spec.name, spec.kind, spec.optional] for spec in recipe.inputs],
+        "outputs": dict(recipe.outputs),
+        "params": list(recipe.params),
+        "env": dict(recipe.env),
+        "software": software,
+        "realizations": recipe.realizations,
+        "impure": recipe.impure,
+        "hash_mode": recipe.hash_mode,
+        "takes_index": recipe.takes_index,
+        "source": source,
+        "fingerprint": [list(line) for line in recipe.lines],
+    }
+    if recipe.doc:
+        stage["doc"] = recipe.doc
+    return stage
+
+
+def parts_json(recipe: Recipe, describe: Callable[[Recipe, str], dict[str, Any]]) -> dict[str, Any]:
+    """The parts of a scatter-gather as a run file says them; `describe(recipe, script name)` says one stage."""
+    parts = recipe.parts
+    assert parts is not None
+    return {
+        "scatter": describe(parts.scatter, f"{recipe.name}-scatter"),
+        "steps": [
+            {
+                "step": step.name,
+                "stage": describe(step.recipe, f"{recipe.name}-step-{step.name}"),
+                "wiring": [list(one) for one in step.wiring],
+                "fixed": {name: json_value(value) for name, value in step.fixed},
+            }
+            for step in parts.steps
+        ],
+        "gather": describe(parts.gather, f"{recipe.name}-gather"),
+        "items": parts.items,
+        "sink_output": parts.sink_output,
+        "results": parts.results,
+        "gather_wiring": [list(one) for one in parts.gather_wiring],
+    }
+
+
+def job_line(job: Derivation, stage: str, hints: Mapping[str, Any]) -> str:
+    """The line of a job in its run file, without the comma that may follow. `stage` is the digest of its stage."""
+    recipe = job.recipe
+    here = f"jobs/{job.id}/bin/{recipe.name}"
+    mappings = [_mapping(edge) for edge in job.edges]
+    outputs = {name: f"$out/{path}" for name, path in recipe.outputs}
+    executables: dict[str, Any]
+    if recipe.parts is None:
+        executables = {"main": {"path": here, "inputs": mappings, "outputs": outputs}}
+    else:
+        executables = _scatter_executables(recipe, here, mappings, outputs)
+    body: dict[str, Any] = {
+        "name": f"{recipe.name}-{recipe.version}",
+        "stage_type": "scatter-gather" if recipe.parts is not None else "simple",
+        "params": {name: json_value(value) for name, value in zip(recipe.params, job.params, strict=True)},
+        "executables": executables,
+        "stage": stage,
+        "recipe": job.recipe_digest,
+    }
+    references = {
+        name: "path" if isinstance(value, StoredPath) else "package"
+        for name, value in zip(recipe.params, job.params, strict=True)
+        if isinstance(value, StoredPath | PackageRef)
+    }
+    if recipe.parts is not None:
+        body["parts"] = _part_identities(job)
+    if references:
+        body["references"] = references
+    if hints:
+        body["resource_hints"] = hints
+    return f'"{job.id}":{_encode(body)}'
+
+
+def run_header(run: RunGraph, dependencies: Mapping[str, str], stages: Mapping[str, Any], count: int) -> str:
+    """Everything of a run file before its jobs, one line; `dependencies` are paths of run files.
+
+    The git commit is not in it, so that a commit that changes no job of a run leaves its file as it is.
+    """
+    head = {
+        "type": "run",
+        "format": FORMAT,
+        "name": run.name,
+        "dependencies": dict(dependencies),
+        "digest": run.digest,
+        "count": count,
+        "stages": dict(stages),
+    }
+    return canonical_json(head)[:-1] + "," + JOBS_START
+
+
+def _mapping(edge: Edge) -> dict[str, Any]:
+    source = edge.source
+    if isinstance(source, Derivation):
+        return {
+            "type": "intra-pipeline",
+            "job_id_template": source.recipe.name,
+            "job_id": source.id,
+            "source_output": edge.output,
+            "target_input": edge.name,
+        }
+    if isinstance(source, RunResults):
+        return {
+            "type": "inter-run",
+            "source_run": source.run,
+            "target_input": edge.name,
+            "results": source.digest,
+        }
+    return {"type": "global", "source_value": stored_name(source), "target_input": edge.name, "digest": source.digest}
+
+
+def _part_identities(job: Derivation) -> dict[str, str]:
+    """The recipe digest of each part with this job's params, and the id of its scatter, which is a job of its own."""
+    parts = job.recipe.parts
+    assert parts is not None
+    values = job.params_dict()
+
+    def digest(recipe: Recipe, fixed: Mapping[str, Value]) -> str:
+        lines = [params_line(name, param_text({**values, **fixed}[name])) for name in recipe.params]
+        return recipe_digest(recipe, "".join(lines))
+
+    scatter = digest(parts.scatter, {})
+    taken = {spec.name for spec in parts.scatter.inputs}
+    edges = [edge for edge in job.edges if edge.name in taken]
+    identities = {"scatter": scatter, "scatter_id": derivation_id(parts.scatter, scatter, edges)}
+    identities.update((f"step-{step.name}", digest(step.recipe, dict(step.fixed))) for step in parts.steps)
+    return identities
+
+
+def _scatter_executables(
+    recipe: Recipe, here: str, mappings: Sequence[dict[str, Any]], outputs: Mapping[str, str]
+) -> dict[str, Any]:
+    parts = recipe.parts
+    assert parts is not None
+    by_name = {mapping["target_input"]: mapping for mapping in mappings}
+    executables: dict[str, Any] = {
+        "scatter": {
+            "path": f"{here}-scatter",
+            "inputs": [by_name[spec.name] for spec in parts.scatter.inputs if spec.name in by_name],
+            "outputs": {name: f"$out/{path}" for name, path in parts.scatter.outputs},
+        }
+    }
+    for step in parts.steps:
+        wiring = []
+        deps = []
+        for name, source, output in step.wiring:
+            if source == "item":
+                wiring.append({"target_input": name, "source": "scatter:work_item"})
+            elif source == "input" and output in by_name:
+                wiring.append({**by_name[output], "target_input": name})
+            elif source.startswith("step:"):
+                wiring.append({"target_input": name, "source": source, "source_output": output})
+                deps.append(source.removeprefix("step:"))
+        executables[f"step-{step.name}"] = {
+            "path": f"{here}-step-{step.name}",
+            "inputs": wiring,
+            "outputs": {name: f"$out/{path}" for name, path in step.recipe.outputs},
+            "deps": sorted(set(deps)),
+        }
+    gather = [{"target_input": parts.results, "source": "runner:worker_outputs", "source_key": parts.sink_output}]
+    for name, source, output in parts.gather_wiring:
+        if source == "scatter":
+            gather.append({"target_input": name, "source": "scatter", "source_output": output})
+        elif output in by_name:
+            gather.append({**by_name[output], "target_input": name})
+    executables["gather"] = {"path": f"{here}-gather", "inputs": gather, "outputs": dict(outputs)}
+    return executables

@@ -1,0 +1,253 @@
+"""Write a derivation graph as a Lab into the store: built aside, published by one rename, byte-identical when repeated."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import repx
+from repx.agent.digest import canonical_json, digest_of_text, file_sha256, short_digest
+from repx.agent.files import remove_tree, sync_filesystem, walk
+from repx.agent.layout import Store
+from repx.errors import StoreError
+from repx.model.derivation import Derivation, Recipe
+from repx.model.graph import DerivationGraph, RunGraph
+from repx.model.lab import (
+    FORMAT,
+    MANIFEST,
+    ROOT,
+    job_line,
+    parts_json,
+    resources_json,
+    run_header,
+    stage_json,
+    stored_name,
+)
+from repx.model.resources import Resources
+from repx.model.software import Software
+from repx.model.values import StoredPath
+from repx.realize.bundle import agent_bundle
+from repx.realize.crate import crate_json, readme_text
+from repx.realize.render import StageFiles, relative_location, stage_files
+from repx.store.objects import add_object, link_tree
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenLab:
+    """A Lab in the store: where, its id, and whether it was new."""
+
+    path: str
+    lab_id: str
+    is_new: bool
+
+
+def write_lab(graph: DerivationGraph, store: Store, base: str) -> WrittenLab:
+    """Realize a Lab. `base` is the experiment's folder, to which places are said relative.
+
+    Raises StoreError when the store cannot be written; then nothing of the attempt is left.
+    """
+    building = f"{store.tmp}/lab-{uuid.uuid4().hex}"
+    try:
+        store.create()
+        os.mkdir(building)
+        return _LabWriter(graph, store, base, building).write()
+    except OSError as error:
+        raise store_error(error, store) from None
+    finally:
+        remove_tree(building)
+
+
+def store_error(error: OSError, store: Store) -> StoreError:
+    """What a failing disk means to the user."""
+    facts = [("store", store.root)]
+    if error.filename:
+        facts.append(("path", str(error.filename)))
+    hints = {
+        errno.ENOSPC: "free some space and run the same command again; nothing that was finished is lost",
+        errno.EDQUOT: "your quota is used up; free some space and run the same command again",
+        errno.EACCES: "you may not write there; choose another store with --store or REPX_STORE",
+        errno.EPERM: "you may not write there; choose another store with --store or REPX_STORE",
+        errno.EROFS: "that file system is read-only; choose another store with --store or REPX_STORE",
+    }
+    return StoreError(
+        f"the store cannot be written: {error.strerror}", facts=facts, hint=hints.get(error.errno or 0, "")
+    )
+
+
+class _LabWriter:
+    def __init__(self, graph: DerivationGraph, store: Store, base: str, building: str) -> None:
+        self.graph = graph
+        self.store = store
+        self.base = base
+        self.building = building
+        self.files: list[tuple[str, str]] = []
+        self.stages: dict[Recipe, StageFiles] = {}
+        self.stage_texts: dict[Recipe, dict[str, Any]] = {}
+        self.hints: dict[Resources, dict[str, Any]] = {}
+        self.stored: set[str] = set()
+
+    def write(self) -> WrittenLab:
+        for name in ("lab", "revision", "store", "jobs", "host-tools", "readme"):
+            os.mkdir(f"{self.building}/{name}")
+        jobs = list(self.graph.jobs())
+        for job in jobs:
+            if job.recipe not in self.stages:
+                self._write_stage(job.recipe)
+            self._store_paths(job)
+        run_files = self._write_runs()
+        self._write_host_tools()
+        root = {
+            "repx_version": repx.__version__,
+            "type": "root",
+            "gitHash": self.graph.git_commit or "unknown",
+            "runs": list(run_files.values()),
+            "format": FORMAT,
+            "sources": dict(self.graph.sources),
+            "packages": {name: self._write_software(software) for name, software in self.graph.packages},
+            "counts": {run.name: len(run.jobs) for run in self.graph.runs},
+        }
+        if self.graph.groups:
+            root["groups"] = {name: list(runs) for name, runs in self.graph.groups}
+        self._write(ROOT, canonical_json(root) + "\n")
+        self._write("readme/README.md", readme_text(self.graph))
+        self._write("ro-crate-metadata.json", crate_json(self.graph, self.stages, self.base))
+        lab_id = self._write_manifest()
+        target = f"{self.store.labs}/{lab_id}"
+        if os.path.isdir(target):
+            return WrittenLab(target, lab_id, is_new=False)
+        self._link_jobs(jobs)
+        sync_filesystem(self.building)
+        try:
+            os.rename(self.building, target)
+        except OSError as error:
+            # Somebody else has published the same Lab meanwhile.
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            return WrittenLab(target, lab_id, is_new=False)
+        return WrittenLab(target, lab_id, is_new=True)
+
+    def _write_stage(self, recipe: Recipe) -> None:
+        rendered = self.stages[recipe] = stage_files(recipe, self.base)
+        for path, text, executable in rendered.files:
+            self._write(f"store/{rendered.digest}/{path}", text, executable=executable)
+        for directory in ("bin", "out"):
+            os.makedirs(f"{self.building}/store/{rendered.digest}/{directory}", exist_ok=True)
+        described = self._describe(recipe, recipe.name, rendered.digest)
+        if recipe.parts is not None:
+            described["parts"] = parts_json(recipe, lambda part, name: self._describe(part, name, rendered.digest))
+        self.stage_texts[recipe] = described
+
+    def _describe(self, recipe: Recipe, script: str, digest: str) -> dict[str, Any]:
+        software = self._write_software(recipe.software)
+        source = relative_location(recipe.location, self.base)
+        return stage_json(recipe, digest, f"store/{digest}/bin/{script}", software, source)
+
+    def _write_software(self, software: Software) -> str:
+        text = canonical_json(dict(software.manifest)) + "\n"
+        place = f"store/{digest_of_text(text)}-software.json"
+        self._write_once(place, text)
+        return place
+
+    def _store_paths(self, job: Derivation) -> None:
+        for value in job.params:
+            if isinstance(value, StoredPath):
+                self._store_path(value)
+        for edge in job.edges:
+            if isinstance(edge.source, StoredPath):
+                self._store_path(edge.source)
+
+    def _store_path(self, path: StoredPath) -> None:
+        place = stored_name(path)
+        if place in self.stored:
+            return
+        self.stored.add(place)
+        target = f"{self.building}/{place}"
+        link_tree(add_object(self.store, path), target)
+        for entry in walk(target):
+            if os.path.isfile(entry) and not os.path.islink(entry):
+                self.files.append((os.path.relpath(entry, self.building), file_sha256(entry)))
+
+    def _write_runs(self) -> dict[str, str]:
+        """Each run's file, by run name, in dependency order."""
+        places: dict[str, str] = {}
+        for run in self.graph.runs:
+            dependencies = {places[one.run]: one.kind for one in run.after}
+            places[run.name] = self._write_run(run, dependencies)
+        return places
+
+    def _write_run(self, run: RunGraph, dependencies: Mapping[str, str]) -> str:
+        recipes = dict.fromkeys(job.recipe for job in run.jobs)
+        stages = {self.stages[recipe].digest: self.stage_texts[recipe] for recipe in recipes}
+        lines = sorted(job_line(job, self.stages[job.recipe].digest, self._hints(job.resources)) for job in run.jobs)
+        header = run_header(run, dependencies, stages, len(lines))
+        digest = hashlib.sha256()
+        aside = f"{self.building}/revision/{run.name}.tmp"
+        with open(aside, "wb") as file:
+            for piece in _pieces(header, lines):
+                file.write(piece)
+                digest.update(piece)
+        place = f"revision/{short_digest(digest.digest())}.json"
+        os.chmod(aside, 0o444)
+        os.rename(aside, f"{self.building}/{place}")
+        self.files.append((place, digest.hexdigest()))
+        return place
+
+    def _hints(self, resources: Resources) -> dict[str, Any]:
+        hints = self.hints.get(resources)
+        if hints is None:
+            hints = self.hints[resources] = resources_json(resources)
+        return hints
+
+    def _write_host_tools(self) -> None:
+        bundle = agent_bundle()
+        digest = short_digest(hashlib.sha256(bundle).digest())
+        self._write(f"host-tools/{digest}/bin/repx-agent", bundle, executable=True)
+
+    def _write_manifest(self) -> str:
+        manifest: dict[str, Any] = {
+            "lab_version": self.graph.version,
+            "metadata": ROOT,
+            "files": [{"path": path, "sha256": digest} for path, digest in sorted(self.files)],
+            "format": FORMAT,
+        }
+        lab_id = digest_of_text(canonical_json(manifest))
+        # One file a line: a manifest is read by people too.
+        files = ",\n".join(json.dumps(entry, sort_keys=True) for entry in manifest.pop("files"))
+        head = canonical_json({**manifest, "labId": lab_id})[:-1]
+        self._write(MANIFEST, f'{head},"files":[\n{files}\n]}}\n')
+        return lab_id
+
+    def _link_jobs(self, jobs: Iterable[Derivation]) -> None:
+        for job in jobs:
+            os.symlink(f"../store/{self.stages[job.recipe].digest}/", f"{self.building}/jobs/{job.id}")
+
+    def _write_once(self, place: str, text: str) -> None:
+        if place not in self.stored:
+            self.stored.add(place)
+            self._write(place, text)
+
+    def _write(self, place: str, content: str | bytes, *, executable: bool = False) -> None:
+        data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+        path = f"{self.building}/{place}"
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(data)
+        os.chmod(path, 0o555 if executable else 0o444)
+        if place != MANIFEST:
+            self.files.append((place, hashlib.sha256(data).hexdigest()))
+
+
+def _pieces(header: str, lines: list[str]) -> Iterable[bytes]:
+    """A run file in pieces of some hundred kilobytes: header, a line for each job, the end."""
+    yield header.encode()
+    last = len(lines)
+    for start in range(0, last, 1000):
+        chunk = ",\n".join(lines[start : start + 1000])
+        yield (chunk + (",\n" if start + 1000 < last else "\n")).encode("utf-8", "surrogatepass")
+    yield b"}}\n"

@@ -1,0 +1,68 @@
+"""Files and trees stored once, each named by its content digest; knows no Lab."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+
+from repx.agent.digest import TreeError, tree_digest
+from repx.agent.files import make_read_only, remove_tree
+from repx.agent.layout import Store
+from repx.errors import StoreError
+from repx.model.values import StoredPath
+
+
+def add_object(store: Store, path: StoredPath) -> str:
+    """The place of a stored path below `objects/`; copied there if it is new. StoreError when it changed meanwhile."""
+    target = f"{store.objects}/{path.digest[:32]}-{path.name}"
+    if os.path.lexists(target):
+        return target
+    beside = f"{store.tmp}/object-{uuid.uuid4().hex}"
+    try:
+        if path.kind == "directory":
+            shutil.copytree(path.source, beside, symlinks=True, copy_function=shutil.copy)
+        else:
+            shutil.copy(path.source, beside)
+        if tree_digest(beside) != path.digest:
+            raise StoreError(
+                f"{path.name!r} changed while it was being stored", facts=[("path", path.source)], hint="run the command again"
+            )
+        make_read_only(beside)
+        _rename(beside, target)
+    except TreeError as error:
+        raise StoreError(f"{path.name!r} cannot be stored: {error.reason}", facts=[("path", error.path)]) from None
+    finally:
+        remove_tree(beside)
+    return target
+
+
+def link_tree(source: str, target: str) -> None:
+    """A second name for every file of a tree; copies where the file system has no hard links."""
+    if os.path.islink(source):
+        os.symlink(os.readlink(source), target)
+    elif os.path.isdir(source):
+        os.mkdir(target)
+        for name in sorted(os.listdir(source)):
+            link_tree(f"{source}/{name}", f"{target}/{name}")
+    else:
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copy(source, target)
+
+
+def _rename(source: str, target: str) -> None:
+    """Publish; somebody else's equal object is as good as ours."""
+    mode = os.lstat(source).st_mode & 0o7777
+    # A directory can be renamed only while it may be written to: its `..` is part of it.
+    if os.path.isdir(source) and not os.path.islink(source):
+        os.chmod(source, mode | 0o200)
+    try:
+        os.rename(source, target)
+    except OSError:
+        if not os.path.lexists(target):
+            raise
+        return
+    if os.path.isdir(target) and not os.path.islink(target):
+        os.chmod(target, mode)
