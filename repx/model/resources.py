@@ -121,9 +121,8 @@ def _fill(resources: Resources, values: Sequence[object]) -> Resources:
 
 def _checked(given: Mapping[str, Any], location: SourceLocation | None) -> list[object]:
     """The values of all fields in order. Raises DefinitionError with every complaint."""
-    complaints = [
-        (key, "resources have no such key; " + nearest(str(key), _READERS)) for key in given.keys() - _READERS
-    ]
+    unknown = [str(key) for key in given.keys() - _READERS]
+    complaints = [(key, f"no such key; {nearest(key, _READERS)}") for key in unknown]
     values: list[object] = []
     for name, (read, unsaid) in _READERS.items():
         value = given.get(name)

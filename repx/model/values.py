@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from repx.errors import DefinitionError
+
 
 @dataclass(frozen=True, slots=True)
 class StoredPath:
@@ -27,6 +29,8 @@ class PackageRef:
     """A package as the value of a param; its closure travels in the Lab."""
 
     name: str
+    digest: str = ""
+    """What identifies its software; empty until the package set has been asked."""
 
     def __str__(self) -> str:
         return self.name
@@ -46,6 +50,13 @@ def check_value(value: object) -> Value:
     if value is None or type(value) in _SCALARS:
         return value  # type: ignore[return-value]  # mypy does not follow `type(…) in`
     raise ValueError(f"{_shown(value)} is a {type(value).__name__}, and {_remedy(value)}")
+
+
+def package(name: str) -> PackageRef:
+    """A package of the Lab's set as the value of a param. Raises DefinitionError when `name` cannot be one."""
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        raise DefinitionError(f"{name!r} is no name of a package", hint='write package("jq")')
+    return PackageRef(name)
 
 
 # Exact types: a subclass (an IntEnum, a str with habits) would not be the same value when it comes back from JSON.
