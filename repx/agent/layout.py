@@ -11,6 +11,7 @@
                             /<index>-<key8>/     the same files for other realizations and displaced results
     <store>/keys/<resolved key>                  hard link to a record
     <store>/gcroots/{auto,pinned}/               links to what must be kept
+    <store>/verified/<digest of a path>          what a Lab's files looked like when they were last hashed
     <store>/tmp/<runner>/                        heartbeat, slot-<n>/{in,out,tmp,home}, logs and claim of each slot
 """
 
@@ -30,7 +31,7 @@ HEARTBEAT = "heartbeat"
 class Store:
     """The names below one base path. A relative base is refused by whoever parses it, not here."""
 
-    __slots__ = ("gcroots", "keys", "labs", "objects", "outputs", "root", "tmp")
+    __slots__ = ("gcroots", "keys", "labs", "objects", "outputs", "root", "tmp", "verified")
 
     def __init__(self, root: str) -> None:
         self.root = root
@@ -40,11 +41,12 @@ class Store:
         self.keys = root + "/keys"
         self.gcroots = root + "/gcroots"
         self.tmp = root + "/tmp"
+        self.verified = root + "/verified"
 
     def directories(self) -> list[str]:
         """The directories a store consists of, parents first."""
         auto, pinned = self.gcroots + "/auto", self.gcroots + "/pinned"
-        return [self.root, self.labs, self.objects, self.outputs, self.keys, self.gcroots, auto, pinned, self.tmp]
+        return [self.root, self.labs, self.objects, self.outputs, self.keys, auto, pinned, self.tmp, self.verified]
 
     def create(self) -> None:
         """Make what is missing of `directories`; OSError when that cannot be done."""

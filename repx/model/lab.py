@@ -137,6 +137,7 @@ def job_line(job: Derivation, stage: str, hints: Mapping[str, Any]) -> str:
         if isinstance(value, StoredPath | PackageRef)
     }
     if recipe.parts is not None:
+        body["inputs"] = mappings
         body["parts"] = _part_identities(job)
     if references:
         body["references"] = references

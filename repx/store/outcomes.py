@@ -1,0 +1,223 @@
+"""What a job's inputs are today, the resolved key they make, and whether a result stands under it; writes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from repx.agent.digest import canonical_json
+from repx.agent.layout import Store
+from repx.agent.record import find_realization, resolved_key
+from repx.store.lab import LabDirectory, LabJob, RunFile
+
+
+class Outcome(NamedTuple):
+    """A complete realization: where it stands, its outputs as its record says them, the key it stands under."""
+
+    directory: str
+    outputs: Mapping[str, Mapping[str, Any]]
+    key: str
+
+    def path(self, output: str) -> str:
+        """The absolute path of an output."""
+        return f"{self.directory}/out/{self.outputs[output]['path']}"
+
+
+class RunResultsText(NamedTuple):
+    """The results of a run as a file for the jobs that take them; `digest` covers no ids and no paths."""
+
+    digest: str
+    text: str
+
+
+class Resolved(NamedTuple):
+    """A job ready to run: its inputs as its worker takes them, and the key of what they make."""
+
+    inputs: dict[str, Any]
+    key: str
+
+
+OutcomeOf = Callable[[str], Outcome]
+ResultsOf = Callable[[str], tuple[str, str]]
+"""(path of the file, content digest) of a run's results."""
+
+
+def resolve(job: LabJob, index: int, lab: str, outcome_of: OutcomeOf, results_of: ResultsOf) -> Resolved:
+    """The inputs and the resolved key of a job whose upstreams are all complete. `lab` is the Lab's directory."""
+    stage = job.stage
+    inputs: dict[str, Any] = {name: [] if kind == "paths" else None for name, kind, _ in stage["inputs"]}
+    hashed: list[tuple[str, str, str]] = []
+    for mapping in job.inputs:
+        value = input_value(mapping, lab, outcome_of, results_of)
+        name = mapping["target_input"]
+        hashed.append((name, value["file"], value["digest"]))
+        if isinstance(inputs[name], list):
+            inputs[name].append(value)
+        else:
+            inputs[name] = value
+    return Resolved(inputs, resolved_key(job.recipe, index, hashed))
+
+
+def input_value(mapping: Mapping[str, Any], lab: str, outcome_of: OutcomeOf, results_of: ResultsOf) -> dict[str, str]:
+    """One source of an input as a worker takes it: path, file name, content digest."""
+    if "job_id" in mapping:
+        outcome = outcome_of(mapping["job_id"])
+        output = outcome.outputs[mapping["source_output"]]
+        path = f"{outcome.directory}/out/{output['path']}"
+        return {"path": path, "file": path.rpartition("/")[2], "digest": output["digest"]}
+    if "source_run" in mapping:
+        path, digest = results_of(mapping["source_run"])
+        return {"path": path, "file": f"{mapping['source_run']}.json", "digest": digest}
+    place = mapping["source_value"]
+    # store/<32 digits>-<name>: the name is what the job sees.
+    return {"path": f"{lab}/{place}", "file": place.partition("-")[2], "digest": mapping["digest"]}
+
+
+class CurrentResults:
+    """Which jobs of a Lab are done today: each looked up once, its upstreams first."""
+
+    def __init__(self, lab: LabDirectory, store: Store) -> None:
+        self._lab = lab
+        self._store = store
+        self._known: dict[tuple[str, int], Outcome | None] = {}
+        self._keys: dict[str, str] = {}
+        self._results: dict[str, tuple[str, str] | None] = {}
+        self._effective: dict[str, dict[str, Any]] = {}
+
+    def outcome(self, job: LabJob, index: int = 0) -> Outcome | None:
+        """The realization that is valid for today's inputs; None when there is none."""
+        stack = [job]
+        while stack:
+            top = stack[-1]
+            waiting = [] if (top.id, 0) in self._known else self._missing_upstreams(top)
+            if waiting:
+                stack.extend(waiting)
+                continue
+            stack.pop()
+            self._known.setdefault((top.id, 0), self._look_up(top, 0))
+        if index and (job.id, index) not in self._known:
+            self._known[job.id, index] = self._look_up(job, index)
+        return self._known[job.id, index]
+
+    def key(self, job: LabJob) -> str | None:
+        """The resolved key of realization 0; None while an upstream has no result."""
+        self.outcome(job)
+        return self._keys.get(job.id)
+
+    def effective_params(self, job: LabJob) -> dict[str, Any]:
+        """Its params and those of everything upstream, its own last."""
+        return effective_params(job, self._lab.job, self._effective)
+
+    def _missing_upstreams(self, job: LabJob) -> list[LabJob]:
+        missing = []
+        for identity in job.upstream_ids():
+            if (identity, 0) not in self._known:
+                upstream = job.run.job(identity) or self._lab.job(identity)
+                if upstream is not None:
+                    missing.append(upstream)
+        for name in _results_taken(job):
+            if name not in self._results:
+                waiting = [one for one in self._lab.run(name).jobs() if (one.id, 0) not in self._known]
+                if waiting:
+                    missing.extend(waiting)
+                else:
+                    self._results[name] = self._results_of(self._lab.run(name))
+        return missing
+
+    def _look_up(self, job: LabJob, index: int) -> Outcome | None:
+        if job.parts:
+            return self._scatter_gather(job)
+        try:
+            resolved = resolve(job, index, self._lab.path, self._must, self._must_results)
+        except _MissingError:
+            return None
+        if index == 0:
+            self._keys[job.id] = resolved.key
+        return look_up(self._store, job.id, index, resolved.key)
+
+    def _scatter_gather(self, job: LabJob) -> Outcome | None:
+        from repx.store.scatter import ScatterResults
+
+        try:
+            resolved = ScatterResults(job, self._lab.path, self._store, self._must, self._must_results).gather()
+        except _MissingError:
+            return None
+        if resolved is None:
+            return None
+        self._keys[job.id] = resolved.key
+        return look_up(self._store, job.id, 0, resolved.key)
+
+    def _must(self, identity: str) -> Outcome:
+        outcome = self._known.get((identity, 0))
+        if outcome is None:
+            raise _MissingError
+        return outcome
+
+    def _must_results(self, run: str) -> tuple[str, str]:
+        results = self._results.get(run)
+        if results is None:
+            raise _MissingError
+        return results
+
+    def _results_of(self, run: RunFile) -> tuple[str, str]:
+        outcomes = {job.id: self._known[job.id, 0] for job in run.jobs()}
+        return "", results_text(run, outcomes, self.effective_params).digest
+
+
+class _MissingError(Exception):
+    """Something upstream has no result."""
+
+
+def look_up(store: Store, job: str, index: int, key: str) -> Outcome | None:
+    """A complete realization by job, index and resolved key."""
+    found = find_realization(store.job(job), index, key)
+    return None if found is None else Outcome(found[0], found[1]["outputs"], key)
+
+
+def results_text(
+    run: RunFile, outcomes: Mapping[str, Outcome | None], params_of: Callable[[LabJob], dict[str, Any]]
+) -> RunResultsText:
+    """A run's results: one job a line, inside one JSON document; jobs without an outcome are failed ones."""
+    lines: list[tuple[str, str]] = []
+    for job in run.jobs():
+        outcome = outcomes.get(job.id)
+        seen = {"stage": job.stage["name"], "params": params_of(job), "state": "failed" if outcome is None else "succeeded"}
+        digests = {} if outcome is None else {name: output["digest"] for name, output in outcome.outputs.items()}
+        paths = {} if outcome is None else {name: outcome.path(name) for name in outcome.outputs}
+        # "stage" first: readers tell the lines of jobs from the frame by it.
+        body = canonical_json({"outputs": paths, "params": seen["params"], "state": seen["state"]})
+        lines.append((canonical_json([seen, digests]), f'{{"stage":{canonical_json(seen["stage"])},{body[1:]}'))
+    lines.sort()
+    digest = hashlib.sha256(b"repx-results 1\n")
+    for identity, _ in lines:
+        digest.update(identity.encode("utf-8", "surrogatepass") + b"\n")
+    body = ",\n".join(line for _, line in lines)
+    return RunResultsText(digest.hexdigest(), f'{{"run":{canonical_json(run.name)},"jobs":[\n{body}\n]}}\n')
+
+
+def effective_params(
+    job: LabJob, find: Callable[[str], LabJob | None], known: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
+    """A job's params and those it inherits from everything upstream; nearer ones win, its own last."""
+    stack = [job]
+    while stack:
+        top = stack[-1]
+        if top.id in known:
+            stack.pop()
+            continue
+        upstreams = [one for identity in top.upstream_ids() if (one := top.run.job(identity) or find(identity))]
+        waiting = [one for one in upstreams if one.id not in known]
+        if waiting:
+            stack.extend(waiting)
+            continue
+        merged: dict[str, Any] = {}
+        for upstream in upstreams:
+            merged.update(known[upstream.id])
+        known[top.id] = {**merged, **top.params} if merged else top.params
+        stack.pop()
+    return known[job.id]
+
+
+def _results_taken(job: LabJob) -> list[str]:
+    return [mapping["source_run"] for mapping in job.inputs if "source_run" in mapping]
