@@ -1,0 +1,250 @@
+"""A cut-out stage gives what the function gave, elsewhere, and its identity follows its meaning."""
+
+# ruff: noqa: E501 - the text of a small file in one line
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from repx.dsl.cutout import CutOut, bash_text_origin, cut_out, source_location
+from tests.dsl.cutout_files import WORLDS, World
+from tests.dsl.loading import Load, loading, write
+
+__all__ = ["loading"]  # the fixture `load`
+
+
+def run_elsewhere(cut: CutOut, arguments: dict[str, object], place: Path) -> str:
+    """What the script gives in a fresh interpreter that has neither repx nor the user's files."""
+    ending = f"import sys\nassert 'repx' not in sys.modules\nprint(ascii(work(**{arguments!r})))\n"
+    write(place, {"script.py": cut.source + ending, **{module.path: module.text for module in cut.modules}})
+    argv = [sys.executable, str(place / "script.py")]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd="/", env={})
+    assert done.returncode == 0, f"{done.stderr}\n{cut.source}"
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS.keys())
+def test_the_script_gives_what_the_function_gives(world: World, load: Load, tmp_path: Path) -> None:
+    function = load(world.experiment, world.files)
+    cut = cut_out(function)
+    positional = function.__code__.co_varnames[: function.__code__.co_posonlyargcount]
+    named = {name: value for name, value in world.arguments.items() if name not in positional}
+    expected = ascii(function(*(world.arguments[name] for name in positional), **named))
+    assert run_elsewhere(cut, world.arguments, tmp_path / "job") == expected
+    for word in world.absent:
+        assert word not in cut.source
+
+
+@pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS.keys())
+def test_cutting_out_the_script_again_changes_nothing(world: World, load: Load, tmp_path: Path) -> None:
+    cut = cut_out(load(world.experiment, world.files))
+    again = cut_out(load(cut.source, {module.path: module.text for module in cut.modules}))
+    assert (again.source, again.normal_form) == (cut.source, cut.normal_form)
+
+
+def identity(cut: CutOut) -> str:
+    return hashlib.sha256(cut.normal_form.encode()).hexdigest()
+
+
+PLAIN = """
+from helpers import double
+import os, sys
+FACTOR = 3
+def helper(x, y=1):
+    "Doc."
+    return x * FACTOR + y
+def work(x):
+    "Doc."
+    return helper(double(x)), os.sep
+"""
+HELPERS = {"helpers.py": "def double(x):\n    return 2 * x\n"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('    "Doc."\n', ""),
+        ('    "Doc."\n', '    """Another\n  text."""\n    # and a comment\n'),
+        ("import os, sys", "import sys\nimport os"),
+        ("FACTOR = 3", "FACTOR = (\n  3  # three\n)"),
+        ("FACTOR = 3", "FACTOR = 0x3\nUNUSED = 4"),
+        ("def work(x):", "def work(x: int = 4, z=1) -> None:"),
+        ("helper(double(x)), os.sep", "(helper(double(x), ), os.sep)"),
+    ],
+)
+def test_layout_comments_docstrings_and_what_is_not_used_keep_the_identity(old: str, new: str, load: Load) -> None:
+    assert old in PLAIN
+    before = identity(cut_out(load(PLAIN, HELPERS)))
+    assert identity(cut_out(load(PLAIN.replace(old, new), HELPERS))) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("FACTOR = 3", "FACTOR = 4"),
+        ("FACTOR = 3", "FACTOR = 3.0"),
+        ("FACTOR = 3", "FACTOR = '3'"),
+        ("def helper(x, y=1):", "def helper(x, y=2):"),
+        ("x * FACTOR + y", "x * FACTOR - y"),
+        ("import os, sys", "import posix as os"),
+        ("os.sep", "os.linesep"),
+    ],
+)
+def test_a_change_in_anything_used_changes_the_identity(old: str, new: str, load: Load) -> None:
+    assert old in PLAIN
+    before = identity(cut_out(load(PLAIN, HELPERS)))
+    changed = load(
+        PLAIN.replace(old, new).replace("os.sep", "os.name") if "posix" in new else PLAIN.replace(old, new), HELPERS
+    )
+    assert identity(cut_out(changed)) != before
+
+
+def test_a_local_module_counts_whole_but_not_its_comments(load: Load) -> None:
+    before = identity(cut_out(load(PLAIN, HELPERS)))
+    sys.modules.pop("helpers")
+    commented = {"helpers.py": '"""Helpers."""\n' + HELPERS["helpers.py"].replace("\n", "  # twice\n", 1)}
+    assert identity(cut_out(load(PLAIN, commented))) == before
+    more = {"helpers.py": HELPERS["helpers.py"] + "UNUSED = 1\n"}
+    assert identity(cut_out(load(PLAIN, more))) != before
+
+
+def test_imports_are_those_of_the_script_and_of_its_local_modules(load: Load, tmp_path: Path) -> None:
+    cut = cut_out(
+        load(
+            """
+from __future__ import annotations
+import helpers, unused_local
+import json.decoder as d, csv
+from repx.errors import plural
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    import numpy
+try:
+    import yaml
+except ImportError:
+    yaml = None
+def work(x: plural) -> numpy.ndarray:
+    import zlib
+    from email import message as m
+    if TYPE_CHECKING:
+        import hidden
+    try:
+        import torch
+    except (ImportError, OSError):
+        import colorsys
+    with suppress(ImportError):
+        import jax
+    return d, helpers, m, yaml
+from contextlib import suppress
+""",
+            {
+                "helpers.py": "import wave\ntry:\n    import zlib\nexcept ImportError:\n    pass\nif __name__ == '__main__':\n    import sys\n",
+                "unused_local.py": "import bz2\n",
+            },
+        )
+    )
+    assert {(item.name, item.optional) for item in cut.imports} == {
+        ("json.decoder", False),
+        ("yaml", True),
+        ("zlib", False),
+        ("email", False),
+        ("torch", True),
+        ("colorsys", True),
+        ("jax", True),
+        ("contextlib", False),
+        ("typing", False),  # its TYPE_CHECKING is read when the body runs
+        ("wave", False),
+    }
+    places = {item.name: item.location for item in cut.imports}
+    assert str(places["wave"]) == f"{tmp_path}/user/helpers.py:1"
+    assert str(places["zlib"]) == f"{tmp_path}/user/experiment.py:14"
+    assert [module.path for module in cut.modules] == ["helpers.py"]
+
+
+def test_a_stage_in_a_package_has_its_relative_imports_made_absolute(load: Load, tmp_path: Path) -> None:
+    outer = load(
+        "from lab.stages import work\n",
+        {
+            "lab/__init__.py": "",
+            "lab/stages.py": "from . import tools as t\nfrom .tools import K\ndef work():\n    return t.K + K\n",
+            "lab/tools.py": "K = 2\n",
+        },
+    )
+    cut = cut_out(outer)
+    assert "from lab import tools as t\nfrom lab.tools import K\n" in cut.source
+    assert [module.path for module in cut.modules] == ["lab/__init__.py", "lab/tools.py"]
+    assert run_elsewhere(cut, {}, tmp_path / "job") == "4"
+
+
+def test_a_local_file_hides_no_library_that_was_there_before(load: Load) -> None:
+    cut = cut_out(load("import ast\ndef work():\n    return ast.parse\n", {"ast.py": "1 / 0\n"}))
+    assert cut.modules == ()
+    assert [item.name for item in cut.imports] == ["ast"]
+
+
+def test_a_folder_of_data_is_no_module(load: Load) -> None:
+    cut = cut_out(load("import pytest\ndef work():\n    return pytest\n", {"pytest/data.csv": "1\n"}))
+    assert cut.modules == ()
+    assert [item.name for item in cut.imports] == ["pytest"]
+
+
+def test_the_origin_is_the_line_of_def(load: Load, tmp_path: Path) -> None:
+    function = load("import functools\n\nkeep = lambda f: f\n@keep\n@keep\ndef work(): return 1\n")
+    assert str(cut_out(function).origin) == f"{tmp_path}/user/experiment.py:6"
+    assert source_location(function) == cut_out(function).origin
+
+
+def test_the_header_has_names_only(load: Load) -> None:
+    source = cut_out(load("def work(a, /, b: int = 2, *, c: str = 'x'): return a\n")).source
+    assert source == "def work(a, b, *, c): return a\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('def work():\n    return """echo\n"""\n', 2),
+        ('def work():\n    return """\\\necho\n"""\n', 3),
+        ('def work():\n    return r"""\\\necho\n"""\n', 2),
+        ('def work():\n    return """\n\n  echo\n"""\n', 2),
+        ('import textwrap\ndef work():\n    return textwrap.dedent("""\n\n  echo\n""")\n', 3),
+        ('import textwrap\ndef work():\n    return textwrap.dedent("""\n\n  echo\n""").strip()\n', 5),
+        ('def work(x):\n    y = x\n    return (\n        f"""\\\necho {x}\n""")\n', 5),
+        ('def work():\n    return ("echo "\n      "b")\n', 2),
+        ('def work():\n    script = """\\\necho"""\n    return script\n', 3),
+        ('SCRIPT = """\\\n\\\necho"""\ndef work():\n    return SCRIPT\n', 3),
+        (
+            'def work(x):\n    def inner():\n        return "no"\n    if x:\n        return """\\\na"""\n    return "b"\n',
+            6,
+        ),
+        ("def work():\n    return make()\n", 2),
+        ("def work():\n    pass\n", 1),
+    ],
+)
+def test_the_line_of_a_bash_text(text: str, line: int, load: Load) -> None:
+    assert bash_text_origin(load(text)).line == line
+
+
+def test_each_file_is_parsed_once(load: Load) -> None:
+    from repx.dsl.source_text import parsed
+
+    load("def one(): return two()\ndef two(): return 2\ndef work(): return one()\n")
+    function = load("def one(): return two()\ndef two(): return 2\ndef work(): return one()\n")
+    cut_out(function)
+    misses = parsed.cache_info().misses
+    cut_out(function)
+    assert parsed.cache_info().misses == misses
+
+
+def test_the_script_is_made_of_slices_of_the_users_text(load: Load) -> None:
+    text = "A = {  'x':1,\n 'y' : 2 }\ndef helper( a ,b ):\n   return a+b # why\n\n\ndef work():\n  return helper( A['x'],3 )\n"
+    source = cut_out(load(text)).source
+    assert "A = {  'x':1,\n 'y' : 2 }\n" in source
+    assert "def helper( a ,b ):\n   return a+b" in source
+    assert source.endswith("def work():\n  return helper( A['x'],3 )\n")
+    ast.parse(source)

@@ -1,0 +1,202 @@
+"""What cannot be cut out is told with the line, the name and what to do; all of it at once."""
+
+# ruff: noqa: E501, ISC004 - each case is the text of a small file, in a line where it fits
+
+from __future__ import annotations
+
+import types
+from pathlib import Path
+
+import pytest
+
+from repx.dsl.cutout import cut_out
+from repx.errors import DefinitionError
+from tests.dsl.loading import Load, loading
+
+__all__ = ["loading"]  # the fixture `load`
+
+CASES = {
+    "star import": ("from os.path import *\ndef work():\n    return join('a')\n", 1, "join", "from os.path import join"),
+    "a builtin that a star import hides": ("from math import *\ndef work():\n    return pow(2, 3)\n", 1, "pow", "import pow"),
+    "bound twice": ("A = 1\nA = 2\ndef work():\n    return A\n", 2, "A is bound again", "bind A once"),
+    "defined twice": ("def h(): return 1\ndef h(): return 2\ndef work():\n    return h()\n", 2, "h is bound again", "once"),
+    "bound twice in different ways": ("import json\ndef json(): pass\ndef work():\n    return json\n", 2, "json", "once"),
+    "augmented": ("A = 1\nA += 1\ndef work():\n    return A\n", 2, "augmented assignment", "once"),
+    "deleted": ("A = 1\nif False:\n    del A\ndef work():\n    return A\n", 3, "del statement", "once"),
+    "global in the body": ("A = 1\ndef work():\n    global A\n    A = 2\n    return A\n", 3, "global A", "argument"),
+    "global in a helper": ("A = 1\ndef h():\n    global B\n    B = A\ndef work():\n    return h()\n", 3, "global B", "argument"),
+    "global elsewhere": ("A = 1\ndef other():\n    global A\n    A = 2\ndef work():\n    return A\n", 3, "other()", "once"),
+    "append": ("A = []\nA.append(1)\ndef work():\n    return A\n", 2, "A.append(1)", "into the statement that makes A"),
+    "item": ("A = {}\ndef work():\n    return A\nA['x'] = 1\n", 4, "A['x'] = 1", "body"),
+    "item of a part": ("A = {'b': []}\nA['b'][0:0] = [1]\ndef work():\n    return A\n", 2, "A['b'][0:0]", "body"),
+    "in a loop": ("A = []\nfor i in range(3):\n    A.append(i)\ndef work():\n    return A\n", 3, "A.append(i)", "body"),
+    "through a helper": ("A = []\ndef h(): return A\nA.append(1)\ndef work():\n    return h()\n", 3, "A.append(1)", "body"),
+    "as an argument": (
+        "import random\nA = list(range(3))\nrandom.shuffle(A)\ndef work():\n    return A\n", 3, "random.shuffle(A)", "body",
+    ),
+    "an attribute of a class": ("class C:\n    x = 1\nC.x = 2\ndef work():\n    return C.x\n", 3, "C.x = 2", "body"),
+    "settings of an imported module": (
+        "import random\nrandom.seed(0)\ndef work():\n    return random.random()\n", 2, "random.seed(0)", "body",
+    ),
+    "a function registered elsewhere": (
+        "import functools\n@functools.singledispatch\ndef h(x): return 0\n@h.register\ndef _(x: int): return 1\n"
+        "def work():\n    return h(1)\n", 4, "@h.register", "body",
+    ),
+    "changed out of sight": (
+        "R = {}\ndef register(f):\n    R[f.__name__] = f\n    return f\n@register\ndef a(): return 1\n"
+        "def work():\n    return R['a']()\n", 1, "R is no longer", "its whole value here",
+    ),
+    "for": ("for A in range(3): pass\ndef work():\n    return A\n", 1, "a for statement", "plain"),
+    "with": ("import io\nwith io.StringIO() as A: pass\ndef work():\n    return A\n", 2, "a with statement", "plain"),
+    "if": ("if True:\n    A = 1\ndef work():\n    return A\n", 2, "an if statement", "plain"),
+    "if with two": ("if True:\n    A = 1\nelse:\n    A = 2\ndef work():\n    return A\n", 2, "an if statement", "plain"),
+    "try": ("try:\n    A = 1\nexcept ValueError:\n    A = 2\ndef work():\n    return A\n", 2, "a try statement", "plain"),
+    "walrus": ("if (A := 1) > 0: pass\ndef work():\n    return A\n", 1, "an if statement", "plain"),
+    "walrus in a call": ("print(A := 1)\ndef work():\n    return A\n", 1, ":=", "plain"),
+    "exec": ("exec('A = 1')\ndef work():\n    return A\n", 3, "no statement", "plain"),
+    "setattr": (
+        "import sys\nsetattr(sys.modules[__name__], 'A', 1)\ndef work():\n    return A\n", 4, "no statement", "plain",
+    ),
+    "unbound": ("FACTOR = 1\ndef work():\n    return FACTR\n", 3, "FACTR is not bound", "did you mean FACTOR"),
+    "unbound builtin": ("def work():\n    return lenn([])\n", 2, "lenn is not bound", "did you mean len"),
+    "unbound in a helper": ("def h():\n    return nothing_like_it\ndef work():\n    return h()\n", 2, "nothing_like", "param"),
+    "type checking": (
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import csv\ndef work():\n    return csv\n",
+        5, "TYPE_CHECKING", "import csv",
+    ),
+    "a file of its own": ("def work():\n    return __file__\n", 2, "__file__", "repx.path"),
+    "something of repx": ("from repx.errors import plural\ndef work():\n    return plural\n", 3, "comes from repx", "stage"),
+    "a module of repx": ("import repx.errors\ndef work():\n    return repx.errors\n", 3, "comes from repx", "stage"),
+    "a decorator of repx on a helper": (
+        "from repx.errors import plural as stage\ndef real(f): return f\n@real\ndef h(): pass\n"
+        "if 0:\n    pass\n\ndef work():\n    return real(stage)\n", 9, "stage comes from repx", "stage",
+    ),
+    "a value of repx": (
+        "from repx.errors import SourceLocation\nlab = SourceLocation('a', 1)\ndef work():\n    return lab\n",
+        4, "lab is an object of repx", "input",
+    ),
+    "repx in the annotation of a helper": (
+        "from repx.errors import SourceLocation\ndef h(x: SourceLocation): return x\ndef work():\n    return h(1)\n",
+        2, "comes from repx", "from __future__ import annotations",
+    ),
+    "async": ("async def work():\n    return 1\n", 1, "async", "asyncio.run"),
+    "generator": ("def work():\n    yield 1\n", 1, "generator", "outputs"),
+    "any arguments": ("def work(*files):\n    return files\n", 1, "any number", "name every"),
+    "lambda": ("work = lambda: 1\n", 1, "lambda", "def"),
+    "wrapped": (
+        "import functools\ndef deco(f):\n    @functools.wraps(f)\n    def inner(): return f()\n    return inner\n"
+        "@deco\ndef work(): return 1\n", 3, "wrapped", "alone",
+    ),
+    "method": ("class C:\n    def m(self): return 1\nwork = C.m\n", 2, "C.m is a method", "top level"),
+    "closure": ("def make(n):\n    def work():\n        return n\n    return work\nwork = make(1)\n", 3, "n belongs", "param"),
+    "closure that is also global": (
+        "n = 1\ndef make(n):\n    def work():\n        return n\n    return work\nwork = make(1)\n", 4, "n belongs", "param",
+    ),
+    "loop": (
+        "def make():\n    fs = []\n    for i in range(2):\n        def work(): return i\n        fs.append(work)\n"
+        "    return fs\nwork = make()[0]\n", 4, "i belongs", "param",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "line", "message", "hint"), CASES.values(), ids=CASES.keys())
+def test_it_says_where_what_and_what_to_do(
+    text: str, line: int, message: str, hint: str, load: Load, tmp_path: Path
+) -> None:
+    function = load(text)
+    with pytest.raises(DefinitionError) as raised:
+        cut_out(function)
+    assert str(raised.value.location) == f"{tmp_path}/user/experiment.py:{line}", str(raised.value)
+    assert message in raised.value.headline
+    assert hint in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import os\nimport os.path\ndef work():\n    return os.path\n",
+        "import xml.dom, xml.sax\ndef work():\n    return xml.dom, xml.sax\n",
+        "A = (1,)\nprint(A)\nA.count(1)\nlen(A)\ndef work():\n    return A\n",
+        "A = [1]\nprint(A)\nB = sum(A)\nassert A\ndef work():\n    return A\n",
+        "from os.path import *\ndef work():\n    return len([])\n",
+        "def work():\n    return [__name__, __debug__, NotImplemented, __import__]\n",
+        "from pathlib import Path\nP = Path('a')\nP.exists()\ndef work():\n    return P\n",
+        "A = 1\ndef work():\n    A = 2\n    return A\nA = 3\n",
+        "import functools\ndef h(): return 1\n@functools.cache\ndef other(): return h()\ndef work():\n    return h(), functools\n",
+        "def make():\n    def work():\n        return 1\n    return work\nwork = make()\n",
+        "def work(n):\n    return n and work(n - 1)\n",
+        "A = float('nan')\nB = [1, 2.5, -3j, {'a': (b'x', ...)}]\ndef work():\n    return A, B\n",
+    ],
+)
+def test_what_may_be_cut_out(text: str, load: Load) -> None:
+    assert cut_out(load(text)).name == "work"
+
+
+def test_all_problems_are_told_at_once(load: Load, tmp_path: Path) -> None:
+    function = load("A = 1\nA = 2\nB = []\nB.append(1)\ndef work(*x):\n    return A, B, nothing\n", {})
+    with pytest.raises(DefinitionError) as raised:
+        cut_out(function)
+    assert raised.value.headline == "work cannot be cut out: 4 problems"
+    places = [label for label, _ in raised.value.facts]
+    assert places == [f"{tmp_path}/user/experiment.py:{line}" for line in (2, 4, 5, 6)]
+    assert all("\n" in str(value) for _, value in raised.value.facts), "each with what to do"
+
+
+def test_a_local_module_that_imports_repx_is_told(load: Load, tmp_path: Path) -> None:
+    function = load(
+        "import a\ndef work():\n    return a\n", {"a.py": "import b\n", "b.py": "\nfrom repx import errors\n"}
+    )
+    with pytest.raises(DefinitionError) as raised:
+        cut_out(function)
+    assert str(raised.value.location) == f"{tmp_path}/user/b.py:2"
+    assert "imports repx" in raised.value.headline
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"def broken(:\n", "invalid syntax"),
+        (b"# coding: latin-1\nx = '\xe4'\n", "not in UTF-8"),
+        (b"x = '\xe4'\n", "encoding"),
+    ],
+)
+def test_a_local_module_that_cannot_be_read_is_told(content: bytes, message: str, load: Load, tmp_path: Path) -> None:
+    function = load("def work():\n    import broken\n")
+    (tmp_path / "user" / "broken.py").write_bytes(content)
+    with pytest.raises(DefinitionError, match=message):
+        cut_out(function)
+
+
+def test_a_missing_part_of_a_local_package_is_told(load: Load) -> None:
+    function = load("def work():\n    import lab.nothing\n", {"lab/__init__.py": ""})
+    with pytest.raises(DefinitionError, match=r"local module lab\.nothing does not exist"):
+        cut_out(function)
+
+
+def test_a_relative_import_in_the_body_is_told(load: Load) -> None:
+    function = load(
+        "from lab.a import work\n", {"lab/__init__.py": "", "lab/a.py": "def work():\n    from . import b\n"}
+    )
+    with pytest.raises(DefinitionError, match="relative import"):
+        cut_out(function)
+
+
+def test_a_function_without_source_is_told() -> None:
+    names: dict[str, object] = {}
+    exec("def work(): return 1", names)
+    function = names["work"]
+    assert isinstance(function, types.FunctionType)
+    with pytest.raises(DefinitionError, match="work has no source"):
+        cut_out(function)
+
+
+def test_a_file_that_changed_since_is_told(load: Load, tmp_path: Path) -> None:
+    function = load("def work():\n    return 1\n")
+    (tmp_path / "user" / "experiment.py").write_text("# new\ndef work():\n    return 1\n")
+    with pytest.raises(DefinitionError, match="not where Python says"):
+        cut_out(function)
+
+
+def test_what_is_no_function_is_told() -> None:
+    with pytest.raises(DefinitionError, match="not a plain function"):
+        cut_out(len)  # type: ignore[arg-type]
