@@ -6,6 +6,7 @@ What is emitted are slices of the user's text; what identifies it is the normal 
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import types
 from collections.abc import Iterator
@@ -159,9 +160,15 @@ def _identity(found: FunctionSource, needs: Needs, local: LocalFiles) -> str:
             only = Statement(statement.source, statement.node, {name}, {})
             if name in statement.aliases:
                 only.aliases[name] = statement.aliases[name]
-            lines += [f"binding {name!a} {normal_form(node)}" for node in _narrowed(only)]
-    lines += [f"module {path!a} {normal_form(source.tree)}" for path, source in sorted(local.files.items())]
+            lines += [f"binding {name!a} {_form_once(node)}" for node in _narrowed(only)]
+    lines += [f"module {path!a} {_form_once(source.tree)}" for path, source in sorted(local.files.items())]
     return "\n".join(lines) + "\n"
+
+
+@functools.lru_cache(maxsize=4096)
+def _form_once(node: ast.AST) -> str:
+    """Many stages share the same helpers and local modules; trees are cached, so the same node comes again."""
+    return normal_form(node)
 
 
 def _error(name: str, problems: list[Problem], origin: SourceLocation) -> DefinitionError:

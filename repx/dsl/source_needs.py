@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import types
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
@@ -60,6 +61,7 @@ class Needs:
         self.problems: list[Problem] = []
         self.future_annotations = False
         self._done: set[str] = set()
+        self._waiting: deque[tuple[Uses, SourceText, ast.stmt]] = deque()
         self._changed_by_code: set[str] = set()
         self._to_compare: list[tuple[str, SourceText, Binding, ast.expr]] = []
 
@@ -68,6 +70,8 @@ class Needs:
         node, piece = self.found.node, self.found.piece
         self._note_changes(node.body)
         self._take(body_uses(node), piece)
+        while self._waiting:
+            self._take(*self._waiting.popleft())
         for name, source, binding, literal in self._to_compare:
             self._compare(name, source, binding, literal)
 
@@ -161,7 +165,7 @@ class Needs:
             self._note_changes([node])
             uses = statement_uses(node)
             statement.uses = uses.names
-            self._take(uses, piece, node)
+            self._waiting.append((uses, piece, node))
 
     def _unbound(self, use: Use, source: SourceText) -> None:
         name = use.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -35,6 +36,7 @@ class Uses:
     global_statements: tuple[tuple[str, int], ...]
 
 
+@functools.lru_cache(maxsize=4096)
 def statement_uses(statement: ast.stmt) -> Uses:
     """What a module-level statement uses, decorators, defaults and annotations included."""
     walk = _Walk()

@@ -241,6 +241,12 @@ def test_each_file_is_parsed_once(load: Load) -> None:
     assert parsed.cache_info().misses == misses
 
 
+def test_a_chain_of_helpers_may_be_long(load: Load) -> None:
+    chain = "".join(f"def h{number}(): return h{number + 1}() + 1\n" for number in range(1500))
+    cut = cut_out(load(f"{chain}def h1500(): return 0\ndef work(): return h0()\n"))
+    assert cut.source.count("def ") == 1502
+
+
 def test_the_script_is_made_of_slices_of_the_users_text(load: Load) -> None:
     text = "A = {  'x':1,\n 'y' : 2 }\ndef helper( a ,b ):\n   return a+b # why\n\n\ndef work():\n  return helper( A['x'],3 )\n"
     source = cut_out(load(text)).source
