@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from repx.realize.bash_starter_options import Lookup
 from repx.realize.bash_starters import InnerCommand, InnerProgram, InnerScript, started_by
-from repx.realize.bash_syntax import nodes, parse
+from repx.realize.bash_syntax import Syntax, nodes, parse, parse_heredoc
 from repx.realize.bash_words import Word, command_words, line_of
 
 BUILTINS = frozenset(
@@ -74,6 +74,12 @@ class _Search:
         syntax = parse(text)
         if depth and syntax.doubtful_from is not None:
             return  # text in quotes is a guess already: `eval "$prefix(x)"`
+        self.read(syntax, first_line, depth)
+        for heredoc in syntax.heredocs:
+            if heredoc.is_expanded:
+                self.read(parse_heredoc(heredoc), first_line + heredoc.line - 2, depth)
+
+    def read(self, syntax: Syntax, first_line: int, depth: int) -> None:
         found = [node for node in nodes(syntax.root) if node.type in ("command", "function_definition")]
         # Functions count wherever they stand: they are often defined below the function that calls them.
         for node in found:

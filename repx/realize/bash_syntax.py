@@ -1,7 +1,8 @@
 """Reads Bash text into a syntax tree; does not know what any command means.
 
-The grammar has gaps (`time {`, `coproc {`, `! {`, two backtick substitutions on one line, `<>`). Each is closed by
-rewriting the bytes that the tree itself points at, and reading again; line numbers never change.
+The grammar has gaps (`time {`, `coproc {`, `! {`, two backtick substitutions on one line, `<>`, much around
+here-documents). Each is closed by rewriting the bytes that the tree itself points at, and reading again; line numbers
+never change.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import tree_sitter_bash
 from tree_sitter import Language, Node, Parser
 
+from repx.realize.bash_heredocs import Heredoc, cut_out, is_operator
 from repx.realize.bash_words import EXPANSIONS, line_of, unescaped
 
 _LANGUAGE = Language(tree_sitter_bash.language())
@@ -28,6 +30,7 @@ class Syntax:
     root: Node
     text: bytes
     doubtful_from: int | None
+    heredocs: tuple[Heredoc, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +41,30 @@ class _Edit:
 
 
 def parse(script: str) -> Syntax:
-    """The syntax tree of a script, with the grammar's gaps closed."""
-    parser = Parser(_LANGUAGE)
-    text = script.encode("utf-8", "replace")
-    root = parser.parse(text).root_node
+    """The syntax tree of a script, the grammar's gaps closed; its here-documents stand beside it."""
+    text, heredocs = script.encode("utf-8", "replace"), []
+    root = _parser().parse(text).root_node
+    # One at a time: what the tree says after the first one is not to be trusted.
+    while b"<<" in text and (operator := next(filter(is_operator, nodes(root)), None)) is not None:
+        text, heredoc = cut_out(operator, text)
+        heredocs.append(heredoc)
+        root = _parser().parse(text).root_node
+    root, text = _repaired(root, text)
+    return Syntax(root, text, _first_error(root), tuple(heredocs))
+
+
+def parse_heredoc(heredoc: Heredoc) -> Syntax:
+    """The expansions of a here-document as the tree of its `script()`."""
+    text = heredoc.script().encode("utf-8", "replace")
+    root, text = _repaired(_parser().parse(text).root_node, text)
+    return Syntax(root, text, _first_error(root))
+
+
+def _parser() -> Parser:
+    return Parser(_LANGUAGE)
+
+
+def _repaired(root: Node, text: bytes) -> tuple[Node, bytes]:
     # Each pass closes a gap and opens none; a script with a hundred backticks in a row just stays doubtful.
     for _ in range(100):
         edits = list(_edits(root, text))
@@ -49,8 +72,8 @@ def parse(script: str) -> Syntax:
             break
         for edit in reversed(edits):
             text = text[: edit.start] + edit.replacement + text[edit.end :]
-        root = parser.parse(text).root_node
-    return Syntax(root, text, min(_error_lines(root), default=None) if root.has_error else None)
+        root = _parser().parse(text).root_node
+    return root, text
 
 
 def nodes(root: Node) -> Iterator[Node]:
@@ -62,10 +85,10 @@ def nodes(root: Node) -> Iterator[Node]:
         pending.extend(reversed(node.children))
 
 
-def _error_lines(root: Node) -> Iterator[int]:
-    for node in nodes(root):
-        if node.type == "ERROR" or node.is_missing:
-            yield line_of(node)
+def _first_error(root: Node) -> int | None:
+    if not root.has_error:
+        return None
+    return min((line_of(node) for node in nodes(root) if node.type == "ERROR" or node.is_missing), default=None)
 
 
 def _edits(root: Node, text: bytes) -> Iterator[_Edit]:
@@ -80,7 +103,7 @@ def _edits(root: Node, text: bytes) -> Iterator[_Edit]:
 
 def _edits_here(node: Node, text: bytes) -> Iterator[_Edit]:
     kind = node.type
-    if kind == "negated_command":
+    if kind == "negated_command" or (kind == "!" and node.parent is not None and node.parent.type == "ERROR"):
         yield _blank(node.start_byte, node.start_byte + 1)
     elif kind == "command":
         name = node.children[0]
@@ -95,19 +118,12 @@ def _edits_here(node: Node, text: bytes) -> Iterator[_Edit]:
     elif kind == "command_substitution" and text[node.start_byte : node.start_byte + 1] == b"`":
         quoted = node.parent is not None and node.parent.type == "string"
         yield from _modern_substitution(text, node.start_byte, len(text), quoted)
-    elif (kind == "word" and not node.child_count) or (kind == "heredoc_body" and _is_expanded(node, text)):
+    elif (kind == "word" and not node.child_count) or kind == "heredoc_body":
         yield from _backtick_edits(node, text)
 
 
 def _blank(start: int, end: int) -> _Edit:
     return _Edit(start, end, b" " * (end - start))
-
-
-def _is_expanded(heredoc_body: Node, text: bytes) -> bool:
-    """Whether the body's expansions count, which a quoted delimiter turns off."""
-    redirect = heredoc_body.parent
-    starts = [child for child in redirect.children if child.type == "heredoc_start"] if redirect else []
-    return bool(starts) and not any(mark in text[starts[0].start_byte : starts[0].end_byte] for mark in b"'\"\\")
 
 
 def _backtick_edits(node: Node, text: bytes) -> Iterator[_Edit]:

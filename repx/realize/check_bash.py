@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from repx.errors import Finding, SourceLocation
@@ -37,19 +37,27 @@ class NamedCommands:
         return f'add "{name}" to packages'
 
 
+def commands_used(requests: Iterable[SoftwareRequest]) -> Mapping[str, list[CommandUse]]:
+    """Each distinct Bash script with the commands it uses."""
+    return {text: find_commands(text) for text in {r.script for r in requests if r.kind == "bash"}}
+
+
 def check_bash(
-    requests: Sequence[SoftwareRequest], run: Run = run, source: CommandSource | None = None
+    requests: Sequence[SoftwareRequest],
+    run: Run = run,
+    source: CommandSource | None = None,
+    uses: Mapping[str, Sequence[CommandUse]] | None = None,
 ) -> list[tuple[Finding, ...]]:
     """The findings for each request, in order; a Python stage has none here.
 
     ShellCheck's errors and warnings are findings, its infos and matters of style are not. Equal scripts are checked
-    once. Raises SoftwareError when there is no ShellCheck.
+    once; `uses` saves finding their commands again. Raises SoftwareError when there is no ShellCheck.
     """
     source = source or NamedCommands()
     bash = [request for request in requests if request.kind == "bash"]
     scripts = list(dict.fromkeys(_script(request) for request in bash))
     complaints = dict(zip(scripts, lint(scripts, run), strict=True))
-    uses = {text: find_commands(text) for text in dict.fromkeys(request.script for request in bash)}
+    uses = commands_used(requests) if uses is None else uses
     return [
         _findings(request, complaints[_script(request)], uses[request.script], source)
         if request.kind == "bash"

@@ -16,8 +16,8 @@ from repx.errors import Finding, nearest
 from repx.model.software import Json, Software, SoftwareRequest
 from repx.process import Run, run
 from repx.realize.base_programs import BASE_NAMES
-from repx.realize.bash_commands import CommandUse, find_commands
-from repx.realize.check_bash import check_bash, location
+from repx.realize.bash_commands import CommandUse
+from repx.realize.check_bash import check_bash, commands_used, location
 from repx.realize.check_python import check_python
 from repx.realize.distributions import Distributions
 
@@ -42,9 +42,9 @@ class HostSoftware:
     def resolve(self, requests: Sequence[SoftwareRequest]) -> list[Software]:
         """One answer per request, in order. Raises SoftwareError when there is no ShellCheck for a Bash stage."""
         source = _HostCommands(self._commands, self._distributions)
-        of_bash = check_bash(requests, self._run, source)
+        uses = commands_used(requests)
+        of_bash = check_bash(requests, self._run, source, uses)
         of_python = check_python(requests, self._distributions)
-        uses = {text: find_commands(text) for text in {r.script for r in requests if r.kind == "bash"}}
         return [
             self._software(request, uses.get(request.script, ()), [*in_bash, *in_python])
             for request, in_bash, in_python in zip(requests, of_bash, of_python, strict=True)
