@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextvars
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from repx.errors import DefinitionError, SourceLocation, nearest
-from repx.model.values import StoredPath, Value
+from repx.model.values import Value
 
 if TYPE_CHECKING:
-    from repx.dsl.experiment import Run
     from repx.dsl.stage import AnyStage
 
 
@@ -127,10 +126,19 @@ def caller() -> SourceLocation:
     return SourceLocation("<unknown>", 0)
 
 
-def all_sources(wires: Mapping[str, Any]) -> Iterator[Any]:
-    """Every single source in a node's wires, lists flattened."""
-    for wire in wires.values():
-        if isinstance(wire, list):
-            yield from wire
-        else:
-            yield wire
+def sources_of(node: Node) -> Iterator[Node]:
+    """The nodes that a node takes from."""
+    yield from node._implicit
+    for wire in node._wires.values():
+        for one in wire if isinstance(wire, list) else [wire]:
+            if isinstance(one, OutputRef):
+                yield one.node
+            elif isinstance(one, Node):
+                yield one
+
+
+def replay(nodes: Iterable[Node]) -> None:
+    """Put nodes that exist into the trace that is being made."""
+    trace = _current.get()
+    assert trace is not None, "only inside a pipeline"
+    trace.extend(nodes)

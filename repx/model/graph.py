@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from repx.agent.digest import short_digest
@@ -54,6 +54,27 @@ class DerivationGraph:
     """Packages that stand as values of params, with what each is."""
     sources: tuple[tuple[str, str], ...] = ()
     """(file name of the experiment, its digest): lets `repx run` warn when the Lab is older than the file."""
+
+    def dated(self, date: str) -> DerivationGraph:
+        """The same graph with the date of its commit."""
+        return replace(self, date=date)
+
+    def sliced(self, run: str) -> DerivationGraph:
+        """One run and what it comes after; groups keep what is left of them. KeyError when there is no such run."""
+        runs = {one.name: one for one in self.runs}
+        kept: set[str] = set()
+        waiting = [run]
+        while waiting:
+            name = waiting.pop()
+            if name not in kept:
+                kept.add(name)
+                waiting.extend(one.run for one in runs[name].after)
+        groups = ((name, tuple(one for one in members if one in kept)) for name, members in self.groups)
+        return replace(
+            self,
+            runs=tuple(one for one in self.runs if one.name in kept),
+            groups=tuple((name, members) for name, members in groups if members),
+        )
 
     def jobs(self) -> Iterator[Derivation]:
         """Every job once, producers before consumers within a run."""

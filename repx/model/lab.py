@@ -22,7 +22,6 @@ from repx.model.derivation import (
     recipe_digest,
 )
 from repx.model.graph import RunGraph
-from repx.model.resources import Resources
 from repx.model.values import PackageRef, StoredPath, Value
 
 FORMAT = 1
@@ -47,22 +46,6 @@ def json_value(value: Value) -> Any:
     if isinstance(value, PackageRef):
         return value.name
     return value
-
-
-def resources_json(resources: Resources) -> dict[str, Any]:
-    """Resource hints as RepX spells them; null keys left out."""
-    hints: dict[str, Any] = {}
-    if resources.mem is not None:
-        hints["mem"] = resources.mem_text
-    if resources.cpus is not None:
-        hints["cpus"] = resources.cpus
-    if resources.time is not None:
-        hints["time"] = resources.time_text
-    if resources.partition is not None:
-        hints["partition"] = resources.partition
-    if resources.sbatch_opts:
-        hints["sbatch_opts"] = list(resources.sbatch_opts)
-    return hints
 
 
 def stage_json(recipe: Recipe, digest: str, executable: str, software: str, source: str) -> dict[str, Any]:

@@ -24,7 +24,6 @@ from repx.model.lab import (
     ROOT,
     job_line,
     parts_json,
-    resources_json,
     run_header,
     stage_json,
     stored_name,
@@ -201,7 +200,7 @@ class _LabWriter:
     def _hints(self, resources: Resources) -> dict[str, Any]:
         hints = self.hints.get(resources)
         if hints is None:
-            hints = self.hints[resources] = resources_json(resources)
+            hints = self.hints[resources] = resources.hints()
         return hints
 
     def _write_host_tools(self) -> None:

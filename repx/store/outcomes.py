@@ -45,18 +45,30 @@ ResultsOf = Callable[[str], tuple[str, str]]
 
 def resolve(job: LabJob, index: int, lab: str, outcome_of: OutcomeOf, results_of: ResultsOf) -> Resolved:
     """The inputs and the resolved key of a job whose upstreams are all complete. `lab` is the Lab's directory."""
-    stage = job.stage
-    inputs: dict[str, Any] = {name: [] if kind == "paths" else None for name, kind, _ in stage["inputs"]}
-    hashed: list[tuple[str, str, str]] = []
+    inputs = job_inputs(job, lab, outcome_of, results_of)
+    return Resolved(inputs, resolved_key(job.recipe, index, hashed_inputs(inputs)))
+
+
+def job_inputs(job: LabJob, lab: str, outcome_of: OutcomeOf, results_of: ResultsOf) -> dict[str, Any]:
+    """A job's inputs by name, each as a worker takes it: one value, a list, or None."""
+    inputs: dict[str, Any] = {name: [] if kind == "paths" else None for name, kind, _ in job.stage["inputs"]}
     for mapping in job.inputs:
         value = input_value(mapping, lab, outcome_of, results_of)
         name = mapping["target_input"]
-        hashed.append((name, value["file"], value["digest"]))
         if isinstance(inputs[name], list):
             inputs[name].append(value)
         else:
             inputs[name] = value
-    return Resolved(inputs, resolved_key(job.recipe, index, hashed))
+    return inputs
+
+
+def hashed_inputs(inputs: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """(name, file name, digest) of every source, by input name, in the order of a list."""
+    hashed = []
+    for name, value in sorted(inputs.items()):
+        for one in value if isinstance(value, list) else [value] if value is not None else []:
+            hashed.append((name, one["file"], one["digest"]))
+    return hashed
 
 
 def input_value(mapping: Mapping[str, Any], lab: str, outcome_of: OutcomeOf, results_of: ResultsOf) -> dict[str, str]:

@@ -17,7 +17,7 @@ from repx.agent.digest import canonical_json, digest_of_text
 from repx.agent.layout import Store
 from repx.agent.record import resolved_key
 from repx.store.lab import LabJob
-from repx.store.outcomes import Outcome, OutcomeOf, Resolved, ResultsOf, input_value, look_up
+from repx.store.outcomes import Outcome, OutcomeOf, Resolved, ResultsOf, hashed_inputs, job_inputs, look_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class ScatterGatherJob:
         """The scatter, which is a job like any other."""
         part = self._part(self._parts["scatter"], self.job.parts["scatter"], {}, self.job.parts["scatter_id"])
         inputs = {name: self._inputs.get(name) for name, _, _ in part.stage["inputs"]}
-        return part, Resolved(inputs, resolved_key(part.recipe, 0, _hashed(inputs)))
+        return part, Resolved(inputs, resolved_key(part.recipe, 0, hashed_inputs(inputs)))
 
     def items(self, scatter: Outcome) -> list[str]:
         """The work items, each as canonical JSON. Raises ItemsError."""
@@ -81,7 +81,7 @@ class ScatterGatherJob:
                 outcome = before[source.removeprefix("step:")]
                 inputs[name] = _output_value(outcome, output)
         recipe = self.job.parts[f"step-{step['step']}"]
-        hashed = _hashed(inputs)
+        hashed = hashed_inputs(inputs)
         text = f"repx-step 1\n{recipe}\n" + "".join(f"{name} {file} {digest}\n" for name, file, digest in hashed)
         stage = step["stage"]
         identity = f"{digest_of_text(text)}-{stage['name']}-{stage['version']}"
@@ -95,7 +95,7 @@ class ScatterGatherJob:
         inputs[self._parts["results"]] = [_output_value(sink, self._parts["sink_output"]) for sink in sinks]
         for name, source, output in self._parts["gather_wiring"]:
             inputs[name] = _output_value(scatter, output) if source == "scatter" else self._inputs.get(output)
-        hashed = _hashed(inputs)
+        hashed = hashed_inputs(inputs)
         part = self._part(stage, self.job.recipe, {}, self.job.id)
         return part, Resolved(inputs, resolved_key(self.job.recipe, 0, hashed))
 
@@ -124,7 +124,7 @@ class ScatterResults:
 
     def __init__(self, job: LabJob, lab: str, store: Store, outcome_of: OutcomeOf, results_of: ResultsOf) -> None:
         self._store = store
-        self._whole = ScatterGatherJob(job, whole_inputs(job, lab, outcome_of, results_of))
+        self._whole = ScatterGatherJob(job, job_inputs(job, lab, outcome_of, results_of))
 
     def gather(self) -> Resolved | None:
         """The inputs of gather and its key; None while a part has no result."""
@@ -155,28 +155,6 @@ class ScatterResults:
             yield part, look_up(self._store, part.id, 0, resolved.key), step["step"]
 
 
-def whole_inputs(job: LabJob, lab: str, outcome_of: OutcomeOf, results_of: ResultsOf) -> dict[str, Any]:
-    """The inputs of a scatter-gather by name, each as a worker takes it."""
-    inputs: dict[str, Any] = {name: [] if kind == "paths" else None for name, kind, _ in job.stage["inputs"]}
-    for mapping in job.inputs:
-        value = input_value(mapping, lab, outcome_of, results_of)
-        name = mapping["target_input"]
-        if isinstance(inputs[name], list):
-            inputs[name].append(value)
-        else:
-            inputs[name] = value
-    return inputs
-
-
 def _output_value(outcome: Outcome, output: str) -> dict[str, str]:
     path = outcome.path(output)
     return {"path": path, "file": path.rpartition("/")[2], "digest": outcome.outputs[output]["digest"]}
-
-
-def _hashed(inputs: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """(name, file name, digest) of every source, by input name, in the order of a list."""
-    hashed = []
-    for name, value in sorted(inputs.items()):
-        for one in value if isinstance(value, list) else [value] if value is not None else []:
-            hashed.append((name, one["file"], one["digest"]))
-    return hashed

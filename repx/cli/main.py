@@ -1,0 +1,83 @@
+"""The `repx` command: finds the subcommand, imports only that one, prints errors; each command has a file of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from repx import __version__
+from repx.errors import RepxError
+
+_COMMANDS = {
+    "realize": ("repx.cli.realize:realize", "Build the Lab of an experiment."),
+    "run": ("repx.cli.run:run", "Run what is missing."),
+    "list": ("repx.cli.list:list_group", "List runs, jobs, dependencies, groups."),
+    "show": ("repx.cli.show:show_group", "Show one job, or its outputs."),
+    "log": ("repx.cli.log:log", "Show what a job printed."),
+    "status": ("repx.cli.status:status", "Say what is done, and what is not."),
+}
+"""Subcommand to where it lives and its one line of help, so that `repx --help` imports none of them."""
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        module, _, attribute = _COMMANDS[name][0].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_text) for name, (_, help_text) in _COMMANDS.items()])
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        from repx.errors import nearest
+
+        if args and args[0] not in _COMMANDS:
+            context.fail(f"there is no command {args[0]!r}; {nearest(args[0], _COMMANDS)}")
+        return super().resolve_command(context, args)
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="repx")
+def cli() -> None:
+    """Experiments in plain Python, built into a self-contained Lab, run anywhere, queried by name and parameter."""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The console script. Exit status: 0 all well, 1 some job failed, 2 usage, definition or Lab, 130 interrupted."""
+    try:
+        cli.main(args=argv, prog_name="repx", standalone_mode=False)
+    except RepxError as error:
+        print_error(error)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Whoever read our output has had enough; what is still buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def print_error(error: RepxError) -> None:
+    """An error on standard error, its headline in red where that is a terminal."""
+    first, *rest = error.lines()
+    click.secho(first, fg="red", bold=True, err=True)
+    for line in rest:
+        click.echo(line, err=True)

@@ -1,0 +1,34 @@
+"""Options that several commands share, and what they open; each spelled once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from repx.agent.layout import Store
+from repx.store.lab import LabDirectory
+from repx.store.location import open_store
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def lab_option(command: Command) -> Command:
+    """`--lab PATH`: the Lab to look at, `./result` unless said otherwise."""
+    return click.option("--lab", "-l", "lab_path", default="result", show_default=True, help="The Lab.")(command)
+
+
+def store_option(command: Command) -> Command:
+    """`--store PATH`: where Labs and results are kept."""
+    return click.option("--store", "store_path", default=None, help="The store; $REPX_STORE or ~/.local/share/repx.")(command)
+
+
+def json_option(command: Command) -> Command:
+    """`--json`: the answer as JSON on standard output."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def opened(lab_path: str, store_path: str | None) -> tuple[LabDirectory, Store]:
+    """The Lab and the store that the options name."""
+    return LabDirectory(lab_path), open_store(store_path)

@@ -1,0 +1,167 @@
+"""What `repx run` shows: one live line, failures as they happen, one report at the end; starts nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import click
+
+from repx.runtime.engine import Report
+from repx.runtime.units import State, Unit
+
+TAIL_LINES = 15
+"""Lines of a failed job's log that are shown at once."""
+
+REFRESH_S = 0.1
+
+
+class Progress:
+    """The live line and the failures. Without a terminal (`quiet`) only failures and notices are printed."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._total = 0
+        self._counts: Counter[State] = Counter()
+        self._running: dict[int, str] = {}
+        self._drawn = 0.0
+        self._width = 0
+
+    def planned(self, total: int, found: int) -> None:
+        """See `repx.runtime.engine.Watcher`."""
+        self._total = total
+        self._draw()
+
+    def started(self, unit: Unit) -> None:
+        """A worker has taken a unit."""
+        self._running[unit.number] = unit.name
+        self._draw()
+
+    def ended(self, unit: Unit) -> None:
+        """A unit has ended: a failure is shown at once, with the end of its log."""
+        self._running.pop(unit.number, None)
+        self._counts[unit.state] += 1
+        if unit.state is State.FAILED:
+            self._print_failure(unit)
+        self._draw()
+
+    def notice(self, text: str) -> None:
+        """One line above the live one."""
+        self._clear()
+        click.secho(text, fg="yellow", err=True)
+
+    def close(self) -> None:
+        """Take the live line away."""
+        self._clear()
+
+    def _print_failure(self, unit: Unit) -> None:
+        self._clear()
+        click.secho(f"failed: {unit.name}: {cause_text(unit.attempt or {})}", fg="red", err=True)
+        for line in log_tail(unit):
+            click.echo(f"  | {line}", err=True)
+        if unit.job is not None:
+            click.echo(f"  more: repx log {unit.job.id[:12]} --stderr", err=True)
+
+    def _draw(self) -> None:
+        now = time.monotonic()
+        if self._quiet or now - self._drawn < REFRESH_S:
+            return
+        self._drawn = now
+        done, failed = self._counts[State.SUCCEEDED], self._counts[State.FAILED]
+        line = f"{done}/{self._total} done"
+        if failed:
+            line += f", {failed} failed"
+        if self._running:
+            line += f", running {len(self._running)}: {next(iter(self._running.values()))[33:]}"
+        sys.stderr.write("\r" + line[:100].ljust(self._width))
+        sys.stderr.flush()
+        self._width = len(line[:100])
+
+    def _clear(self) -> None:
+        if self._width:
+            sys.stderr.write("\r" + " " * self._width + "\r")
+            sys.stderr.flush()
+            self._width = 0
+
+
+def cause_text(attempt: dict[str, Any]) -> str:
+    """Why an attempt failed, in a few words."""
+    cause = attempt.get("cause", "")
+    if attempt.get("detail"):
+        return str(attempt["detail"])
+    if cause == "exit":
+        return f"exit status {attempt['exit']}"
+    if cause == "signal":
+        return f"killed by signal {attempt['signal']}"
+    return cause or "unknown"
+
+
+def log_tail(unit: Unit) -> list[str]:
+    """The last lines a failed job wrote to stderr, or else to stdout."""
+    attempt = unit.attempt or {}
+    for stream in ("stderr", "stdout"):
+        text = attempt.get(stream)
+        if isinstance(text, dict):
+            directory = attempt.get("directory")
+            text = _end_of(Path(directory) / text["file"]) if directory else ""
+        if text:
+            return str(text).rstrip("\n").split("\n")[-TAIL_LINES:]
+    return []
+
+
+def print_plan(report: Report, *, as_json: bool) -> None:
+    """What is reused and what would run, by stage."""
+    would_run = Counter(_stage(unit) for unit in report.units if unit.state is State.READY)
+    reused = Counter(_stage(unit) for unit in report.units if unit.found)
+    if as_json:
+        click.echo(json.dumps({"run": dict(would_run), "reuse": dict(reused), "at_most": True}))
+        return
+    click.echo(f"{sum(reused.values())} jobs are done; {sum(would_run.values())} would run, at most")
+    for stage in sorted(would_run):
+        click.echo(f"  {stage}: {would_run[stage]}" + (f" ({reused[stage]} done)" if reused[stage] else ""))
+
+
+def print_report(report: Report, *, as_json: bool) -> None:
+    """What came of a run: counts, and each failure in a line."""
+    counts = {state.value: report.count(state) for state in State if report.count(state)}
+    if as_json:
+        failures = [
+            {"job": unit.name, "cause": cause_text(unit.attempt or {}), "exit": (unit.attempt or {}).get("exit")}
+            for unit in report.failed
+        ]
+        done = {"jobs": len(report.units), "found": report.found, **counts, "failures": failures, "trouble": report.trouble}
+        click.echo(json.dumps(done))
+        return
+    ran = report.count(State.SUCCEEDED) - report.found
+    if ran == 0 and report.succeeded:
+        click.echo(f"all {len(report.units)} jobs are done; nothing to run")
+        return
+    line = f"{ran} ran"
+    if report.found:
+        line += f", {report.found} were done"
+    for state in (State.FAILED, State.SKIPPED, State.CANCELLED):
+        if report.count(state):
+            line += f", {report.count(state)} {state.value}"
+    click.echo(line)
+    for unit in report.failed:
+        click.echo(f"  failed: {unit.name}: {cause_text(unit.attempt or {})}")
+    for text in report.trouble:
+        click.echo(f"  {text}")
+
+
+def _stage(unit: Unit) -> str:
+    return "step" if unit.job is None else str(unit.job.stage["name"])
+
+
+def _end_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - 65536))
+            return file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""

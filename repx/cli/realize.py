@@ -1,0 +1,29 @@
+"""`repx realize`: build the Lab of an experiment and link it."""
+
+from __future__ import annotations
+
+import click
+
+from repx.cli.options import json_option, store_option
+
+
+@click.command()
+@click.argument("experiment", type=click.Path())
+@click.option("-o", "--output", default="result", show_default=True, help="The link to make.")
+@click.option("--run", "run_name", default=None, metavar="NAME", help="Only this run, and what it comes after.")
+@store_option
+@json_option
+def realize(experiment: str, output: str, run_name: str | None, store_path: str | None, as_json: bool) -> None:
+    """Build the Lab of EXPERIMENT (a Python file) into the store and link it."""
+    import json
+
+    from repx import api
+    from repx.store.location import open_store
+
+    store = open_store(store_path)
+    written = api.realize_lab(api.load(experiment), store=store, run=run_name)
+    api.link_result(written, output, store)
+    if as_json:
+        click.echo(json.dumps({"lab": written.lab_id, "path": written.path, "link": output, "new": written.is_new}))
+    else:
+        click.echo(f"{output} -> {written.path}{'' if written.is_new else ' (nothing new)'}")

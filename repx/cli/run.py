@@ -1,0 +1,79 @@
+"""`repx run`: run what is missing; realizes first when given an experiment file."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+import click
+
+from repx.cli.options import json_option, store_option
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[EXPERIMENT.py] [RUN|@GROUP|STAGE|JOB]...")
+@click.option("--lab", "-l", "lab_path", default=None, help="The Lab.  [default: result]")
+@click.option("-j", "--jobs", type=click.IntRange(1), default=None, help="How many jobs at once; default: the CPUs.")
+@click.option("--mem", default=None, help="Memory to share out, such as 64G; default: what there is.")
+@click.option("--force", is_flag=True, help="Run what is named again, done or not.")
+@click.option("--continue-on-failure", is_flag=True, help="Run everything that does not need what failed.")
+@click.option("--dry-run", is_flag=True, help="Say what would run, at most; start nothing.")
+@click.option("--allow-drift", is_flag=True, help="Accept that this machine's programs differ from the Lab's.")
+@store_option
+@json_option
+def run(
+    names: tuple[str, ...],
+    lab_path: str | None,
+    jobs: int | None,
+    mem: str | None,
+    force: bool,
+    continue_on_failure: bool,
+    dry_run: bool,
+    allow_drift: bool,
+    store_path: str | None,
+    as_json: bool,
+) -> None:
+    """Run what is missing of the named runs, groups, stages and jobs; of everything when none is named."""
+    from repx import api
+    from repx.cli.progress import Progress, print_plan, print_report
+    from repx.errors import InterruptedRunError, JobsFailedError, UsageError
+    from repx.runtime.limits import parse_memory
+    from repx.store.lab import LabDirectory
+    from repx.store.location import open_store, verify_once
+
+    store = open_store(store_path)
+    experiment = names[0] if names and names[0].endswith(".py") else None
+    if experiment is not None:
+        if lab_path is not None:
+            raise UsageError("both an experiment and --lab were given", hint="give one of them")
+        names = names[1:]
+        written = api.realize_lab(api.load(experiment), store=store)
+        api.link_result(written, "result", store)
+        lab_path = written.path
+    lab = LabDirectory(lab_path or "result")
+    if not dry_run:
+        verify_once(lab, store)
+    progress = Progress(quiet=as_json or not sys.stderr.isatty())
+    engine = api.prepare(
+        lab,
+        names,
+        store=store,
+        watcher=progress,
+        jobs=jobs,
+        mem=None if mem is None else parse_memory(mem),
+        force=force,
+        continue_on_failure=continue_on_failure,
+        allow_drift=allow_drift,
+    )
+    if dry_run:
+        print_plan(engine.survey(), as_json=as_json)
+        return
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: engine.interrupt())
+    report = engine.execute()
+    progress.close()
+    print_report(report, as_json=as_json)
+    if report.interrupted:
+        raise InterruptedRunError("interrupted", hint="everything that had finished is kept; the same command goes on from there")
+    if not report.succeeded:
+        raise JobsFailedError("not everything succeeded")

@@ -1,0 +1,95 @@
+"""Load an experiment file and find its Lab; turns whatever goes wrong in it into one clear error."""
+
+from __future__ import annotations
+
+import importlib.util
+import linecache
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+
+from repx.dsl.experiment import Lab
+from repx.errors import DefinitionError, RepxError, SourceLocation
+
+
+def load_experiment(path: str) -> Lab:
+    """The one Lab that the file at `path` binds at module level. Raises DefinitionError.
+
+    The file's folder is first on the module search path, as if it were run as a script. Nothing is written: no bytecode.
+    """
+    module = _execute(path)
+    labs = {id(value): (name, value) for name, value in vars(module).items() if isinstance(value, Lab)}
+    if not labs:
+        raise DefinitionError(
+            f"{path} defines no Lab", hint="end the file with: lab = Lab(runs=[…])", location=SourceLocation(path, 1)
+        )
+    if len(labs) > 1:
+        raise DefinitionError(
+            f"{path} defines {len(labs)} Labs",
+            facts=[(name, lab.location) for name, lab in labs.values()],
+            hint="keep one Lab in a file; put what is shared into a module beside it",
+        )
+    return next(iter(labs.values()))[1]
+
+
+def _execute(path: str) -> ModuleType:
+    file = Path(path)
+    if file.is_dir():
+        raise DefinitionError(f"{path} is a directory", hint=f"name the file: {file / 'experiment.py'}")
+    if not file.is_file():
+        others = sorted(str(other) for other in file.parent.glob("*.py")) if file.parent.is_dir() else []
+        raise DefinitionError(f"there is no file {path}", hint=f"here is {', '.join(others[:5])}" if others else "")
+    resolved = file.resolve()
+    name = resolved.stem
+    spec = importlib.util.spec_from_file_location(name, resolved)
+    if spec is None or spec.loader is None:
+        raise DefinitionError(f"{path} is no Python file", hint="an experiment is a file that ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    folder = str(resolved.parent)
+    writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    known = set(sys.modules)
+    sys.path.insert(0, folder)
+    # Annotations are evaluated by module name; a stage's module must be found while its Lab is in use.
+    sys.modules[name] = module
+    linecache.checkcache(str(resolved))
+    try:
+        spec.loader.exec_module(module)
+    except RepxError:
+        raise
+    except SyntaxError as error:
+        raise DefinitionError(
+            f"{Path(error.filename or path).name} is not valid Python: {error.msg}",
+            facts=[("line", error.text.rstrip())] if error.text else [],
+            location=SourceLocation(error.filename or path, error.lineno or 1),
+        ) from None
+    except SystemExit as error:
+        raise DefinitionError(f"{path} ended the program: SystemExit({error.code!r})") from None
+    except Exception as error:
+        raise _failed(path, resolved, error) from None
+    finally:
+        sys.dont_write_bytecode = writes_bytecode
+        sys.path.remove(folder)
+        # Modules beside the experiment belong to it: the next experiment may have others of the same names.
+        for other in set(sys.modules) - known:
+            origin = getattr(sys.modules[other], "__file__", None) or ""
+            if other != name and origin.startswith(folder + "/") and "site-packages" not in origin:
+                del sys.modules[other]
+    return module
+
+
+def _failed(path: str, resolved: Path, error: Exception) -> DefinitionError:
+    """The user's own last line of a traceback; the frames of repx and of libraries say nothing about their mistake."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename.startswith(str(resolved.parent))]
+    last = own[-1] if own else None
+    location = SourceLocation(last.filename, last.lineno or 1) if last else SourceLocation(path, 1)
+    hint = ""
+    if isinstance(error, ModuleNotFoundError):
+        hint = "what a stage needs only when it runs can be imported inside its body"
+    return DefinitionError(
+        f"{path} failed: {type(error).__name__}: {error}",
+        facts=[("line", last.line)] if last and last.line else [],
+        location=location,
+        hint=hint,
+    )

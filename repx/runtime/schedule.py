@@ -1,0 +1,80 @@
+"""The schedule of one machine: which ready unit starts next, within slots, CPUs and memory; pure, starts nothing.
+
+Units of equal needs wait in one queue, so that a decision looks at the few distinct needs and not at every unit.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import NamedTuple
+
+DEFAULT_CPUS = 1
+DEFAULT_MEM = 1 << 30
+"""What a unit that does not say is taken to need: one CPU, one GiB (as RepX)."""
+
+
+class Needs(NamedTuple):
+    """What a unit occupies while it runs: CPUs, memory in bytes."""
+
+    cpus: int
+    mem: int
+
+
+class Schedule:
+    """Ready units in order: one run's before the next one's, and as they became ready within a run.
+
+    A unit that needs more than there is may run when nothing else does.
+    """
+
+    def __init__(self, slots: int, cpus: int, mem: int) -> None:
+        self.slots = slots
+        self.cpus = cpus
+        self.mem = mem
+        self.running = 0
+        self._used_cpus = 0
+        self._used_mem = 0
+        self._queues: dict[Needs, list[tuple[int, int, int]]] = {}
+        self._sequence = 0
+
+    def add(self, unit: int, run: int, needs: Needs) -> None:
+        """A unit has become ready."""
+        self._sequence += 1
+        heapq.heappush(self._queues.setdefault(needs, []), (run, self._sequence, unit))
+
+    def next(self) -> int | None:
+        """The unit to start now, which is then taken to be running; None when none fits."""
+        if self.running >= self.slots:
+            return None
+        best: Needs | None = None
+        for needs, queue in self._queues.items():
+            if queue and self._fits(needs) and (best is None or queue[0] < self._queues[best][0]):
+                best = needs
+        if best is None:
+            return None
+        _, _, unit = heapq.heappop(self._queues[best])
+        if not self._queues[best]:
+            del self._queues[best]
+        self.running += 1
+        self._used_cpus += best.cpus
+        self._used_mem += best.mem
+        return unit
+
+    def release(self, needs: Needs) -> None:
+        """A unit with these needs has ended."""
+        self.running -= 1
+        self._used_cpus -= needs.cpus
+        self._used_mem -= needs.mem
+
+    def drain(self) -> list[int]:
+        """Take all waiting units out: none of them will start."""
+        units = [unit for queue in self._queues.values() for _, _, unit in queue]
+        self._queues.clear()
+        return units
+
+    def __len__(self) -> int:
+        return sum(map(len, self._queues.values()))
+
+    def _fits(self, needs: Needs) -> bool:
+        if self.running == 0:
+            return True
+        return self._used_cpus + needs.cpus <= self.cpus and self._used_mem + needs.mem <= self.mem

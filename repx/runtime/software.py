@@ -1,0 +1,66 @@
+"""The software of a Lab on this machine: the folder that is a stage's PATH, and how its scripts are started."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from repx.agent.digest import digest_of_text
+from repx.agent.host_path import make_path_folder
+from repx.agent.layout import Store
+from repx.errors import SoftwareError
+from repx.store.lab import LabDirectory
+
+
+class HostPrograms:
+    """PATH folders for the software manifests of a Lab made with `host()`, each made and compared once per run.
+
+    With `allow_drift`, differences from what was recorded are kept in `drift` instead of raised.
+    """
+
+    def __init__(self, lab: LabDirectory, store: Store, *, allow_drift: bool = False) -> None:
+        self._lab = lab
+        self._store = store
+        self._search_path = os.environ.get("PATH", os.defpath)
+        self._allow_drift = allow_drift
+        self._folders: dict[str, str] = {}
+        self.drift: list[str] = []
+
+    def folder(self, place: str) -> str:
+        """The directory to have on PATH for a software manifest. Raises SoftwareError, naming every difference."""
+        if place not in self._folders:
+            self._folders[place] = self._make(place)
+        return self._folders[place]
+
+    def package(self, name: str) -> str:
+        """The value of a param that is a package: a directory with its `bin/`."""
+        return os.path.dirname(self.folder(self._lab.packages[name]))
+
+    def argv(self, stage: dict[str, Any]) -> list[str]:
+        """How a stage's script is started: its interpreter by its own path, then the script."""
+        script = f"{self._lab.path}/{stage['executable']}"
+        if stage["kind"] == "python":
+            return [sys.executable, script]
+        return [os.path.realpath(f"{self.folder(stage['software'])}/bash"), script]
+
+    def _make(self, place: str) -> str:
+        manifest = self._lab.software(place)
+        if manifest.get("kind") != "host":
+            raise SoftwareError(
+                f"the Lab's software is of kind {manifest.get('kind')!r}, which this repx cannot run",
+                facts=[("file", f"{self._lab.path}/{place}")],
+            )
+        # Another PATH or another interpreter means other links: each combination has a folder of its own.
+        name = digest_of_text("\n".join([place, self._search_path, sys.executable]))
+        directory = f"{self._store.objects}/{name}-host/bin"
+        os.makedirs(os.path.dirname(directory), exist_ok=True)
+        differences = make_path_folder(manifest, directory, self._search_path, sys.executable)
+        if differences and not self._allow_drift:
+            raise SoftwareError(
+                "the software of this machine is not what the Lab was made with",
+                facts=[("differs", one) for one in differences],
+                hint="realize the experiment again here, or accept it and have it recorded: --allow-drift",
+            )
+        self.drift.extend(one for one in differences if one not in self.drift)
+        return directory

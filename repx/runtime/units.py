@@ -1,0 +1,127 @@
+"""Units: what a run of the engine does one by one, and their states; knows no process and no disk.
+
+    WAITING ──▶ READY ──▶ RUNNING ──▶ SUCCEEDED
+       │          │          ├──────▶ FAILED
+       │          │          └──────▶ CANCELLED
+       ├──▶ SUCCEEDED (found: a result stands under today's key)
+       └──▶ SKIPPED (something it needs failed; `culprit` says what)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+from repx.runtime.schedule import Needs
+from repx.store.lab import LabJob
+from repx.store.outcomes import Outcome, Resolved
+from repx.store.scatter import PartJob
+
+
+class State(Enum):
+    """What became of a unit so far."""
+
+    WAITING = "waiting"
+    """Something it takes from has not ended."""
+    READY = "ready"
+    """Its inputs are there; nothing stands under its key."""
+    RUNNING = "running"
+    """A worker has it."""
+    SUCCEEDED = "succeeded"
+    """A realization stands under its key."""
+    FAILED = "failed"
+    """Its last attempt failed."""
+    SKIPPED = "skipped"
+    """It could not run, because something it needs failed."""
+    CANCELLED = "cancelled"
+    """It was stopped, or never started because the run was."""
+
+
+MOVES: dict[State, frozenset[State]] = {
+    State.WAITING: frozenset({State.READY, State.SUCCEEDED, State.SKIPPED, State.FAILED, State.CANCELLED}),
+    State.READY: frozenset({State.RUNNING, State.SUCCEEDED, State.FAILED, State.CANCELLED}),
+    State.RUNNING: frozenset({State.READY, State.SUCCEEDED, State.FAILED, State.CANCELLED}),
+    State.SUCCEEDED: frozenset(),
+    State.FAILED: frozenset(),
+    State.SKIPPED: frozenset(),
+    State.CANCELLED: frozenset(),
+}
+"""Legal moves. RUNNING to READY: somebody else had the job; it is asked for again when they have ended."""
+
+ENDED = frozenset(state for state, moves in MOVES.items() if not moves)
+
+
+class Unit:
+    """One realization of a job, or a part of a scatter-gather.
+
+    `job` is None for a step until its inputs are known, for those make its id. `waiting` counts what must end first.
+    """
+
+    __slots__ = (
+        "attempt",
+        "consumers",
+        "culprit",
+        "found",
+        "index",
+        "job",
+        "needs",
+        "number",
+        "on_ready",
+        "outcome",
+        "resolve",
+        "resolved",
+        "retry_at",
+        "run",
+        "state",
+        "time_s",
+        "waiting",
+    )
+
+    def __init__(
+        self,
+        number: int,
+        run: int,
+        job: LabJob | PartJob | None,
+        index: int,
+        resolve: Callable[[Unit], Resolved] | None,
+    ) -> None:
+        self.number = number
+        self.run = run
+        self.job = job
+        self.index = index
+        self.resolve = resolve
+        self.resolved: Resolved | None = None
+        self.waiting = 0
+        self.consumers: list[Unit] = []
+        self.state = State.WAITING
+        self.outcome: Outcome | None = None
+        self.attempt: dict[str, Any] | None = None
+        self.culprit: Unit | None = None
+        self.found = False
+        self.needs = Needs(1, 1 << 30)
+        self.time_s: float | None = None
+        self.retry_at = 0.0
+        self.on_ready: Callable[[Unit], bool] | None = None
+
+    @property
+    def name(self) -> str:
+        """What to call it: its job id, with the index of a further realization."""
+        if self.job is None:
+            return "step"
+        return self.job.id if self.index == 0 else f"{self.job.id}#{self.index}"
+
+    def move(self, state: State) -> None:
+        """Change state. AssertionError for a move that is not in the table: a fault of the engine, never of the user."""
+        if state not in MOVES[self.state]:
+            raise AssertionError(f"{self.name}: {self.state.value} to {state.value}")
+        self.state = state
+
+    def after(self, other: Unit) -> None:
+        """Wait for `other`, unless it has ended already."""
+        if other.state not in ENDED:
+            self.waiting += 1
+            other.consumers.append(self)
+
+    def __repr__(self) -> str:
+        return f"<unit {self.name} {self.state.value}>"

@@ -1,0 +1,38 @@
+"""Where the store is, and whether a Lab has been looked at before; the one place that reads its environment variables."""
+
+from __future__ import annotations
+
+import os
+
+from repx.agent.digest import digest_of_text
+from repx.agent.files import publish_file, read_if_there
+from repx.agent.layout import Store
+from repx.errors import StoreError
+from repx.store.lab import LabDirectory
+
+
+def open_store(path: str | os.PathLike[str] | None = None) -> Store:
+    """The store at `path`, else `$REPX_STORE`, else `$XDG_DATA_HOME/repx`, else `~/.local/share/repx`.
+
+    Raises StoreError for an empty path. Makes nothing: that is for whoever writes first.
+    """
+    given = os.fspath(path) if path is not None else os.environ.get("REPX_STORE")
+    if given is not None and not given.strip():
+        raise StoreError("the store's path is empty", hint="set --store or REPX_STORE to a directory")
+    home = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+    return Store(os.path.abspath(os.path.expanduser(given or f"{home}/repx")))
+
+
+def verify_once(lab: LabDirectory, store: Store) -> None:
+    """Verify a Lab in full, unless its files look as they did the last time that was done. Raises LabError."""
+    remembered = f"{store.verified}/{digest_of_text(lab.path)}"
+    try:
+        state = lab.state()
+    except OSError:
+        # A listed file is missing: verification says which, and whatever else is wrong.
+        state = ""
+    if state and read_if_there(remembered) == state.encode():
+        return
+    lab.verify()
+    os.makedirs(store.verified, exist_ok=True)
+    publish_file(remembered, state.encode())
