@@ -26,9 +26,9 @@ from repx.realize.host import HostSoftware
 from repx.realize.lab import WrittenLab, store_error, write_lab
 from repx.runtime.engine import Engine, Options, Report, Watcher
 from repx.runtime.limits import machine_cpus, machine_memory
-from repx.runtime.selection import Selection, select
 from repx.store.lab import LabDirectory
 from repx.store.location import open_store, verify_once
+from repx.store.selection import Selection, select
 
 Target = Lab | Run | Node | Iterable["Run | Node"]
 """What can be instantiated and realized."""

@@ -17,13 +17,13 @@ from repx.agent.record import failure_of
 from repx.errors import LabError
 from repx.model.resources import Resources
 from repx.runtime.schedule import DEFAULT_CPUS, DEFAULT_MEM, Needs, Schedule
-from repx.runtime.selection import Selection
 from repx.runtime.software import HostPrograms
 from repx.runtime.units import ENDED, State, Unit
 from repx.runtime.workers import Worker, WorkerPool
 from repx.store.lab import LabDirectory, LabJob
 from repx.store.outcomes import Outcome, Resolved, effective_params, job_inputs, look_up, resolve, results_text
 from repx.store.scatter import ItemsError, PartJob, ScatterGatherJob
+from repx.store.selection import Selection
 
 RETRY_BUSY_S = 0.1
 """How often to ask again for a job that somebody else is doing."""
