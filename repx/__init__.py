@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from repx.api import instantiate as instantiate
     from repx.api import realize as realize
     from repx.api import realize_many as realize_many
-    from repx.api import run as run
     from repx.dsl.experiment import Lab as Lab
     from repx.dsl.experiment import Run as Run
     from repx.dsl.experiment import hard as hard
@@ -43,7 +42,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "repx.analysis.experiment": ("Experiment",),
-    "repx.api": ("instantiate", "realize", "realize_many", "run"),
+    "repx.api": ("instantiate", "realize", "realize_many"),
     "repx.dsl.experiment": ("Lab", "Run", "hard", "host", "soft"),
     "repx.dsl.interface": ("Input", "Inputs", "Output", "Outputs", "Results", "WorkItem", "out"),
     "repx.dsl.scan": ("dirs", "files", "path", "scan"),

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import os
-import subprocess
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +16,19 @@ from repx.dsl.experiment import HostPackages, Lab, Run
 from repx.dsl.instantiate import instantiate as instantiate_lab
 from repx.dsl.load import load_experiment
 from repx.dsl.node import Node, replay, sources_of
-from repx.errors import DefinitionError, JobsFailedError, StoreError
+from repx.errors import DefinitionError, JobsFailedError, StoreError, plural
 from repx.model.graph import DerivationGraph
-from repx.model.names import unknown
+from repx.model.names import JobId, unknown
 from repx.model.software import SoftwareResolver
 from repx.realize.host import HostSoftware
 from repx.realize.lab import WrittenLab, store_error, write_lab
 from repx.runtime.engine import Engine, Options, Report, Watcher
 from repx.runtime.limits import machine_cpus, machine_memory
-from repx.store.lab import LabDirectory
-from repx.store.location import open_store, verify_once
+from repx.runtime.bar import Bar
+from repx.runtime.units import State
+from repx.store.lab import LabDirectory, LabJob
+from repx.store.outcomes import Outcome
+from repx.store.location import open_store
 from repx.store.selection import Selection, select
 
 Target = Lab | Run | Node | Iterable["Run | Node"]
@@ -39,18 +40,20 @@ def load(path: str) -> Lab:
     return load_experiment(path)
 
 
-def instantiate(target: Target, *, software: SoftwareResolver | None = None) -> DerivationGraph:
+def instantiate(
+    target: Target, *, software: SoftwareResolver | None = None, placed: dict[Node, JobId] | None = None
+) -> DerivationGraph:
     """The derivation graph of a Lab, a run, a node, or several of these; writes nothing.
 
-    Raises DefinitionError, SoftwareError, or CheckError with the findings of all stages.
+    `placed`, when given, is filled with the job id of each node that was passed or taken from. Raises DefinitionError,
+    SoftwareError, or CheckError with the findings of all stages.
     """
     lab = as_lab(target)
-    base = experiment_folder(lab)
-    commit, date = git_commit(base)
+    commit, date = git_commit(experiment_folder(lab))
     source = Path(lab.location.file)
     sources = ((source.name, hashlib.sha256(source.read_bytes()).hexdigest()),) if source.is_file() else ()
-    graph = instantiate_lab(lab, software or resolver_of(lab), git_commit=commit, sources=sources)
-    return graph.dated(date)
+    resolver = software or resolver_of(lab)
+    return instantiate_lab(lab, resolver, git_commit=commit, sources=sources, placed=placed).dated(date)
 
 
 def realize_lab(lab: Lab, *, store: Store | str | None = None, run: str | None = None) -> WrittenLab:
@@ -62,8 +65,7 @@ def realize_lab(lab: Lab, *, store: Store | str | None = None, run: str | None =
         if run not in names:
             raise unknown("run", run, names)
         graph = graph.sliced(run)
-    written = write_lab(graph, place, experiment_folder(lab))
-    return written
+    return write_lab(graph, place, experiment_folder(lab))
 
 
 def link_result(written: WrittenLab, link: str, store: Store) -> None:
@@ -110,6 +112,104 @@ def prepare(
     return Engine(lab, store, selection, options, watcher)
 
 
+class Realization:
+    """One valid set of outputs of a job: `.outputs["model"]` is a path, `.params`, `.job` (its id), `.digest` (its key)."""
+
+    def __init__(self, job: LabJob, index: int, outcome: Outcome) -> None:
+        self.job = job.id
+        self.stage: str = job.stage["name"]
+        self.index = index
+        self.params: dict[str, Any] = dict(job.params)
+        self.digest = outcome.key
+        self.outputs = {name: Path(outcome.path(name)) for name in outcome.outputs}
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.params.items())
+        return f"<Realization of {self.stage}({shown})>"
+
+    def _repr_html_(self) -> str:
+        """A small table, for notebooks."""
+        return realizations_html([self])
+
+
+class Realizations(list[Realization]):
+    """Realizations in the order of their targets, with a table of themselves for notebooks."""
+
+    def _repr_html_(self) -> str:
+        return realizations_html(self)
+
+
+def realize(target: Lab | Node, *, store: str | None = None, jobs: int | None = None) -> LabDirectory | Realization:
+    """Make a derivation valid on disk: a Lab's directory, or the outputs of a node (what it needs included).
+
+    Raises JobsFailedError when a job failed, and whatever `instantiate` raises.
+    """
+    if isinstance(target, Lab):
+        return LabDirectory(realize_lab(target, store=store).path)
+    return realize_many([target], store=store, jobs=jobs)[0]
+
+
+def realize_many(
+    targets: Iterable[Node | Run] | Node | Run | Lab,
+    *,
+    jobs: int | None = None,
+    store: str | None = None,
+    progress: bool | None = None,
+) -> Realizations:
+    """Make all targets valid on disk, `jobs` at once, with one progress bar; done work is found, not repeated.
+
+    A node gives its realizations, a run or a Lab those of all its jobs. Raises JobsFailedError with the failures.
+    """
+    place = open_store(store)
+    listed = targets if isinstance(targets, Lab) else [targets] if isinstance(targets, Node | Run) else list(targets)
+    lab = as_lab(listed)
+    placed: dict[Node, JobId] = {}
+    graph = instantiate(lab, placed=placed)
+    written = write_lab(graph, place, experiment_folder(lab))
+    directory = LabDirectory(written.path)
+    with Bar(enabled=progress) as watcher:
+        report = prepare(directory, store=place, watcher=watcher, jobs=jobs, continue_on_failure=True).execute()
+    if not report.succeeded:
+        raise failures_error(report)
+    units = {(unit.job.id, unit.index): unit for unit in report.units if unit.job is not None}
+    nodes = [] if isinstance(listed, Lab) else [one for one in listed if isinstance(one, Node)]
+    found = Realizations()
+    for identity in [placed[node] for node in nodes] or [job.id for job in graph.jobs()]:
+        job = directory.job(identity)
+        assert job is not None
+        for index in range(job.stage["realizations"]):
+            outcome = units[identity, index].outcome
+            assert outcome is not None
+            found.append(Realization(job, index, outcome))
+    return found
+
+
+def failures_error(report: Report) -> JobsFailedError:
+    """What failed, as one error."""
+    facts = [(unit.name, _cause(unit.attempt or {})) for unit in report.failed[:10]]
+    skipped = report.count(State.SKIPPED)
+    facts += [("skipped", f"{skipped} that need what failed")] if skipped else []
+    facts += [("trouble", text) for text in report.trouble]
+    return JobsFailedError(f"{len(report.failed)} {plural('job', len(report.failed))} failed", facts=facts)
+
+
+def realizations_html(realizations: Sequence[Realization]) -> str:
+    """A table of realizations: job, params, outputs; everything escaped."""
+    rows = []
+    for one in realizations:
+        params = ", ".join(f"{name}={value!r}" for name, value in one.params.items())
+        outputs = "<br>".join(f"{html.escape(name)}: {html.escape(str(path))}" for name, path in one.outputs.items())
+        cells = (html.escape(one.stage), html.escape(params), outputs)
+        rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    return "<table><tr><th>stage</th><th>params</th><th>outputs</th></tr>" + "".join(rows) + "</table>"
+
+
+def _cause(attempt: Mapping[str, Any]) -> str:
+    last = str(attempt.get("stderr") or "").rstrip().rpartition("\n")[2]
+    reason = attempt.get("detail") or f"exit status {attempt.get('exit')}"
+    return f"{reason}: {last}" if last else str(reason)
+
+
 def as_lab(target: Target) -> Lab:
     """A Lab as it is; runs and nodes in one of their own."""
     if isinstance(target, Lab):
@@ -124,7 +224,8 @@ def as_lab(target: Target) -> Lab:
     if items and all(isinstance(item, Node) for item in items):
         return _lab_of_nodes([item for item in items if isinstance(item, Node)])
     raise DefinitionError(
-        f"{target!r} cannot be realized", hint="give a Lab, a Run, the result of calling a stage, or a list of one of these"
+        f"{target!r} cannot be realized",
+        hint="give a Lab, a Run, the result of calling a stage, or a list of one of these",
     )
 
 
@@ -148,7 +249,7 @@ def git_commit(folder: str) -> tuple[str, str]:
         if shown.exit_status != 0:
             return "", ""
         changed = process.run(["git", "-C", folder, "status", "--porcelain", "--", "."], timeout_s=30)
-    except (FileNotFoundError, subprocess.TimeoutExpired):
+    except (FileNotFoundError, process.TimedOutError):
         return "", ""
     commit, _, date = shown.stdout.decode().strip().partition(" ")
     return commit + ("-dirty" if changed.stdout.strip() else ""), date

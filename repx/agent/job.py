@@ -157,7 +157,7 @@ def shell_text(value: Any) -> str:
         return ""
     if isinstance(value, str):
         return value
-    return json.dumps(value)
+    return str(json.dumps(value))
 
 
 class Attempt:
@@ -268,7 +268,9 @@ def end_leftovers(me: int) -> None:
             _kill_process(int(child))
 
 
-def claim_and_start(claim: ClaimFile, job: str, argv: Sequence[str], env: Mapping[str, str], scratch: Scratch) -> Attempt:
+def claim_and_start(
+    claim: ClaimFile, job: str, argv: Sequence[str], env: Mapping[str, str], scratch: Scratch
+) -> Attempt:
     """Start a job and write its process group into the claim, so that a rescuer can end it."""
     attempt = Attempt(argv, env, scratch)
     claim.update(job, attempt.pid)

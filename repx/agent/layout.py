@@ -1,18 +1,18 @@
 """Every path of a store, spelled once; reads and writes nothing.
 
-    <store>/labs/<lab id>/                       Labs
-    <store>/objects/<digest>-<name>              files and trees stored once, shared by Labs
-    <store>/outputs/<job id>/out                 the current result of realization 0
-                            /record.jsonl        its record; there exactly when the result is complete
-                            /failure.jsonl       the record of the last failure, until a success
-                            /failed/             what the last failed attempt left in $out
-                            /pending             a record whose result is in place but not yet flushed
-                            /claim               a hard link to the claim file of the slot that works on it
-                            /<index>-<key8>/     the same files for other realizations and displaced results
-    <store>/keys/<resolved key>                  hard link to a record
-    <store>/gcroots/{auto,pinned}/               links to what must be kept
-    <store>/verified/<digest of a path>          what a Lab's files looked like when they were last hashed
-    <store>/tmp/<runner>/                        heartbeat, slot-<n>/{in,out,tmp,home}, logs and claim of each slot
+<store>/labs/<lab id>/                       Labs
+<store>/objects/<digest>-<name>              files and trees stored once, shared by Labs
+<store>/outputs/<job id>/out                 the current result of realization 0
+                        /record.jsonl        its record; there exactly when the result is complete
+                        /failure.jsonl       the record of the last failure, until a success
+                        /failed/             what the last failed attempt left in $out
+                        /pending             a record whose result is in place but not yet flushed
+                        /claim               a hard link to the claim file of the slot that works on it
+                        /<index>-<key8>/     the same files for other realizations and displaced results
+<store>/keys/<resolved key>                  hard link to a record
+<store>/gcroots/{auto,pinned}/               links to what must be kept
+<store>/verified/<digest of a path>          what a Lab's files looked like when they were last hashed
+<store>/tmp/<runner>/                        heartbeat, slot-<n>/{in,out,tmp,home}, logs and claim of each slot
 """
 
 from __future__ import annotations

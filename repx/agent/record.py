@@ -115,4 +115,3 @@ def output_path(directory: str, outcome: Mapping[str, Any], output: str) -> str:
 def failure_of(job_directory: str) -> dict[str, Any] | None:
     """The outcome of the last failure, if it has not been followed by a success."""
     return read_outcome(job_directory + "/" + FAILURE)
-

@@ -21,7 +21,9 @@ def lab_option(command: Command) -> Command:
 
 def store_option(command: Command) -> Command:
     """`--store PATH`: where Labs and results are kept."""
-    return click.option("--store", "store_path", default=None, help="The store; $REPX_STORE or ~/.local/share/repx.")(command)
+    return click.option("--store", "store_path", default=None, help="The store; $REPX_STORE or ~/.local/share/repx.")(
+        command
+    )
 
 
 def json_option(command: Command) -> Command:

@@ -133,7 +133,13 @@ def print_report(report: Report, *, as_json: bool) -> None:
             {"job": unit.name, "cause": cause_text(unit.attempt or {}), "exit": (unit.attempt or {}).get("exit")}
             for unit in report.failed
         ]
-        done = {"jobs": len(report.units), "found": report.found, **counts, "failures": failures, "trouble": report.trouble}
+        done = {
+            "jobs": len(report.units),
+            "found": report.found,
+            **counts,
+            "failures": failures,
+            "trouble": report.trouble,
+        }
         click.echo(json.dumps(done))
         return
     ran = report.count(State.SUCCEEDED) - report.found

@@ -74,6 +74,8 @@ def run(
     progress.close()
     print_report(report, as_json=as_json)
     if report.interrupted:
-        raise InterruptedRunError("interrupted", hint="everything that had finished is kept; the same command goes on from there")
+        raise InterruptedRunError(
+            "interrupted", hint="everything that had finished is kept; the same command goes on from there"
+        )
     if not report.succeeded:
         raise JobsFailedError("not everything succeeded")

@@ -71,7 +71,21 @@ def _refusing(operation: str) -> Any:
 
 for _name in ("lt", "le", "gt", "ge", "ne"):
     setattr(Placeholder, f"__{_name}__", _refusing("compared"))
-for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift", "matmul"):
+for _name in (
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "pow",
+    "and",
+    "or",
+    "xor",
+    "lshift",
+    "rshift",
+    "matmul",
+):
     setattr(Placeholder, f"__{_name}__", _refusing("computed with"))
     setattr(Placeholder, f"__r{_name}__", _refusing("computed with"))
 for _name in ("neg", "pos", "abs", "invert", "int", "float", "index", "len", "contains", "round", "call", "fspath"):

@@ -84,7 +84,9 @@ class Run:
         self.pipelines = self._pipelines(pipeline, pipelines)
         if hash_mode not in ("pure", "params-only"):
             raise DefinitionError(
-                f"hash_mode of run {name!r} is {hash_mode!r}", location=self.location, hint='use "pure" or "params-only"'
+                f"hash_mode of run {name!r} is {hash_mode!r}",
+                location=self.location,
+                hint='use "pure" or "params-only"',
             )
         self.hash_mode: HashMode = hash_mode
         self.container = _container_mode(container, self.location)
@@ -109,7 +111,9 @@ class Run:
                     hint="pass the function itself, without calling it",
                 )
             if not callable(one):
-                raise DefinitionError(f"the pipeline of run {self.name!r} is {one!r}, not a function", location=self.location)
+                raise DefinitionError(
+                    f"the pipeline of run {self.name!r} is {one!r}, not a function", location=self.location
+                )
         return given
 
     def __repr__(self) -> str:
@@ -144,7 +148,9 @@ class Lab:
         self.packages: Packages = packages if packages is not None else HostPackages()
         if not isinstance(self.packages, HostPackages | NixPackages):
             raise DefinitionError(
-                f"the Lab's packages are {packages!r}", location=self.location, hint='write packages=host() or nix("./nix")'
+                f"the Lab's packages are {packages!r}",
+                location=self.location,
+                hint='write packages=host() or nix("./nix")',
             )
         self.container = _container_mode(container, self.location)
         self.run_container = _container_mode(run_container, self.location)
@@ -157,7 +163,9 @@ class Lab:
         for run in self.runs:
             if run.name in seen:
                 raise DefinitionError(
-                    f"two runs are called {run.name!r}", location=run.location, facts=[("the other", seen[run.name].location)]
+                    f"two runs are called {run.name!r}",
+                    location=run.location,
+                    facts=[("the other", seen[run.name].location)],
                 )
             seen[run.name] = run
 
@@ -202,7 +210,8 @@ def order_runs(runs: Sequence[Run]) -> tuple[Run, ...]:
         if run in path:
             cycle = [*path[path.index(run) :], run]
             raise DefinitionError(
-                "the runs come after each other in a circle: " + " → ".join(one.name for one in cycle), location=run.location
+                "the runs come after each other in a circle: " + " → ".join(one.name for one in cycle),
+                location=run.location,
             )
         for dependency in sorted(run.after, key=lambda after: after.run.name):
             visit(dependency.run, (*path, run))

@@ -18,7 +18,7 @@ from repx.dsl.node import Node
 from repx.dsl.recipes import ParamsView, RecipeBook, dynamic_resources
 from repx.dsl.stage import Stage
 from repx.dsl.trace import PipelineArguments, pipeline_arguments, pipeline_name, trace
-from repx.dsl.wiring import FromAxis, FromNode, Source, Surroundings, Wiring, sources_of, wire
+from repx.dsl.wiring import FromAxis, FromNode, Surroundings, Wiring, wire
 from repx.errors import CheckError, DefinitionError, nearest
 from repx.model.derivation import (
     Derivation,
@@ -44,9 +44,17 @@ KEPT_TRACES = 20_000
 
 
 def instantiate(
-    lab: Lab, resolver: SoftwareResolver, *, git_commit: str = "", sources: tuple[tuple[str, str], ...] = ()
+    lab: Lab,
+    resolver: SoftwareResolver,
+    *,
+    git_commit: str = "",
+    sources: tuple[tuple[str, str], ...] = (),
+    placed: dict[Node, JobId] | None = None,
 ) -> DerivationGraph:
-    """The derivation graph of a Lab. Raises DefinitionError, SoftwareError, or CheckError with all findings."""
+    """The derivation graph of a Lab. Raises DefinitionError, SoftwareError, or CheckError with all findings.
+
+    `placed`, when given, is filled with the job of each node of a pipeline without params.
+    """
     with _no_collection():
         tracers = [_Tracer(run) for run in lab.ordered_runs]
         book = RecipeBook(resolver)
@@ -59,7 +67,10 @@ def instantiate(
         jobs: dict[JobId, Derivation] = {}
         runs: dict[str, RunGraph] = {}
         for tracer in tracers:
-            runs[tracer.run.name] = _RunExpansion(tracer, book, runs, jobs).expand()
+            expansion = _RunExpansion(tracer, book, runs, jobs)
+            runs[tracer.run.name] = expansion.expand()
+            if placed is not None:
+                placed.update(expansion.placed)
     return DerivationGraph(
         runs=tuple(runs.values()),
         groups=tuple(sorted(lab.groups.items())),
@@ -136,6 +147,7 @@ class _RunExpansion:
         self.book = book
         self.jobs = jobs
         self.resources = _ResourceTable()
+        self.placed: dict[Node, JobId] = {}
         self.axis_values = [tuple(book.identified(value) for value in axis.values) for axis in self.run.sweep.axes]
         path_axes = {
             axis.name: number
@@ -164,6 +176,8 @@ class _RunExpansion:
                         job = memo[key] = plan.make(row, current)
                         found.setdefault(job.id, job)
                     current[number] = job
+            if not self.run.sweep.axes:
+                self.placed.update((plan.node, current[plan.number].id) for plan in plans)
         self._refuse_unused()
         after = tuple(
             RunDependency(one.run.name, one.kind) for one in sorted(self.run.after, key=lambda after: after.run.name)
@@ -387,6 +401,3 @@ def _no_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-__all__ = ["Source", "instantiate", "sources_of"]

@@ -169,7 +169,9 @@ def read_interface(function: types.FunctionType, location: SourceLocation, *, ha
         elif marker is Output:
             outputs.append((name, _output_path(function.__name__, name, default, location)))
         elif marker is Outputs:
-            raise DefinitionError(f"the parameter of type Outputs must be named 'outputs', not {name!r}", location=location)
+            raise DefinitionError(
+                f"the parameter of type Outputs must be named 'outputs', not {name!r}", location=location
+            )
         else:
             params.append(_param(function.__name__, parameter, location))
     _refuse_equal_paths(function.__name__, outputs, location)
@@ -204,7 +206,8 @@ def _refuse_equal_paths(stage: str, outputs: Sequence[tuple[str, str]], location
     for name, path in outputs:
         if path in by_path:
             raise DefinitionError(
-                f"outputs {by_path[path]!r} and {name!r} of stage {stage!r} are the same file {path!r}", location=location
+                f"outputs {by_path[path]!r} and {name!r} of stage {stage!r} are the same file {path!r}",
+                location=location,
             )
         by_path[path] = name
 

@@ -43,9 +43,6 @@ class OuterInput:
         self.name = name
 
 
-
-
-
 class Node:
     """A call of a stage. Its attributes are its outputs: `node.data`, or `node["data"]`."""
 
@@ -85,7 +82,9 @@ class Node:
 
     def __iter__(self) -> Iterator[OutputRef]:
         raise DefinitionError(
-            f"the result of stage {self._stage.name!r} cannot be unpacked; it is one node", location=caller(), hint="name its outputs"
+            f"the result of stage {self._stage.name!r} cannot be unpacked; it is one node",
+            location=caller(),
+            hint="name its outputs",
         )
 
     def __bool__(self) -> bool:

@@ -93,7 +93,9 @@ class RecipeBook:
         return recipe
 
     def _static(self, stage: Stage, hash_mode: HashMode) -> Recipe:
-        return self._shaped(stage, hash_mode, stage.name, stage.interface.inputs, tuple(sorted(stage.interface.outputs)))
+        return self._shaped(
+            stage, hash_mode, stage.name, stage.interface.inputs, tuple(sorted(stage.interface.outputs))
+        )
 
     def _shaped(
         self,
@@ -237,6 +239,3 @@ def _called(stage: Stage, what: str, function: Callable[[Any], Any], params: Par
             facts=[("for", repr(params))],
             location=stage.location,
         ) from None
-
-
-__all__: Sequence[str] = ("ParamsView", "RecipeBook", "dynamic_resources", "dynamic_shape", "identified", "software_request")

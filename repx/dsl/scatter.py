@@ -32,7 +32,9 @@ class StepCall:
 class ScatterGather(AnyStage):
     """Called like a stage: it takes the scatter's inputs and params and the function's inputs other than the item."""
 
-    def __init__(self, function: types.FunctionType, scatter: Stage, gather: Stage, name: str | None, version: str) -> None:
+    def __init__(
+        self, function: types.FunctionType, scatter: Stage, gather: Stage, name: str | None, version: str
+    ) -> None:
         self.location = source_location(function)
         self.name = check_name("stage", name or function.__name__, self.location)
         self.version = check_version(version, self.location)
@@ -65,9 +67,13 @@ class ScatterGather(AnyStage):
         if not isinstance(stage, Stage):
             raise self._error(f"{role} is {stage!r}, not a stage")
         if stage.is_dynamic:
-            raise self._error(f"{role} {stage.name!r} has a name, inputs or outputs that depend on params", "declare them")
+            raise self._error(
+                f"{role} {stage.name!r} has a name, inputs or outputs that depend on params", "declare them"
+            )
         if stage.realizations != 1:
-            raise self._error(f"{role} {stage.name!r} asks for {stage.realizations} realizations, of which a part has one")
+            raise self._error(
+                f"{role} {stage.name!r} asks for {stage.realizations} realizations, of which a part has one"
+            )
 
     def _outer_inputs(self, function: types.FunctionType) -> tuple[tuple[str, InputSpec], ...]:
         interface = read_interface(function, self.location, has_realizations=False)
@@ -79,7 +85,9 @@ class ScatterGather(AnyStage):
             )
         items = [spec for spec in interface.inputs if spec.kind == "item"]
         if len(items) != 1:
-            raise self._error(f"its function takes {len(items)} work items", "it takes exactly one parameter annotated WorkItem")
+            raise self._error(
+                f"its function takes {len(items)} work items", "it takes exactly one parameter annotated WorkItem"
+            )
         return tuple((name, spec) for name in interface.names if (spec := interface.input(name)) is not None)
 
     def _trace(
@@ -153,14 +161,20 @@ class ScatterGather(AnyStage):
     def _sink(
         self, nodes: Sequence[Node], names: dict[Node, str], steps: Sequence[StepCall], returned: Any
     ) -> Node | OutputRef:
-        used = {source.removeprefix("step:") for step in steps for _, source, _ in step.wiring if source.startswith("step:")}
+        used = {
+            source.removeprefix("step:") for step in steps for _, source, _ in step.wiring if source.startswith("step:")
+        }
         sinks = [node for node in nodes if names[node] not in used]
         if len(sinks) != 1:
             listed = ", ".join(names[node] for node in sinks)
-            raise self._error(f"it has {len(sinks)} sink steps: {listed}", "exactly one step may have nobody that takes from it")
+            raise self._error(
+                f"it has {len(sinks)} sink steps: {listed}", "exactly one step may have nobody that takes from it"
+            )
         node = returned.node if isinstance(returned, OutputRef) else returned
         if node is not None and node is not sinks[0]:
-            raise self._error(f"its function returns {returned!r}, but the sink is step {names[sinks[0]]!r}", "return the sink")
+            raise self._error(
+                f"its function returns {returned!r}, but the sink is step {names[sinks[0]]!r}", "return the sink"
+            )
         return returned if returned is not None else sinks[0]
 
     def _sink_output(self, sink: Node | OutputRef) -> str:
@@ -178,13 +192,17 @@ class ScatterGather(AnyStage):
         if "items" in outputs:
             return "items"
         raise self._error(
-            f"its scatter {self.scatter.name!r} has the outputs {', '.join(outputs)}", "call the one that lists the work items 'items'"
+            f"its scatter {self.scatter.name!r} has the outputs {', '.join(outputs)}",
+            "call the one that lists the work items 'items'",
         )
 
     def _results_input(self) -> str:
         lists = [spec.name for spec in self.gather.interface.inputs if spec.kind == "paths"]
         if len(lists) != 1:
-            raise self._error(f"its gather {self.gather.name!r} takes {len(lists)} lists", "it takes exactly one parameter annotated Inputs")
+            raise self._error(
+                f"its gather {self.gather.name!r} takes {len(lists)} lists",
+                "it takes exactly one parameter annotated Inputs",
+            )
         return lists[0]
 
     def _gather_wiring(self) -> tuple[tuple[str, str, str], ...]:
@@ -205,7 +223,9 @@ class ScatterGather(AnyStage):
                 inputs[name] = spec
         fixed: dict[Stage, set[str]] = {}
         for step in self.steps:
-            fixed.setdefault(step.stage, {name for name, _ in step.fixed}).intersection_update(name for name, _ in step.fixed)
+            fixed.setdefault(step.stage, {name for name, _ in step.fixed}).intersection_update(
+                name for name, _ in step.fixed
+            )
         params: dict[str, ParamSpec] = {}
         for stage in self.stages():
             for param in stage.interface.params:

@@ -93,7 +93,9 @@ class AnyStage:
 class Stage(AnyStage):
     """A declared unit of work. Immutable once made; its script is cut out when first asked for."""
 
-    def __init__(self, function: types.FunctionType, kind: Literal["bash", "python"], options: Mapping[str, Any]) -> None:
+    def __init__(
+        self, function: types.FunctionType, kind: Literal["bash", "python"], options: Mapping[str, Any]
+    ) -> None:
         self.function = function
         self.kind = kind
         self.location = source_location(function)
@@ -108,7 +110,9 @@ class Stage(AnyStage):
         self.impure = bool(options["impure"])
         realizations = options["realizations"]
         if realizations is not None and (type(realizations) is not int or realizations < 1):
-            raise DefinitionError(f"realizations of stage {self.name!r} is {realizations!r}, not a number ≥ 1", location=self.location)
+            raise DefinitionError(
+                f"realizations of stage {self.name!r} is {realizations!r}, not a number ≥ 1", location=self.location
+            )
         self.realizations: int = realizations or 1
         resources = options["resources"]
         if resources is not None and not isinstance(resources, Resources) and not callable(resources):
@@ -180,7 +184,11 @@ class Stage(AnyStage):
                 kind = what.capitalize()
                 raise DefinitionError(
                     f"stage {self.name!r} "
-                    + (f"has {what} that depend on params but does not ask for them" if given else f"asks for {what!r} but has none"),
+                    + (
+                        f"has {what} that depend on params but does not ask for them"
+                        if given
+                        else f"asks for {what!r} but has none"
+                    ),
                     location=self.location,
                     hint=f"a stage with {what}=lambda p: … takes a parameter `{what}: {kind}`",
                 )
@@ -270,7 +278,9 @@ def _make(function: Any, kind: Literal["bash", "python"], options: Mapping[str, 
 
 def _refuse(kind: str, function: Any) -> NoReturn:
     word = "@bash" if kind == "bash" else "@stage"
-    raise DefinitionError(f"{word} decorates a function, not {function!r}", location=caller(), hint=f"write {word} above a def")
+    raise DefinitionError(
+        f"{word} decorates a function, not {function!r}", location=caller(), hint=f"write {word} above a def"
+    )
 
 
 def _is_source(value: Any) -> bool:
@@ -299,10 +309,14 @@ def _package_names(stage_name: str, packages: Any, location: SourceLocation) -> 
     return tuple(sorted({name.name if isinstance(name, PackageRef) else name for name in packages}))
 
 
-def _environment(stage_name: str, env: Mapping[str, str] | None, location: SourceLocation) -> tuple[tuple[str, str], ...]:
+def _environment(
+    stage_name: str, env: Mapping[str, str] | None, location: SourceLocation
+) -> tuple[tuple[str, str], ...]:
     for name, value in (env or {}).items():
         if not isinstance(name, str) or not isinstance(value, str) or not name or "=" in name or "\0" in name + value:
             raise DefinitionError(
-                f"env of stage {stage_name!r} has {name!r}: {value!r}", location=location, hint="names and values are texts"
+                f"env of stage {stage_name!r} has {name!r}: {value!r}",
+                location=location,
+                hint="names and values are texts",
             )
     return tuple(sorted((env or {}).items()))

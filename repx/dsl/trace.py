@@ -55,7 +55,8 @@ def trace(pipeline: Callable[..., Any], arguments: dict[str, Value], run: str, l
     except Exception as error:
         place = _innermost(error, pipeline, location)
         raise DefinitionError(
-            f"pipeline {pipeline_name(pipeline)!r} of run {run!r} failed: {type(error).__name__}: {error}", location=place
+            f"pipeline {pipeline_name(pipeline)!r} of run {run!r} failed: {type(error).__name__}: {error}",
+            location=place,
         ) from None
     if not nodes:
         raise DefinitionError(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from repx.dsl.experiment import Run
-from repx.dsl.interface import InputSpec
 from repx.dsl.node import Node, OutputRef
 from repx.errors import DefinitionError, nearest
-from repx.model.derivation import Recipe, RunResults
+from repx.model.derivation import InputSpec, Recipe, RunResults
 from repx.model.values import StoredPath
 
 
@@ -44,7 +43,11 @@ def wire(node: Node, recipe: Recipe, producers: Mapping[Node, Recipe], around: S
     specs = {spec.name: spec for spec in recipe.inputs}
     for name in node._wires:
         if name not in specs:
-            raise _unknown_input(node, name, specs)
+            raise DefinitionError(
+                f"stage {recipe.name!r} has no input {name!r} with these params",
+                location=node._location,
+                hint=nearest(name, specs),
+            )
     found: dict[str, tuple[Source, ...]] = {}
     for name, given in node._wires.items():
         found[name] = _given(node, specs[name], given, producers, around)
@@ -183,8 +186,3 @@ def results_of(name: str, around: Surroundings, node: Node) -> RunResults:
         facts=[("it comes after", ", ".join(around.results) or "no run")],
         hint=f"write Run({around.run!r}, …, after=[…]), and call the parameter like that run ('-' as '_')",
     )
-
-
-def sources_of(wiring: Wiring) -> Sequence[Source]:
-    """All sources of a wiring, in order."""
-    return [source for _, sources in wiring for source in sources]

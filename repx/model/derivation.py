@@ -145,7 +145,9 @@ def recipe_lines(recipe: Recipe) -> tuple[tuple[str, str], ...]:
         lines.update((f"software.{label}", value) for label, value in recipe.software.identity)
         if recipe.script is not None:
             lines["script.kind"] = recipe.script.kind
-            lines["script"] = short_digest(hashlib.sha256(recipe.script.identity.encode("utf-8", "surrogatepass")).digest())
+            lines["script"] = short_digest(
+                hashlib.sha256(recipe.script.identity.encode("utf-8", "surrogatepass")).digest()
+            )
     if recipe.parts is not None:
         parts = [("scatter", recipe.parts.scatter), ("gather", recipe.parts.gather)]
         parts += [(f"step.{step.name}", step.recipe) for step in recipe.parts.steps]

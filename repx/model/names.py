@@ -24,18 +24,23 @@ BASH_RESERVED = frozenset(
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*\Z", re.ASCII)
-_JOB_ID = re.compile(rf"[{NIX_ALPHABET}]{{{ID_LENGTH}}}-[A-Za-z0-9][A-Za-z0-9._+-]*-[A-Za-z0-9][A-Za-z0-9._+]*\Z", re.ASCII)
+_JOB_ID = re.compile(
+    rf"[{NIX_ALPHABET}]{{{ID_LENGTH}}}-[A-Za-z0-9][A-Za-z0-9._+-]*-[A-Za-z0-9][A-Za-z0-9._+]*\Z", re.ASCII
+)
 
 
 def check_variable(kind: str, name: str, location: SourceLocation | None) -> str:
     """A name that becomes a shell variable and a Python argument: an ASCII identifier nobody else has taken."""
     if not _IDENTIFIER.match(name):
         raise DefinitionError(
-            f"{kind} {name!r} is not a name: ASCII letters, digits and _ only, not starting with a digit", location=location
+            f"{kind} {name!r} is not a name: ASCII letters, digits and _ only, not starting with a digit",
+            location=location,
         )
     if name in BASH_RESERVED or name.startswith(("BASH_", "LC_", "_repx")):
         raise DefinitionError(
-            f"{kind} {name!r} has a name that the shell or repx uses itself", location=location, hint=f"call it my_{name}"
+            f"{kind} {name!r} has a name that the shell or repx uses itself",
+            location=location,
+            hint=f"call it my_{name}",
         )
     return name
 

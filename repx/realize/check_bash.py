@@ -59,9 +59,7 @@ def check_bash(
     complaints = dict(zip(scripts, lint(scripts, run), strict=True))
     uses = commands_used(requests) if uses is None else uses
     return [
-        _findings(request, complaints[_script(request)], uses[request.script], source)
-        if request.kind == "bash"
-        else ()
+        _findings(request, complaints[_script(request)], uses[request.script], source) if request.kind == "bash" else ()
         for request in requests
     ]
 

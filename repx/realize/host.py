@@ -50,9 +50,7 @@ class HostSoftware:
             for request, in_bash, in_python in zip(requests, of_bash, of_python, strict=True)
         ]
 
-    def _software(
-        self, request: SoftwareRequest, uses: Iterable[CommandUse], findings: Sequence[Finding]
-    ) -> Software:
+    def _software(self, request: SoftwareRequest, uses: Iterable[CommandUse], findings: Sequence[Finding]) -> Software:
         wanted = _sort_packages(request, self._commands, self._distributions)
         found, commands = [*wanted.unknown, *findings], {}
         needed = dict.fromkeys(wanted.commands, request.origin)
@@ -173,9 +171,7 @@ def _unknown_remedy(name: str, commands: _Commands, installed: Distributions) ->
     return commands.near(name) or f"install {name}, or take it from packages"
 
 
-def _identity(
-    commands: dict[str, str], distributions: dict[str, str], python: bool
-) -> tuple[tuple[str, str], ...]:
+def _identity(commands: dict[str, str], distributions: dict[str, str], python: bool) -> tuple[tuple[str, str], ...]:
     lines = [(f"command.{name}", digest) for name, digest in commands.items()]
     lines += [(f"distribution.{name}", version) for name, version in distributions.items()]
     if python:

@@ -89,7 +89,9 @@ class Report:
 class Engine:
     """One `repx run` on one store. `execute` may be called once."""
 
-    def __init__(self, lab: LabDirectory, store: Store, selection: Selection, options: Options, watcher: Watcher) -> None:
+    def __init__(
+        self, lab: LabDirectory, store: Store, selection: Selection, options: Options, watcher: Watcher
+    ) -> None:
         self._lab = lab
         self._store = store
         self._selection = selection
@@ -149,11 +151,11 @@ class Engine:
     def _build(self) -> None:
         """A unit for every realization of every selected job, wired to those it takes from."""
         run_order = {name: number for number, name in enumerate(self._lab.runs)}
-        for job in self._selection.jobs.values():
-            for index in range(job.stage["realizations"]):
-                unit = self._new_unit(run_order[job.run.name], job, index)
+        for selected in self._selection.jobs.values():
+            for index in range(selected.stage["realizations"]):
+                unit = self._new_unit(run_order[selected.run.name], selected, index)
                 if index == 0:
-                    self._by_job[job.id] = unit
+                    self._by_job[selected.id] = unit
         barriers = {name: self._barrier(name) for name in self._selection.runs}
         before = self._runs_before()
         for unit in list(self._units):
@@ -163,7 +165,9 @@ class Engine:
             for identity in upstreams:
                 upstream = self._by_job.get(identity)
                 if upstream is None:
-                    raise LabError(f"job {job.id} takes from {identity}, which is not in the Lab", facts=[("run", job.run.path)])
+                    raise LabError(
+                        f"job {job.id} takes from {identity}, which is not in the Lab", facts=[("run", job.run.path)]
+                    )
                 unit.after(upstream)
             self._order_runs(unit, job, bool(upstreams), barriers, before)
 
@@ -392,7 +396,9 @@ class Engine:
         params = dict(job.params)
         for name, kind in job.references.items():
             if params[name] is not None:
-                params[name] = self._software.package(params[name]) if kind == "package" else f"{self._lab.path}/{params[name]}"
+                params[name] = (
+                    self._software.package(params[name]) if kind == "package" else f"{self._lab.path}/{params[name]}"
+                )
         if stage.get("takes_index"):
             params["index"] = unit.index
         worker.tell(
@@ -422,7 +428,10 @@ class Engine:
         self._schedule.release(unit.needs)
         if answer is None:
             # Whatever it was doing is somebody's to take over; its claim says who it was.
-            answer = {"state": "failed", "attempt": {"cause": "worker", "detail": "the worker was killed", "exit": None}}
+            answer = {
+                "state": "failed",
+                "attempt": {"cause": "worker", "detail": "the worker was killed", "exit": None},
+            }
         else:
             self._pool_rest(worker)
         state = answer["state"]
@@ -533,7 +542,7 @@ class Engine:
         branch: dict[str, Unit] = {}
         for step in whole.steps:
             unit = self._new_unit(gather.run, None, 0)
-            unit.on_ready = lambda one, step=step: self._open_step(one, whole, scatter, item, step, branch)  # type: ignore[misc]
+            unit.on_ready = lambda one, step=step: self._open_step(one, whole, scatter, item, step, branch)
             branch[step["step"]] = unit
             for _, source, _ in step["wiring"]:
                 if source.startswith("step:"):

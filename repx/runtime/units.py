@@ -1,10 +1,10 @@
 """Units: what a run of the engine does one by one, and their states; knows no process and no disk.
 
-    WAITING ──▶ READY ──▶ RUNNING ──▶ SUCCEEDED
-       │          │          ├──────▶ FAILED
-       │          │          └──────▶ CANCELLED
-       ├──▶ SUCCEEDED (found: a result stands under today's key)
-       └──▶ SKIPPED (something it needs failed; `culprit` says what)
+WAITING ──▶ READY ──▶ RUNNING ──▶ SUCCEEDED
+   │          │          ├──────▶ FAILED
+   │          │          └──────▶ CANCELLED
+   ├──▶ SUCCEEDED (found: a result stands under today's key)
+   └──▶ SKIPPED (something it needs failed; `culprit` says what)
 """
 
 from __future__ import annotations

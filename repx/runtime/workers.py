@@ -6,37 +6,32 @@ import contextlib
 import json
 import os
 import selectors
-import subprocess
 import sys
 import threading
 import uuid
 from pathlib import Path
 from typing import Any
 
-import repx
+import repx.agent
 from repx.agent.claim import HEARTBEAT_S, beat
 from repx.agent.files import remove_tree
 from repx.agent.layout import Store
 from repx.errors import StoreError
+from repx.process import Conversation
 
 
 class Worker:
     """One slot: a process of the agent, and what it is doing."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdin is not None and process.stdout is not None
+    def __init__(self, process: Conversation) -> None:
         self.process = process
-        self.stdin = process.stdin
-        self.stdout = process.stdout
         self.unit: int | None = None
         self.told: set[str] = set()
         self.buffer = b""
 
     def tell(self, message: dict[str, Any]) -> None:
         """Send one order. A worker that has died is noticed when its answers end."""
-        with contextlib.suppress(BrokenPipeError):
-            self.stdin.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
-            self.stdin.flush()
+        self.process.say(json.dumps(message, separators=(",", ":")).encode() + b"\n")
 
 
 class WorkerPool:
@@ -77,9 +72,9 @@ class WorkerPool:
             if worker is None:
                 os.read(self._wake_read, 4096)
                 continue
-            data = os.read(worker.stdout.fileno(), 1 << 16)
+            data = worker.process.hear()
             if not data:
-                self._selector.unregister(worker.stdout)
+                self._selector.unregister(worker.process)
                 self.workers.remove(worker)
                 if worker in self._idle:
                     self._idle.remove(worker)
@@ -99,15 +94,12 @@ class WorkerPool:
         """Let every worker commit and leave; what they had to complain about."""
         trouble = []
         for worker in self.workers:
-            with contextlib.suppress(BrokenPipeError):
-                worker.stdin.close()
+            worker.process.hush()
         for worker in self.workers:
-            rest = worker.buffer + worker.stdout.read()
-            worker.process.wait()
+            rest = worker.buffer + worker.process.last_words()
             for line in rest.split(b"\n"):
                 if b'"trouble"' in line:
                     trouble.append(str(json.loads(line)["trouble"]))
-            worker.stdout.close()
         self.workers = []
         self._stopping.set()
         self._selector.close()
@@ -122,17 +114,10 @@ class WorkerPool:
             self._begin()
         # -S and -E: an agent needs nothing installed, and nothing of this environment.
         argv = [sys.executable, "-S", "-E", "-c", _AGENT, "worker", self._store.root, self.runner]
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own agent
-            [*argv, str(len(self.workers))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={"REPX_HOME": str(Path(repx.__file__).parent.parent), "LANG": "C.UTF-8"},
-            # Its own session: a Ctrl-C in the terminal is the runner's to handle.
-            start_new_session=True,
-        )
-        worker = Worker(process)
+        home = str(Path(repx.agent.__file__).parent.parent.parent)
+        worker = Worker(Conversation([*argv, str(len(self.workers))], {"REPX_HOME": home, "LANG": "C.UTF-8"}))
         self.workers.append(worker)
-        self._selector.register(worker.stdout, selectors.EVENT_READ, worker)
+        self._selector.register(worker.process, selectors.EVENT_READ, worker)
         return worker
 
     def _begin(self) -> None:

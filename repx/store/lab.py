@@ -117,7 +117,9 @@ class RunFile:
                     mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if os.fstat(file.fileno()).st_size else b""
                 )
         except OSError as error:
-            raise LabError(f"a run file of the Lab cannot be read: {error.strerror}", facts=[("file", self.path)]) from None
+            raise LabError(
+                f"a run file of the Lab cannot be read: {error.strerror}", facts=[("file", self.path)]
+            ) from None
         start = self._data.find(_JOBS_START)
         if start < 0 or self._data[-len(_END) :] != _END:
             raise self._broken("it is truncated or no run file")
@@ -165,7 +167,7 @@ class RunFile:
                 low = self._stop if end < 0 else end + 1
             else:
                 high = middle
-        found = []
+        found: list[LabJob] = []
         for identity, start, end in self._lines(low):
             if not identity.startswith(prefix) or len(found) >= limit:
                 break
@@ -229,7 +231,11 @@ class LabDirectory:
         if manifest.get("format") != FORMAT:
             complaints.append((MANIFEST, f"format is {manifest.get('format')!r}; this repx reads {FORMAT}"))
         for entry in manifest.get("files") or []:
-            if not (isinstance(entry, dict) and is_inside(str(entry.get("path", ""))) and isinstance(entry.get("sha256"), str)):
+            if not (
+                isinstance(entry, dict)
+                and is_inside(str(entry.get("path", "")))
+                and isinstance(entry.get("sha256"), str)
+            ):
                 complaints.append((MANIFEST, f"files has {entry!r}"))
         if isinstance(manifest.get("metadata"), str) and not is_inside(manifest["metadata"]):
             complaints.append((MANIFEST, f"metadata is {manifest['metadata']!r}, outside the Lab"))
@@ -240,7 +246,9 @@ class LabDirectory:
         self.files: dict[str, str] = {entry["path"]: entry["sha256"] for entry in manifest["files"]}
         self._manifest = manifest
         root = _read_json(str(path), self.path, self._inside(manifest["metadata"]))
-        if not isinstance(root.get("runs"), list) or not all(isinstance(run, str) and is_inside(run) for run in root["runs"]):
+        if not isinstance(root.get("runs"), list) or not all(
+            isinstance(run, str) and is_inside(run) for run in root["runs"]
+        ):
             raise self._broken([(manifest["metadata"], "runs is no list of files of the Lab")])
         self._places: list[str] = root["runs"]
         self.git_commit: str = root.get("gitHash", "unknown")
@@ -396,7 +404,9 @@ def _read_json(shown: str, root: str, place: str) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError):
         if not os.path.exists(root):
             raise LabError(f"there is no Lab at {shown}", hint="make one: repx realize experiment.py") from None
-        raise LabError(f"{shown} is not a Lab", facts=[("missing", place)], hint="make one: repx realize experiment.py") from None
+        raise LabError(
+            f"{shown} is not a Lab", facts=[("missing", place)], hint="make one: repx realize experiment.py"
+        ) from None
     except OSError as error:
         raise LabError(f"the Lab cannot be read: {error.strerror}", facts=[("file", path)]) from None
     except ValueError as error:

@@ -26,7 +26,9 @@ def add_object(store: Store, path: StoredPath) -> str:
             shutil.copy(path.source, beside)
         if tree_digest(beside) != path.digest:
             raise StoreError(
-                f"{path.name!r} changed while it was being stored", facts=[("path", path.source)], hint="run the command again"
+                f"{path.name!r} changed while it was being stored",
+                facts=[("path", path.source)],
+                hint="run the command again",
             )
         make_read_only(beside)
         _rename(beside, target)

@@ -194,7 +194,11 @@ def results_text(
     lines: list[tuple[str, str]] = []
     for job in run.jobs():
         outcome = outcomes.get(job.id)
-        seen = {"stage": job.stage["name"], "params": params_of(job), "state": "failed" if outcome is None else "succeeded"}
+        seen = {
+            "stage": job.stage["name"],
+            "params": params_of(job),
+            "state": "failed" if outcome is None else "succeeded",
+        }
         digests = {} if outcome is None else {name: output["digest"] for name, output in outcome.outputs.items()}
         paths = {} if outcome is None else {name: outcome.path(name) for name in outcome.outputs}
         # "stage" first: readers tell the lines of jobs from the frame by it.

@@ -68,7 +68,9 @@ class ScatterGatherJob:
             raise ItemsError(f"output {self._parts['items']} of the scatter is no JSON list but {type(items).__name__}")
         return [canonical_json(item) for item in items]
 
-    def step(self, step: Mapping[str, Any], item: str, before: Mapping[str, Outcome], scatter: Outcome) -> tuple[PartJob, Resolved]:
+    def step(
+        self, step: Mapping[str, Any], item: str, before: Mapping[str, Outcome], scatter: Outcome
+    ) -> tuple[PartJob, Resolved]:
         """A step for one item; `before` are the outcomes of this item's earlier steps by name."""
         inputs: dict[str, Any] = {name: [] if kind == "paths" else None for name, kind, _ in step["stage"]["inputs"]}
         for name, source, output in step["wiring"]:
@@ -114,7 +116,11 @@ class ScatterGatherJob:
             stage=stage,
             recipe=recipe,
             params={name: values[name] for name in stage["params"]},
-            references={name: kind for name, kind in self.job.references.items() if name in stage["params"] and name not in fixed},
+            references={
+                name: kind
+                for name, kind in self.job.references.items()
+                if name in stage["params"] and name not in fixed
+            },
             resource_hints=stage.get("resource_hints", self.job.resource_hints),
         )
 

@@ -51,7 +51,9 @@ def find_jobs(lab: LabDirectory, name: str) -> list[LabJob]:
         return list(found.values())
     if found and len(name) >= 1 and not _is_stage(lab, name):
         shown = "\n".join(sorted(found)[:8])
-        raise UsageError(f"{name!r} is the start of several job ids", facts=[("they are", shown)], hint="give more of it")
+        raise UsageError(
+            f"{name!r} is the start of several job ids", facts=[("they are", shown)], hint="give more of it"
+        )
     jobs = [job for job in lab.jobs() if job.stage["name"] == name] if _is_stage(lab, name) else []
     if not jobs:
         stages = {stage["name"] for run in lab.runs.values() for stage in run.stages.values()}
