@@ -6,12 +6,14 @@ languages (`awk 'BEGIN { system("x") }'`), what `ssh` starts elsewhere.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from repx.realize.bash_repairs import nodes
 from repx.realize.bash_starter_options import Lookup
 from repx.realize.bash_starters import InnerCommand, InnerProgram, InnerScript, started_by
-from repx.realize.bash_syntax import Syntax, nodes, parse, parse_heredoc
+from repx.realize.bash_syntax import Syntax, parse, parse_heredoc
 from repx.realize.bash_words import Word, command_words, line_of
 
 BUILTINS = frozenset(
@@ -28,6 +30,7 @@ KEYWORDS = frozenset(
 """Reserved words; `time` is absent, since where it is still a command name after parsing it is the program."""
 
 _DEEPEST = 20
+_DEFINITION = re.compile(rb"([^\s;&|(){}<>$'\"`]+)[ \t]*\([ \t]*\)")
 _NAME_MARKS = frozenset("._+-@:%,^[/")
 
 
@@ -85,6 +88,8 @@ class _Search:
         for node in found:
             if node.type == "function_definition" and (name := node.child_by_field_name("name")) is not None:
                 self.functions.add(syntax.text[name.start_byte : name.end_byte].decode("utf-8", "replace"))
+        if syntax.doubtful_from is not None:  # a definition in a part that was not understood still defines
+            self.functions |= {match[1].decode("utf-8", "replace") for match in _DEFINITION.finditer(syntax.text)}
         for node in found:
             if node.type == "command" and (words := command_words(node, syntax.text)):
                 certain = syntax.doubtful_from is None or line_of(node) < syntax.doubtful_from

@@ -1,26 +1,17 @@
-"""Reads Bash text into a syntax tree; does not know what any command means.
-
-The grammar has gaps (`time {`, `coproc {`, `! {`, two backtick substitutions on one line, `<>`, much around
-here-documents). Each is closed by rewriting the bytes that the tree itself points at, and reading again; line numbers
-never change.
-"""
+"""Reads Bash text into a syntax tree, made whole where the grammar has gaps; does not know what any command means."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import tree_sitter_bash
 from tree_sitter import Language, Node, Parser
 
 from repx.realize.bash_heredocs import Heredoc, cut_out, is_operator
-from repx.realize.bash_words import EXPANSIONS, line_of, unescaped
+from repx.realize.bash_repairs import edits, nodes
+from repx.realize.bash_words import line_of
 
 _LANGUAGE = Language(tree_sitter_bash.language())
-
-_AFTER_TIME = re.compile(rb"(?:[ \t]+-p(?=\s))?(?:[ \t]+--(?=\s))?")
-_COPROC_NAME = re.compile(rb"[ \t]+[A-Za-z_]\w*(?=[ \t]*[({]|[ \t]+(?:\[\[|(?:while|until|for|if|case|select)\b))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +22,6 @@ class Syntax:
     text: bytes
     doubtful_from: int | None
     heredocs: tuple[Heredoc, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Edit:
-    start: int
-    end: int
-    replacement: bytes
 
 
 def parse(script: str) -> Syntax:
@@ -67,92 +51,28 @@ def _parser() -> Parser:
 def _repaired(root: Node, text: bytes) -> tuple[Node, bytes]:
     # Each pass closes a gap and opens none; a script with a hundred backticks in a row just stays doubtful.
     for _ in range(100):
-        edits = list(_edits(root, text))
-        if not edits:
+        repairs = list(edits(root, text))
+        if not repairs:
             break
-        for edit in reversed(edits):
+        for edit in reversed(repairs):
             text = text[: edit.start] + edit.replacement + text[edit.end :]
         root = _parser().parse(text).root_node
     return root, text
 
 
-def nodes(root: Node) -> Iterator[Node]:
-    """Every node in order of place; with a stack, since `a && b && …` makes a tree deeper than Python's own."""
-    pending = [root]
-    while pending:
-        node = pending.pop()
-        yield node
-        pending.extend(reversed(node.children))
-
-
 def _first_error(root: Node) -> int | None:
+    """The line from which on the tree is in doubt. Damage inside arithmetic stays inside."""
     if not root.has_error:
         return None
-    return min((line_of(node) for node in nodes(root) if node.type == "ERROR" or node.is_missing), default=None)
+    return min((line_of(node) for node in nodes(root) if _is_error(node)), default=None)
 
 
-def _edits(root: Node, text: bytes) -> Iterator[_Edit]:
-    """What to rewrite before the next reading: in order of place, never overlapping."""
-    end = 0
-    for node in nodes(root):
-        if node.start_byte >= end:
-            for edit in _edits_here(node, text):
-                yield edit
-                end = max(node.end_byte, edit.end)
-
-
-def _edits_here(node: Node, text: bytes) -> Iterator[_Edit]:
-    kind = node.type
-    if kind == "negated_command" or (kind == "!" and node.parent is not None and node.parent.type == "ERROR"):
-        yield _blank(node.start_byte, node.start_byte + 1)
-    elif kind == "command":
-        name = node.children[0]
-        after = {b"time": _AFTER_TIME, b"coproc": _COPROC_NAME}.get(text[name.start_byte : name.end_byte])
-        if name.type == "command_name" and after is not None:
-            rest = after.match(text, name.end_byte)
-            yield _blank(name.start_byte, rest.end() if rest else name.end_byte)
-    elif kind == "file_redirect":
-        for child in node.children:
-            if child.type == "ERROR" and text[child.start_byte : child.end_byte] == b">":
-                yield _blank(child.start_byte, child.end_byte)
-    elif kind == "command_substitution" and text[node.start_byte : node.start_byte + 1] == b"`":
-        quoted = node.parent is not None and node.parent.type == "string"
-        yield from _modern_substitution(text, node.start_byte, len(text), quoted)
-    elif (kind == "word" and not node.child_count) or kind == "heredoc_body":
-        yield from _backtick_edits(node, text)
-
-
-def _blank(start: int, end: int) -> _Edit:
-    return _Edit(start, end, b" " * (end - start))
-
-
-def _backtick_edits(node: Node, text: bytes) -> Iterator[_Edit]:
-    """The first backtick substitution in literal text that the grammar did not see as one."""
-    covered = [(child.start_byte, child.end_byte) for child in node.children if child.type in EXPANSIONS]
-    opening = _next_backtick(text, node.start_byte, node.end_byte, covered)
-    if opening is not None:
-        yield from _modern_substitution(text, opening, node.end_byte, quoted=False)
-
-
-def _modern_substitution(text: bytes, opening: int, limit: int, quoted: bool) -> Iterator[_Edit]:
-    """Turn a backtick substitution into the `$( )` that means the same."""
-    closing = _next_backtick(text, opening + 1, limit, [])
-    if closing is not None:
-        inner = unescaped(text[opening + 1 : closing].decode("utf-8", "replace"), '`\\$"' if quoted else "`\\$")
-        lost_lines = text.count(b"\n", opening, closing) - inner.count("\n")
-        yield _Edit(opening, closing + 1, b"$( " + inner.encode() + b" )" + b"\\\n" * lost_lines)
-
-
-def _next_backtick(text: bytes, start: int, end: int, covered: list[tuple[int, int]]) -> int | None:
-    position = start
-    while position < end:
-        skip = next((stop for begin, stop in covered if begin <= position < stop), None)
-        if skip is not None:
-            position = skip
-        elif text[position] == ord("\\"):
-            position += 2
-        elif text[position] == ord("`"):
-            return position
-        else:
-            position += 1
-    return None
+def _is_error(node: Node) -> bool:
+    parent = node.parent
+    if node.is_missing:  # `n=$((1)) 2> /dev/null` is taken for a command without a name
+        return parent is None or parent.type != "command_name"
+    if node.type != "ERROR":
+        return False
+    while parent is not None and parent.type == "binary_expression":
+        parent = parent.parent
+    return parent is None or parent.type != "arithmetic_expansion"

@@ -19,6 +19,7 @@ EXPANSIONS = frozenset(
 _NOT_WORDS = frozenset(
     ["variable_assignment", "file_redirect", "herestring_redirect", "heredoc_redirect", "ERROR", "comment", "subshell"]
 )
+_BEFORE_A_COMMAND = b" \t\r\n;&|()<>`"
 _ANSI_ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{1,2}|[0-7]{1,3}|.)", re.DOTALL)
 _ANSI_LETTERS = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "e": "\x1b", "E": "\x1b", "f": "\f", "v": "\v"}
 
@@ -51,16 +52,20 @@ def command_words(command: Node, text: bytes) -> list[Word]:
         if child.type in _NOT_WORDS:
             continue
         word = _word(child, text)
-        if words and words[-1].end == child.start_byte:  # `"a"\ b` is one word, which the grammar splits
+        if words and words[-1].end == child.start_byte:  # `"a"\ b` and `$a/$b` are one word, which the grammar splits
             words[-1] = _joined(words[-1], word)
-        else:
-            words.append(word)
+        elif words or not child.start_byte or text[child.start_byte - 1] in _BEFORE_A_COMMAND:
+            words.append(word)  # else it is the rest of `x=$a/$b`, which the grammar takes for a command
     return words
 
 
 def _joined(left: Word, right: Word) -> Word:
-    text = left.text + right.text if left.text is not None and right.text is not None else None
-    head = left.head + right.head if left.text is not None else left.head
+    text, head = None, left.head
+    if left.source.endswith("$"):  # the grammar lost the variable's name
+        head = head.removesuffix("$")
+    elif left.text is not None:
+        head += right.head
+        text = left.text + right.text if right.text is not None else None
     return Word(text, head, left.source + right.source, left.line, left.start, right.end)
 
 

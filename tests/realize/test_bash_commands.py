@@ -74,6 +74,15 @@ CONSTRUCTS: list[tuple[str, str]] = [
     ("foo <<END\n$(bar <<IN\n$(baz)\nIN\n)\nEND\nqux", "foo bar baz qux"),
     ("foo <<END\n$(bar)", "foo bar"),
     ("x=$((1 << 2)); foo", "foo"),
+    ("x=$dir/$name.txt", ""),
+    ("x=$dir/$1 foo && y=:$a:$b:$c $d/$e.sh", "foo"),
+    ("> $dir/$name.txt; < $dir/$1 foo > $a/$b.c", "foo"),
+    ("timeout $dir/$time foo; nice foo/$bar; xargs -a $dir/$list.txt baz", "timeout foo nice xargs baz"),
+    ("for x do foo; done; for y\ndo bar; done", "foo bar"),
+    ("exec {fd}<> file; foo 3<>file", "foo"),
+    ("x=\"${a:$i:1}\"; y=${a:$i}; z=${b: -1}; foo", "foo"),
+    ("x=$((10#$y + 16#ff)); ((z = 8#$(foo))); bar", "foo bar"),
+    ("n=$(($1 + 0)) 2> /dev/null\nfoo", "foo"),
     ("f() { foo; }; f; bar", "foo bar"),
     ("f\nfunction f { foo; }", "foo"),
     ("function a-b() ( foo )\na-b | c", "foo c"),
@@ -295,3 +304,8 @@ def test_bash_looks_for_the_same_commands(script: str) -> None:
 def test_the_script_of_the_first_example_is_read() -> None:
     script = """awk -F, 'NR > 1 { s += $2 } END { print s }' "$series" > "$result" """
     assert find_commands(script) == [CommandUse("awk", 1)]
+
+
+def test_a_function_defined_where_the_grammar_lost_its_way_is_no_command() -> None:
+    script = "clean; foo\nshopt -s extglob; ls *.@(a|b)\nclean() { rm -- !(a|b); }\n"
+    assert {use.name for use in find_commands(script) if use.certain} == {"foo"}
