@@ -15,7 +15,6 @@ from typing import Any
 
 from repx.agent.digest import file_sha256
 from repx.agent.files import remove_tree, write_file
-from repx.agent.job import quote
 
 _INTERPRETERS = (
     *("python", "pypy", "perl", "ruby", "node", "R", "Rscript", "java", "julia", "lua", "guile", "tclsh", "php"),
@@ -103,7 +102,8 @@ def _depends_on_place(name: str, path: str, real: str) -> bool:
 
 
 def _wrapper(path: str) -> bytes:
-    return ("#!/bin/sh\nexec " + quote(path) + ' "$@"\n').encode("utf-8", "surrogateescape")
+    quoted = "'" + path.replace("'", "'\\''") + "'"
+    return ("#!/bin/sh\nexec " + quoted + ' "$@"\n').encode("utf-8", "surrogateescape")
 
 
 def _publish(directory: str, entries: Mapping[str, str | bytes]) -> None:
