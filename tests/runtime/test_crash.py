@@ -1,0 +1,119 @@
+"""`repx run` killed at any moment: what had finished is kept, and the same command goes on to the same end."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.runtime.world import World, a_world
+
+__all__ = ["a_world"]
+
+MIXED = '''
+@bash
+def leaf(result: Output = out("r.txt"), *, n: int = 0):
+    return """echo "leaf $n" >> DIARY; sleep "0.0$((n % 4))"; echo "leaf $n" > "$result" """
+
+@bash
+def link(before: Input, result: Output = out("r.txt")):
+    return """text="$(<"$before")+"; echo "$text" >> DIARY; sleep 0.01; echo "$text" > "$result" """
+
+@bash
+def fan_in(parts: Inputs, result: Output = out("r.txt")):
+    return """echo fan_in >> DIARY; cat "${parts[@]}" | tr '\\n' ' ' > "$result" """
+
+@bash
+def split(first: Input, items: Output = out("items.json")):
+    return """echo split >> DIARY; echo '[1, 2, 3, 4, 5, 6]' > "$items" """
+
+@bash
+def double(item: WorkItem, twice: Output = out("r.txt")):
+    return """echo "double $(<"$item")" >> DIARY; sleep 0.02; echo $((2 * $(<"$item"))) > "$twice" """
+
+@bash
+def square(twice: Input, result: Output = out("r.txt")):
+    return """n="$(<"$twice")"; echo "square $n" >> DIARY; echo $((n * n)) > "$result" """
+
+@bash
+def collect(results: Inputs, total: Output = out("total.txt")):
+    return """echo collect >> DIARY; sleep 0.02; cat "${results[@]}" > "$total" """
+
+@scatter_gather(scatter=split, gather=collect)
+def squares(item: WorkItem):
+    return square(double(item=item))
+
+def leaves():
+    leaf()
+
+def work():
+    made = [leaf(n=n) for n in range(14)]
+    total = fan_in(parts=[one.result for one in made])
+    end = link(before=total.result)
+    for _ in range(6):
+        end = link(before=end.result)
+    squares(first=made[0].result)
+
+lab = Lab(runs=[Run("work", work), Run("leaves", leaves, params={"leaf.n": list(range(10, 20))})])
+'''
+
+SLOTS = 3
+
+
+def finish(world: World) -> None:
+    """The same command to its end: everything is done, and nothing of the dead is left."""
+    done = world.run("-j", str(SLOTS))
+    assert done.status == 0, done.stderr
+    assert list((world.store / "tmp").iterdir()) == []
+    left = [path for job in world.job_directories() for path in job.iterdir() if path.name not in ("out", "record.jsonl")]
+    assert left == []
+    again = world.run("-j", str(SLOTS))
+    assert again.answer["found"] == again.answer["jobs"] == len(world.job_directories())
+    assert world.processes() == {}
+
+
+def undisturbed(tmp_path: Path) -> tuple[dict[str, str], set[str]]:
+    """What a run gives that nobody kills: outputs and diary."""
+    root = tmp_path / "undisturbed"
+    root.mkdir()
+    world = World(root)
+    world.realize(MIXED.replace("DIARY", str(tmp_path / "diary")))
+    finish(world)
+    entries = World(tmp_path).entries()
+    assert set(entries.values()) == {1}
+    (tmp_path / "diary").write_text("")
+    return world.outputs(), set(entries)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_ten_kills_at_random_moments(world: World, tmp_path: Path, seed: int) -> None:
+    expected, jobs = undisturbed(tmp_path)
+    world.realize(MIXED)
+    chance = random.Random(seed)
+    kills = 0
+    for _ in range(10):
+        process = world.start("run", "-j", str(SLOTS))
+        # From its last imports on; a start with nothing to do would not be worth a kill.
+        time.sleep(chance.uniform(0.25, 0.6))
+        kills += process.poll() is None
+        process.kill()
+        process.communicate()
+    finish(world)
+    assert world.outputs() == expected
+    assert set(world.entries()) == jobs
+    assert sum(world.entries().values()) - len(jobs) <= kills * SLOTS
+    assert max(world.entries().values()) <= 1 + kills
+
+
+def test_a_killed_group(world: World) -> None:
+    world.realize(MIXED)
+    process = world.start("run", group=True)
+    world.wait_for_entry("fan_in")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    finish(world)
