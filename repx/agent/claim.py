@@ -68,9 +68,9 @@ class ClaimFile:
         self.update(None, None)
 
     def update(self, job: str | None, group: int | None) -> None:
-        """Say which job runs now, in which process group."""
-        started = start_time(group) if group else None
-        data = json.dumps({**self._fields, "job": job, "group": group, "group_start": started}).encode() + b"\n"
+        """Say which job runs now, in which process group. When it has ended nothing is said: the next one does."""
+        now = int(time.time()) if group else None
+        data = json.dumps({**self._fields, "job": job, "group": group, "group_began": now}).encode() + b"\n"
         # Padded and written in place: a reader never meets an empty file or the tail of a longer one.
         os.pwrite(self._descriptor, data.ljust(1024), 0)
 
@@ -175,6 +175,15 @@ def _kill_group_of(claim: dict[str, Any]) -> None:
         return
     if not all(claim.get(key) == me[key] for key in ("host", "boot", "pidns")):
         return
-    # A process id may have been given to somebody else since: the group must be older than the claim's last word.
-    if claim.get("group_start") in (None, start_time(group), 0) or start_time(group) == 0:
+    # The id may have been given to somebody else since; a group whose leader is gone can still have members.
+    began = start_time(group)
+    if began == 0 or abs(_boot_time() + began / os.sysconf("SC_CLK_TCK") - claim.get("group_began", 0)) <= 2:
         kill_group(group)
+
+
+def _boot_time() -> float:
+    """When this machine was started, in seconds since 1970."""
+    for line in (read_if_there("/proc/stat") or b"").splitlines():
+        if line.startswith(b"btime "):
+            return float(line.split()[1])
+    return 0.0

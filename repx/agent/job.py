@@ -13,7 +13,7 @@ from typing import Any
 
 from repx.agent.claim import ClaimFile, boot_id, kill_group
 from repx.agent.digest import TreeError, digest_and_size
-from repx.agent.files import read_file, remove_tree, write_file
+from repx.agent.files import ScratchFile, read_file, remove_tree, write_file
 
 SMALL_LOG = 8192
 """Bytes up to which a log is kept inside the record."""
@@ -31,13 +31,13 @@ class Scratch:
         self.inputs = directory + "/in"
         self.tmp = directory + "/tmp"
         self.home = directory + "/home"
-        self.inputs_json = directory + "/inputs.json"
-        self.params_json = directory + "/params.json"
-        self.assignments = directory + "/params.sh"
-        self.stdout = directory + "/stdout"
-        self.stderr = directory + "/stderr"
         for path in (directory, self.inputs, self.tmp, self.home):
             os.makedirs(path, exist_ok=True)
+        self.inputs_json = ScratchFile(directory + "/inputs.json")
+        self.params_json = ScratchFile(directory + "/params.json")
+        self.assignments = ScratchFile(directory + "/params.sh")
+        self.stdout = ScratchFile(directory + "/stdout", append=True)
+        self.stderr = ScratchFile(directory + "/stderr", append=True)
         self._links: list[str] = []
 
     def prepare(self, order: Mapping[str, Any], stage: Mapping[str, Any]) -> None:
@@ -50,20 +50,18 @@ class Scratch:
                 os.makedirs(os.path.dirname(self.out + "/" + path), exist_ok=True)
         self._clear()
         places = {name: self._place(name, value) for name, value in order["inputs"].items()}
-        write_file(self.inputs_json, json.dumps(places).encode())
-        write_file(self.params_json, json.dumps(order["params"]).encode())
+        self.inputs_json.write(_encode(places).encode())
+        self.params_json.write(_encode(order["params"]).encode())
         if stage["kind"] == "bash":
-            write_file(self.assignments, assignments(places, order["params"]).encode("utf-8", "surrogateescape"))
+            self.assignments.write(assignments(places, order["params"]).encode("utf-8", "surrogateescape"))
         os.chdir(self.out)
 
-    def log(self, path: str, kept: str) -> Any:
+    def log(self, log: ScratchFile, kept: str) -> Any:
         """A log for the record: its text when small, else the name of the file it is moved to."""
-        size = os.stat(path).st_size
-        if size == 0:
-            return ""
-        if size <= SMALL_LOG:
-            return read_file(path).decode("utf-8", "replace")
-        os.rename(path, kept)
+        data = log.take(SMALL_LOG)
+        if data is not None:
+            return data.decode("utf-8", "replace")
+        log.move(kept)
         return {"file": os.path.basename(kept)}
 
     def _place(self, name: str, value: Any) -> Any:
@@ -166,15 +164,14 @@ class Attempt:
     def __init__(self, argv: Sequence[str], env: Mapping[str, str], scratch: Scratch) -> None:
         self.start = time.time()
         self._began = time.monotonic()
-        write = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         self.pid = os.posix_spawn(
             argv[0],
             list(argv),
             dict(env),
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_OPEN, 1, scratch.stdout, write, 0o644),
-                (os.POSIX_SPAWN_OPEN, 2, scratch.stderr, write, 0o644),
+                (os.POSIX_SPAWN_DUP2, scratch.stdout.descriptor, 1),
+                (os.POSIX_SPAWN_DUP2, scratch.stderr.descriptor, 2),
             ],
             setpgroup=0,
             setsigdef=(signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGHUP, signal.SIGCHLD),
@@ -259,6 +256,12 @@ def end_leftovers(me: int) -> None:
     """Kill and reap what escaped a job's process group: this process is their subreaper."""
     while True:
         try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid:
+            continue
+        try:
             children = read_file("/proc/self/task/%d/children" % me).split()
         except OSError:
             return
@@ -299,5 +302,6 @@ def _signal_one(pid: int, number: int) -> None:
         pass
 
 
+_encode = json.JSONEncoder().encode
 HOST = socket.gethostname()
 BOOT = boot_id()

@@ -27,14 +27,14 @@ class Batch:
     def __init__(self, store: Store, release: Callable[[str], None]) -> None:
         self._store = store
         self._release = release
-        self._waiting: list[tuple[str, str, str]] = []
+        self._waiting: list[tuple[str, str, str, bool]] = []
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, job_directory: str, directory: str, key: str) -> None:
+    def add(self, job_directory: str, directory: str, key: str, *, after_failure: bool) -> None:
         """Remember a result whose `out` and pending record stand in `directory`."""
-        self._waiting.append((job_directory, directory, key))
+        self._waiting.append((job_directory, directory, key, after_failure))
 
     def commit(self) -> None:
         """Flush the file system once, then turn each pending record into a record. OSError when the disk refuses."""
@@ -42,8 +42,8 @@ class Batch:
             return
         sync_filesystem(self._store.root)
         waiting, self._waiting = self._waiting, []
-        for job_directory, directory, key in waiting:
-            commit_pending(self._store, directory, key)
+        for job_directory, directory, key, after_failure in waiting:
+            commit_pending(self._store, directory, key, after_failure=after_failure)
             self._release(job_directory)
 
 
@@ -73,7 +73,7 @@ def publish_failure(directory: str, made: str, record: bytes) -> None:
     os.rename(beside, directory + "/" + FAILURE)
 
 
-def commit_pending(store: Store, directory: str, key: str) -> None:
+def commit_pending(store: Store, directory: str, key: str, *, after_failure: bool = True) -> None:
     """Turn the pending record of a flushed result into its record. If another record got there first, ours is dropped."""
     pending = directory + "/" + PENDING
     make_read_only(directory + "/" + OUT)
@@ -81,8 +81,9 @@ def commit_pending(store: Store, directory: str, key: str) -> None:
     with contextlib.suppress(OSError):
         link_exclusive(pending, store.key(key))
     os.unlink(pending)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(directory + "/" + FAILURE)
+    if after_failure:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(directory + "/" + FAILURE)
         remove_tree(directory + "/" + FAILED)
 
 

@@ -23,6 +23,8 @@ from repx.agent.files import read_if_there
 from repx.agent.layout import FAILURE, OUT, RECORD, realization
 
 FORMAT = 1
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 SUCCEEDED = "succeeded"
 FAILED = "failed"
 
@@ -43,8 +45,7 @@ def resolved_key(recipe: str, index: int, inputs: Sequence[tuple[str, str, str]]
 
 def encode_record(outcome: Mapping[str, Any], attempts: Sequence[Mapping[str, Any]]) -> bytes:
     """The bytes of a record file."""
-    encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True).encode
-    return ("\n".join([encode(outcome), *map(encode, attempts)]) + "\n").encode()
+    return ("\n".join([_encode(outcome), *map(_encode, attempts)]) + "\n").encode()
 
 
 def decode_outcome(data: bytes) -> dict[str, Any]:

@@ -37,6 +37,8 @@ from repx.agent.record import FAILED, FORMAT, SUCCEEDED, encode_record, find_rea
 
 _PR_SET_CHILD_SUBREAPER = 36
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 
 class Worker:
     """One slot of a runner. `orders` and `answers` are file descriptors."""
@@ -80,17 +82,18 @@ class Worker:
         answer = {name: order[name] for name in ("job", "index", "key")}
         job_directory = self._store.job(order["job"])
         try:
+            is_new = self._is_new(job_directory)
             if not self._take(job_directory):
                 return {**answer, "state": "busy"}
         except OSError as error:
             return {**answer, "state": FAILED, "attempt": _store_trouble(error)}
         pending = False
         try:
-            found = None if order["force"] else self._find(job_directory, order["index"], order["key"])
+            found = None if order["force"] or is_new else self._find(job_directory, order["index"], order["key"])
             if found is not None:
                 directory, outcome = found
                 return {**answer, "state": "found", "directory": directory, "outputs": outcome["outputs"]}
-            result = self._attempt(order, job_directory)
+            result = self._attempt(order, job_directory, is_new)
             pending = result["state"] == SUCCEEDED
             return {**answer, **result}
         except OSError as error:
@@ -123,15 +126,22 @@ class Worker:
             return None if outcome is None else (directory, outcome)
         return found
 
-    def _attempt(self, order: dict[str, Any], job_directory: str) -> dict[str, Any]:
+    def _is_new(self, job_directory: str) -> bool:
+        """Whether nothing is kept of a job yet; makes its directory then."""
+        try:
+            os.mkdir(job_directory)
+            return True
+        except FileExistsError:
+            return False
+
+    def _attempt(self, order: dict[str, Any], job_directory: str, is_new: bool) -> dict[str, Any]:
         stage = self._stages[order["stage"]]
         scratch = self._scratch
         scratch.prepare(order, stage)
-        argv = [*stage["argv"], scratch.out, scratch.inputs_json, scratch.params_json]
+        argv = [*stage["argv"], scratch.out, scratch.inputs_json.path, scratch.params_json.path]
         started = claim_and_start(self._claim, order["job"], argv, environment(order, stage, scratch), scratch)
         attempt = started.wait(order["time_s"], self._pause)
         end_leftovers(os.getpid())
-        self._claim.update(order["job"], None)
         outputs: dict[str, Any] = {}
         if not attempt["cause"]:
             outputs, complaint = collect_outputs(stage, scratch.out)
@@ -139,7 +149,14 @@ class Worker:
                 attempt["cause"], attempt["detail"] = "output", complaint
         elif attempt["cause"] == "timeout":
             attempt["detail"] = "stopped after its time limit of %g s" % order["time_s"]
-        return self._publish(order, stage, job_directory, attempt, outputs)
+        earlier = [] if is_new else self._earlier(order, job_directory)
+        return self._publish(order, stage, job_directory, attempt, outputs, earlier)
+
+    def _earlier(self, order: dict[str, Any], job_directory: str) -> list[dict[str, Any]]:
+        """The failed attempts before this one."""
+        index = order["index"]
+        directory = job_directory if index == 0 else realization(job_directory, index, order["key"])
+        return read_attempts(directory + "/" + FAILURE)
 
     def _publish(
         self,
@@ -148,6 +165,7 @@ class Worker:
         job_directory: str,
         attempt: dict[str, Any],
         outputs: dict[str, Any],
+        earlier: list[dict[str, Any]],
     ) -> dict[str, Any]:
         state = FAILED if attempt["cause"] else SUCCEEDED
         if attempt["cause"] == "cancelled":
@@ -156,7 +174,6 @@ class Worker:
         aside = job_directory if index == 0 else realization(job_directory, index, key)
         if index:
             os.makedirs(aside, exist_ok=True)
-        earlier = read_attempts(aside + "/" + FAILURE)
         for stream in ("stdout", "stderr"):
             kept = "%s/%s-%d.log" % (aside, stream, len(earlier) + 1)
             attempt[stream] = self._scratch.log(getattr(self._scratch, stream), kept)
@@ -179,7 +196,7 @@ class Worker:
         directory = publish_success(job_directory, index, key, self._scratch.out, record, self._scratch.directory)
         if not self._batch:
             self._oldest = time.monotonic()
-        self._batch.add(job_directory, directory, key)
+        self._batch.add(job_directory, directory, key, after_failure=bool(earlier))
         return {"state": SUCCEEDED, "outputs": outputs, "directory": directory, "attempt": _told(attempt)}
 
     def _pause(self, seconds: float | None) -> bool:
@@ -205,7 +222,7 @@ class Worker:
             self._oldest = time.monotonic()
 
     def _answer(self, answer: dict[str, Any]) -> None:
-        data = memoryview(json.dumps(answer, separators=(",", ":")).encode() + b"\n")
+        data = memoryview(_encode(answer).encode() + b"\n")
         # A runner that is gone needs no answer; what was done stays done.
         with contextlib.suppress(BrokenPipeError):
             while data:
