@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import repx
-from repx import Input, Inputs, Lab, Output, Outputs, Resources, Results, Run, WorkItem, bash, out, scatter_gather, soft, stage
+from repx import Input, Inputs, Output, Outputs, Results, WorkItem, bash, out, scatter_gather, stage
 
 
 @bash
@@ -85,7 +85,7 @@ def total(partial_sums: Input, total_sum: Output = out("total.sum.txt")):
     name=lambda p: f"scaled-{p.mode}",
     inputs=lambda p: ["total_sum", "title"] if p.mode == "slow" else ["total_sum"],
     outputs=lambda p: {"product": f"times-{p.multiplier}.txt"},
-    resources=lambda p: Resources(mem="512M" if p.mode == "slow" else "128M", cpus=p.multiplier - 1),
+    resources=lambda p: repx.Resources(mem="512M" if p.mode == "slow" else "128M", cpus=p.multiplier - 1),
 )
 def scaled(inputs: Inputs, outputs: Outputs, *, mode: str, multiplier: int, scale: int):
     "F: its name, inputs, outputs and resources depend on params."
@@ -128,7 +128,7 @@ def analysis(simulation_run: Results, summary: Output = out("summary.json")):
     summary.write_text(json.dumps(counted, indent=2))
 
 
-simulation = Run(
+simulation = repx.Run(
     "simulation-run",
     simulate,
     params={
@@ -142,8 +142,8 @@ simulation = Run(
         "tool": [repx.package("tr")],
     },
 )
-analyses = Run("analysis-run", analysis, after=[soft(simulation)])
-lab = Lab(
+analyses = repx.Run("analysis-run", analysis, after=[repx.soft(simulation)])
+lab = repx.Lab(
     runs=[simulation, analyses],
     groups={"all": [simulation, analyses], "compute": [simulation]},
     version="1.0.0",

@@ -1,0 +1,4 @@
+numbers = []
+while line := input():
+    numbers.append(int(line))
+print(sorted(numbers)[len(numbers) // 2])
