@@ -170,6 +170,7 @@ class Engine:
                     )
                 unit.after(upstream)
             self._order_runs(unit, job, bool(upstreams), barriers, before)
+        self._settled.extend(unit for unit in self._units if unit.waiting == 0)
 
     def _order_runs(
         self, unit: Unit, job: LabJob, has_upstreams: bool, barriers: Mapping[str, Unit], before: Mapping[str, set[str]]
@@ -236,7 +237,6 @@ class Engine:
 
     def _settle(self) -> None:
         """Look at every unit whose inputs have ended, and at those that this settles, until none is left."""
-        self._settled.extend(unit for unit in self._units if unit.waiting == 0 and unit.state is State.WAITING)
         while self._settled:
             unit = self._settled.popleft()
             if unit.state is State.WAITING and unit.waiting == 0:
