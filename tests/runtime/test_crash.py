@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import time
-from pathlib import Path
 
 import pytest
 
@@ -76,33 +75,23 @@ def finish(world: World) -> None:
     assert world.processes() == {}
 
 
-def undisturbed(tmp_path: Path) -> tuple[dict[str, str], set[str]]:
-    """What a run gives that nobody kills: outputs and diary."""
-    root = tmp_path / "undisturbed"
-    root.mkdir()
-    world = World(root)
-    world.realize(MIXED.replace("DIARY", str(tmp_path / "diary")))
-    finish(world)
-    entries = World(tmp_path).entries()
-    assert set(entries.values()) == {1}
-    (tmp_path / "diary").write_text("")
-    return world.outputs(), set(entries)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
-def test_ten_kills_at_random_moments(world: World, tmp_path: Path, seed: int) -> None:
-    expected, jobs = undisturbed(tmp_path)
+def test_ten_kills_at_random_moments(world: World, seed: int) -> None:
     world.realize(MIXED)
+    finish(world)
+    expected, jobs = world.outputs(), set(world.entries())
+    assert set(world.entries().values()) == {1}
+    world.forget()
     chance = random.Random(seed)
     kills = 0
     for _ in range(10):
-        process = world.start("run", "-j", str(SLOTS))
-        # From its last imports on; a start with nothing to do would not be worth a kill.
-        time.sleep(chance.uniform(0.25, 0.6))
-        kills += process.poll() is None
-        process.kill()
-        process.communicate()
+        command = world.start("run", "-j", str(SLOTS))
+        time.sleep(chance.uniform(0.0, 0.3))
+        kills += command.poll() is None
+        command.send(signal.SIGKILL)
+        command.end()
+    assert kills > 5
     finish(world)
     assert world.outputs() == expected
     assert set(world.entries()) == jobs
@@ -112,8 +101,8 @@ def test_ten_kills_at_random_moments(world: World, tmp_path: Path, seed: int) ->
 
 def test_a_killed_group(world: World) -> None:
     world.realize(MIXED)
-    process = world.start("run", group=True)
+    command = world.start("run", group=True)
     world.wait_for_entry("fan_in")
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    os.killpg(command.pid, signal.SIGKILL)
+    command.end()
     finish(world)
