@@ -85,13 +85,20 @@ def _entry(path: str, status: os.stat_result, root: str) -> tuple[bytes, str, in
         return (b"x" if mode & stat.S_IXUSR else b"f"), file_sha256(path), status.st_size
     if stat.S_ISLNK(mode):
         target = os.readlink(path)
+        # By its text it may stay inside and yet leave through another link on the way: both must hold.
         inside = os.path.normpath(os.path.join(os.path.dirname(path), target))
-        if os.path.isabs(target) or not (inside == root or inside.startswith(root + os.sep)):
+        if os.path.isabs(target) or not (
+            _is_below(inside, root) and _is_below(os.path.realpath(path), os.path.realpath(root))
+        ):
             raise TreeError(path, "the link to %s leaves the tree" % target)
         return b"l", hashlib.sha256(os.fsencode(target)).hexdigest(), 0
     if stat.S_ISDIR(mode):
         return _directory(path, root)
     raise TreeError(path, "a socket, pipe or device cannot be kept")
+
+
+def _is_below(path: str, root: str) -> bool:
+    return path == root or path.startswith(root + os.sep)
 
 
 def _directory(path: str, root: str) -> tuple[bytes, str, int]:

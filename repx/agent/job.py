@@ -89,8 +89,15 @@ class Scratch:
             os.symlink(value["path"], path)
 
     def _clear(self) -> None:
+        """Take away the links, and whatever a job has put beside them or in their place."""
         for path in self._links:
-            os.unlink(path)
+            try:
+                os.unlink(path)
+            except OSError:
+                remove_tree(path)
+        for directory in {os.path.dirname(path) for path in self._links}:
+            if not os.path.isdir(directory) or os.listdir(directory):
+                remove_tree(directory)
         self._links = []
         for directory in (self.tmp, self.home):
             with os.scandir(directory) as listing:
@@ -231,12 +238,16 @@ def collect_outputs(stage: Mapping[str, Any], out: str) -> tuple[dict[str, Any],
     """Each declared output with its digest and size, and a complaint when one is missing or cannot be kept."""
     outputs = {}
     missing = []
+    if os.path.islink(out) or not os.path.isdir(out):
+        return {}, "the script has removed $out, or put something else in its place"
     for name, path in stage["outputs"].items():
         try:
             digest, size = digest_and_size(out + "/" + path, root=out)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             missing.append("%s ($out/%s)" % (name, path))
             continue
+        except PermissionError as error:
+            return {}, "output %s cannot be read: %s" % (name, str(error.filename).replace(out, "$out"))
         except TreeError as error:
             return {}, "output %s: %s" % (name, str(error).replace(out, "$out"))
         outputs[name] = {"path": path, "digest": digest, "size": size}
@@ -276,7 +287,11 @@ def claim_and_start(
 ) -> Attempt:
     """Start a job and write its process group into the claim, so that a rescuer can end it."""
     attempt = Attempt(argv, env, scratch)
-    claim.update(job, attempt.pid)
+    try:
+        claim.update(job, attempt.pid)
+    except BaseException:
+        kill_group(attempt.pid)
+        raise
     return attempt
 
 

@@ -7,15 +7,22 @@ there. A pending one is taken up by whoever comes next while the machine has not
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from repx.agent.claim import boot_id
-from repx.agent.files import link_exclusive, make_read_only, read_if_there, remove_tree, sync_filesystem, write_file
+from repx.agent.claim import boot_id, is_alive, read_claim
+from repx.agent.files import (
+    link_exclusive,
+    locked_directory,
+    make_read_only,
+    read_if_there,
+    remove_tree,
+    sync_filesystem,
+    write_file,
+)
 from repx.agent.layout import FAILED, FAILURE, OUT, PENDING, RECORD, Store, realization
-from repx.agent.record import RecordError, decode_attempts, decode_outcome, is_intact, read_outcome
+from repx.agent.record import RecordError, decode_attempts, decode_outcome, is_intact, read_attempts, read_outcome
 
 
 class Batch:
@@ -41,33 +48,49 @@ class Batch:
         if not self._waiting:
             return
         sync_filesystem(self._store.root)
-        waiting, self._waiting = self._waiting, []
-        for job_directory, directory, key, after_failure in waiting:
-            commit_pending(self._store, directory, key, after_failure=after_failure)
+        lost = None
+        while self._waiting:
+            job_directory, directory, key, after_failure = self._waiting[0]
+            try:
+                commit_pending(self._store, directory, key, after_failure=after_failure)
+            except FileNotFoundError as error:
+                # Somebody has removed it meanwhile; the others are not to wait for it.
+                lost = error
+            # Only now: what a full disk refuses is tried again.
+            del self._waiting[0]
             self._release(job_directory)
+        if lost is not None:
+            raise lost
 
 
-def publish_success(job_directory: str, index: int, key: str, made: str, record: bytes, tmp: str) -> str:
-    """Move a finished `out` from `made` into place, its pending record beside it; returns the realization's directory."""
+def publish_success(
+    job_directory: str, index: int, key: str, made: str, record: bytes, tmp: str, *, is_new: bool = False
+) -> str:
+    """Move a finished `out` from `made` into place, its pending record beside it; returns the realization's directory.
+
+    `is_new` says that nothing is kept of the job yet.
+    """
     directory = job_directory if index == 0 else realization(job_directory, index, key)
-    if index:
-        os.makedirs(directory, exist_ok=True)
-    out = directory + "/" + OUT
-    try:
-        os.rename(made, out)
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise
-        displace(job_directory, directory, key, tmp)
-        os.rename(made, out)
-    write_file(directory + "/" + PENDING, record)
+    if is_new:
+        os.rename(made, directory + "/" + OUT)
+        write_file(directory + "/" + PENDING, record)
+        return directory
+    os.makedirs(directory, exist_ok=True)
+    with locked_directory(job_directory):
+        # Also records whose outputs somebody has removed: they must not speak for the new ones.
+        if any(os.path.lexists(directory + "/" + name) for name in (OUT, RECORD, PENDING)):
+            displace(job_directory, directory, key, tmp)
+        os.rename(made, directory + "/" + OUT)
+        write_file(directory + "/" + PENDING, record)
     return directory
 
 
 def publish_failure(directory: str, made: str, record: bytes) -> None:
     """Keep what a failed attempt left in `out`, and its record, in place of those of the failure before it."""
     remove_tree(directory + "/" + FAILED)
-    os.rename(made, directory + "/" + FAILED)
+    # A script may have removed even its $out.
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(made, directory + "/" + FAILED)
     beside = directory + "/" + FAILURE + ".tmp"
     write_file(beside, record)
     os.rename(beside, directory + "/" + FAILURE)
@@ -105,39 +128,54 @@ def recover_pending(store: Store, directory: str, key: str) -> Mapping[str, Any]
 
 
 def displace(job_directory: str, directory: str, key: str, tmp: str) -> None:
-    """Make room for a new result: the old one goes to its own place, or away when it has the same key or no record."""
+    """Make room for a new result: the old one goes to its own place, or away when it has the same key or is not whole."""
+    # It may be one file with the record: nobody must write to it again.
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(directory + "/" + PENDING)
     outcome = read_outcome(directory + "/" + RECORD)
-    aside = None
-    if outcome is not None and outcome["key"] != key:
+    if outcome is not None and outcome["key"] != key and is_intact(directory, outcome):
         aside = realization(job_directory, outcome["index"], outcome["key"])
         remove_tree(aside)
         os.mkdir(aside)
-        os.rename(directory + "/" + RECORD, aside + "/" + RECORD)
+        _move_result(directory, aside)
     else:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(directory + "/" + RECORD)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(directory + "/" + PENDING)
-    out = directory + "/" + OUT
-    if aside is not None:
-        move_directory(out, aside + "/" + OUT)
-    else:
-        doomed = "%s/doomed-%d" % (tmp, os.getpid())
-        move_directory(out, doomed)
-        remove_tree(doomed)
+        if os.path.lexists(directory + "/" + OUT):
+            doomed = "%s/doomed-%d" % (tmp, os.getpid())
+            remove_tree(doomed)
+            move_directory(directory + "/" + OUT, doomed)
+            remove_tree(doomed)
 
 
-def make_current(store: Store, job_directory: str, index: int, key: str) -> None:
-    """Bring a displaced result of realization 0 back to where the current one stands."""
+def make_current(store: Store, job_directory: str, index: int, key: str) -> bool:
+    """Bring a displaced result of realization 0 back to where the current one stands; False when somebody works there."""
     aside = realization(job_directory, index, key)
-    outcome = read_outcome(aside + "/" + RECORD)
-    if index != 0 or outcome is None:
-        return
-    if os.path.lexists(job_directory + "/" + OUT):
-        displace(job_directory, job_directory, key, store.tmp)
-    move_directory(aside + "/" + OUT, job_directory + "/" + OUT)
-    os.rename(aside + "/" + RECORD, job_directory + "/" + RECORD)
-    remove_tree(aside)
+    with locked_directory(job_directory):
+        outcome = read_outcome(aside + "/" + RECORD)
+        if index != 0 or outcome is None or not is_intact(aside, outcome):
+            return False
+        held = read_claim(job_directory)
+        if held is not None and is_alive(held, job_directory, store.tmp):
+            return False
+        if os.path.lexists(job_directory + "/" + OUT) or os.path.lexists(job_directory + "/" + RECORD):
+            displace(job_directory, job_directory, key, store.tmp)
+        _move_result(aside, job_directory)
+        remove_tree(aside)
+        return True
+
+
+def _move_result(source: str, target: str) -> None:
+    """Give a result another place. Its record stands at both until `out` has moved, so that no kill loses it."""
+    for attempt in read_attempts(source + "/" + RECORD):
+        for stream in ("stdout", "stderr"):
+            log = attempt.get(stream)
+            if isinstance(log, dict):
+                with contextlib.suppress(FileNotFoundError):
+                    os.rename("%s/%s" % (source, log["file"]), "%s/%s" % (target, log["file"]))
+    link_exclusive(source + "/" + RECORD, target + "/" + RECORD)
+    move_directory(source + "/" + OUT, target + "/" + OUT)
+    os.unlink(source + "/" + RECORD)
 
 
 def move_directory(source: str, target: str) -> None:

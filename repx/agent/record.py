@@ -98,7 +98,9 @@ def find_realization(job_directory: str, index: int, key: str) -> tuple[str, dic
     for directory in (job_directory, aside) if index == 0 else (aside,):
         outcome = read_outcome(directory + "/" + RECORD)
         if outcome is not None and outcome.get("key") == key and outcome.get("index") == index:
-            return (directory, outcome) if is_intact(directory, outcome) else None
+            # One that was on its way to its other place when its mover was killed has a record at both.
+            if is_intact(directory, outcome):
+                return directory, outcome
     return None
 
 

@@ -31,7 +31,7 @@ from repx.agent.job import (
     end_leftovers,
     environment,
 )
-from repx.agent.layout import FAILURE, Store, realization, slot
+from repx.agent.layout import FAILURE, RECORD, Store, realization, slot
 from repx.agent.publish import Batch, publish_failure, publish_success, recover_pending
 from repx.agent.record import FAILED, FORMAT, SUCCEEDED, encode_record, find_realization, read_attempts
 
@@ -81,15 +81,20 @@ class Worker:
         """Do one order; whatever goes wrong with the store becomes a failed job, not a dead worker."""
         answer = {name: order[name] for name in ("job", "index", "key")}
         job_directory = self._store.job(order["job"])
+        # Each realization is claimed by itself, so that several run at once.
+        index, key = order["index"], order["key"]
+        claimed = job_directory if index == 0 else realization(job_directory, index, key)
         try:
-            is_new = self._is_new(job_directory)
-            if not self._take(job_directory):
+            is_new = self._is_new(claimed)
+            if not self._take(claimed):
                 return {**answer, "state": "busy"}
         except OSError as error:
             return {**answer, "state": FAILED, "attempt": _store_trouble(error)}
         pending = False
         try:
-            found = None if order["force"] or is_new else self._find(job_directory, order["index"], order["key"])
+            # Between our mkdir and our link somebody may have done it all.
+            is_new = is_new and not os.path.lexists(claimed + "/" + RECORD)
+            found = None if order["force"] or is_new else self._find(job_directory, index, key)
             if found is not None:
                 directory, outcome = found
                 return {**answer, "state": "found", "directory": directory, "outputs": outcome["outputs"]}
@@ -100,7 +105,7 @@ class Worker:
             return {**answer, "state": FAILED, "attempt": _store_trouble(error)}
         finally:
             if not pending:
-                self._claim.release(job_directory)
+                self._claim.release(claimed)
 
     def _take(self, job_directory: str) -> bool:
         for _ in range(3):
@@ -130,9 +135,12 @@ class Worker:
         """Whether nothing is kept of a job yet; makes its directory then."""
         try:
             os.mkdir(job_directory)
-            return True
         except FileExistsError:
             return False
+        except FileNotFoundError:
+            os.makedirs(job_directory, exist_ok=True)
+            return False
+        return True
 
     def _attempt(self, order: dict[str, Any], job_directory: str, is_new: bool) -> dict[str, Any]:
         stage = self._stages[order["stage"]]
@@ -150,7 +158,7 @@ class Worker:
         elif attempt["cause"] == "timeout":
             attempt["detail"] = "stopped after its time limit of %g s" % order["time_s"]
         earlier = [] if is_new else self._earlier(order, job_directory)
-        return self._publish(order, stage, job_directory, attempt, outputs, earlier)
+        return self._publish(order, stage, job_directory, attempt, outputs, earlier, is_new)
 
     def _earlier(self, order: dict[str, Any], job_directory: str) -> list[dict[str, Any]]:
         """The failed attempts before this one."""
@@ -166,14 +174,13 @@ class Worker:
         attempt: dict[str, Any],
         outputs: dict[str, Any],
         earlier: list[dict[str, Any]],
+        is_new: bool,
     ) -> dict[str, Any]:
         state = FAILED if attempt["cause"] else SUCCEEDED
         if attempt["cause"] == "cancelled":
             return {"state": "cancelled", "attempt": attempt}
         index, key = order["index"], order["key"]
         aside = job_directory if index == 0 else realization(job_directory, index, key)
-        if index:
-            os.makedirs(aside, exist_ok=True)
         for stream in ("stdout", "stderr"):
             kept = "%s/%s-%d.log" % (aside, stream, len(earlier) + 1)
             attempt[stream] = self._scratch.log(getattr(self._scratch, stream), kept)
@@ -193,10 +200,11 @@ class Worker:
         if state == FAILED:
             publish_failure(aside, self._scratch.out, record)
             return {"state": FAILED, "attempt": _told(attempt), "directory": aside}
-        directory = publish_success(job_directory, index, key, self._scratch.out, record, self._scratch.directory)
+        scratch = self._scratch
+        directory = publish_success(job_directory, index, key, scratch.out, record, scratch.directory, is_new=is_new)
         if not self._batch:
             self._oldest = time.monotonic()
-        self._batch.add(job_directory, directory, key, after_failure=bool(earlier))
+        self._batch.add(aside, directory, key, after_failure=bool(earlier))
         return {"state": SUCCEEDED, "outputs": outputs, "directory": directory, "attempt": _told(attempt)}
 
     def _pause(self, seconds: float | None) -> bool:

@@ -280,8 +280,11 @@ class Engine:
         current = self._store.job(unit.job.id)
         if unit.index != 0 or self._dry or outcome.directory == current:
             return outcome
-        make_current(self._store, current, 0, outcome.key)
-        return outcome._replace(directory=current)
+        # Where that cannot be done now, it is as good where it stands.
+        with contextlib.suppress(OSError):
+            if make_current(self._store, current, 0, outcome.key):
+                return outcome._replace(directory=current)
+        return outcome
 
     def _culprit(self, unit: Unit) -> Unit | None:
         """The failed unit that keeps this one from running, if any."""
