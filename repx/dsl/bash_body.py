@@ -29,6 +29,10 @@ class Placeholder:
     def __str__(self) -> str:
         return self._text
 
+    def __repr__(self) -> str:
+        # What Python would say instead is an address: another script in every process.
+        return self._refuse("formatted with !r")
+
     def __format__(self, spec: str) -> str:
         return self._refuse(f"formatted with {spec!r}") if spec else self._text
 

@@ -284,10 +284,14 @@ def _converter(stage: str, name: str, annotation: Any, location: SourceLocation)
                 return value
             raise ValueError(f"a path does not fit {_type_text(annotation)}")
         try:
-            return check_value(adapter.validate_python(value))
+            fitted = check_value(adapter.validate_python(value))
         except ValidationError as error:
             reasons = "; ".join(str(one["msg"]) for one in error.errors())
             raise ValueError(f"{_kind(value)} does not fit {_type_text(annotation)}: {reasons}") from None
+        # A Literal is found by `==`: for Literal[1], pydantic makes 1 of True and of 1.0.
+        if type(fitted) is type(value) or (type(fitted), type(value)) == (float, int):
+            return fitted
+        raise ValueError(f"{_kind(value)} does not fit {_type_text(annotation)}")
 
     return convert
 

@@ -16,7 +16,7 @@ from repx.errors import DefinitionError, RepxError, SourceLocation
 def load_experiment(path: str) -> Lab:
     """The one Lab that the file at `path` binds at module level. Raises DefinitionError.
 
-    The file's folder is first on the module search path, as if it were run as a script. Nothing is written: no bytecode.
+    The file's folder is first on the module search path, as if it were run as a script. No bytecode is written.
     """
     module = _execute(path)
     labs = {id(value): (name, value) for name, value in vars(module).items() if isinstance(value, Lab)}
@@ -55,7 +55,9 @@ def _execute(path: str) -> ModuleType:
     linecache.checkcache(str(resolved))
     try:
         spec.loader.exec_module(module)
-    except RepxError:
+    except RepxError as error:
+        # What is refused where nobody knows the caller, such as a Resources(…), is placed by its traceback.
+        error.location = error.location or _last_place(resolved, error)
         raise
     except SyntaxError as error:
         raise DefinitionError(
@@ -80,10 +82,8 @@ def _execute(path: str) -> ModuleType:
 
 def _failed(path: str, resolved: Path, error: Exception) -> DefinitionError:
     """The user's own last line of a traceback; the frames of repx and of libraries say nothing about their mistake."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if frame.filename.startswith(str(resolved.parent))]
-    last = own[-1] if own else None
-    location = SourceLocation(last.filename, last.lineno or 1) if last else SourceLocation(path, 1)
+    last = _last_frame(resolved, error)
+    location = _last_place(resolved, error) or SourceLocation(path, 1)
     hint = ""
     if isinstance(error, ModuleNotFoundError):
         hint = "what a stage needs only when it runs can be imported inside its body"
@@ -93,3 +93,15 @@ def _failed(path: str, resolved: Path, error: Exception) -> DefinitionError:
         location=location,
         hint=hint,
     )
+
+
+def _last_frame(resolved: Path, error: Exception) -> traceback.FrameSummary | None:
+    """The innermost frame of the experiment's folder."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename.startswith(str(resolved.parent))]
+    return own[-1] if own else None
+
+
+def _last_place(resolved: Path, error: Exception) -> SourceLocation | None:
+    last = _last_frame(resolved, error)
+    return SourceLocation(last.filename, last.lineno or 1) if last else None

@@ -50,7 +50,8 @@ def trace(pipeline: Callable[..., Any], arguments: dict[str, Value], run: str, l
     try:
         with tracing() as nodes:
             pipeline(**arguments)
-    except RepxError:
+    except RepxError as error:
+        error.location = error.location or _innermost(error, pipeline, location)
         raise
     except Exception as error:
         place = _innermost(error, pipeline, location)
