@@ -7,9 +7,7 @@ jobs are two seconds.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from operator import itemgetter
 from typing import Any
 
@@ -31,6 +29,7 @@ from repx.model.derivation import (
     recipe_digest,
 )
 from repx.model.graph import DerivationGraph, RunDependency, RunGraph
+from repx.model.garbage import no_collection
 from repx.model.names import JobId
 from repx.model.resources import Resources, merge
 from repx.model.software import SoftwareResolver
@@ -55,7 +54,7 @@ def instantiate(
 
     `placed`, when given, is filled with the job of each node of a pipeline without params.
     """
-    with _no_collection():
+    with no_collection():
         tracers = [_Tracer(run) for run in lab.ordered_runs]
         book = RecipeBook(resolver)
         nodes = [node for tracer in tracers for node in tracer.sample_nodes()]
@@ -94,7 +93,8 @@ class _Tracer:
             missing = sorted(arguments.required - set(self.axes))
             if missing:
                 raise DefinitionError(
-                    f"pipeline {pipeline_name(pipeline)!r} needs {', '.join(missing)}, which run {run.name!r} does not give",
+                    f"pipeline {pipeline_name(pipeline)!r} needs {', '.join(missing)}, "
+                    f"which run {run.name!r} does not give",
                     location=run.location,
                     hint=f"add it to params, or give the argument a default; {nearest(missing[0], self.axes)}",
                 )
@@ -270,7 +270,8 @@ class _NodePlan:
         if value is None:
             if param.required:
                 raise DefinitionError(
-                    f"param {param.name!r} of stage {self.stage.name!r} has no value in run {self.expansion.run.name!r}",
+                    f"param {param.name!r} of stage {self.stage.name!r} has no value "
+                    f"in run {self.expansion.run.name!r}",
                     location=self.stage.location,
                     hint=f'give it a default, or add "{param.name}": […] to the params of the run',
                 )
@@ -389,15 +390,3 @@ def _all_values(lab: Lab, nodes: Iterable[Node]) -> Iterator[Value]:
     for node in nodes:
         yield from node._call.values()
         yield from (param.default for param in node._stage.interface.params)
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Millions of small tuples, none of them garbage: the cycle collector would walk them again and again."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
