@@ -1,9 +1,9 @@
-"""Recipes of stages: asks the package set once for all stages, then makes what all jobs of a stage share; makes no job."""
+"""Recipes of stages: asks the package set once for all, then makes what all jobs of a stage share; makes no job."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -181,7 +181,7 @@ def dynamic_shape(stage: Stage, params: ParamsView) -> tuple[str, tuple[InputSpe
     outputs = stage.interface.outputs
     if stage.dynamic_outputs is not None:
         made = _called(stage, "outputs", stage.dynamic_outputs, params)
-        if not isinstance(made, Mapping) or not made and not outputs:
+        if not isinstance(made, Mapping) or not (made or outputs):
             raise DefinitionError(
                 f"outputs of stage {stage.name!r} returned {made!r}",
                 location=stage.location,

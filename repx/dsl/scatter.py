@@ -126,8 +126,8 @@ class ScatterGather(AnyStage):
                 single = [name for name in inputs if name not in wiring and inputs[name].kind == "path"]
                 outputs = sorted(source._stage.output_names or ())
                 raise self._error(
-                    f"no output of {source._stage.name!r} ({', '.join(outputs)}) is called like an input of {stage.name!r} "
-                    f"({', '.join(single) or 'none left'})",
+                    f"no output of {source._stage.name!r} ({', '.join(outputs)}) is called like an input "
+                    f"of {stage.name!r} ({', '.join(single) or 'none left'})",
                     "name the input",
                 )
             for name in matches:
@@ -243,7 +243,8 @@ class ScatterGather(AnyStage):
         other = params.get(param.name)
         if other is not None and (type(other.default), other.default) != (type(param.default), param.default):
             raise self._error(
-                f"two of its stages declare param {param.name!r} with the defaults {other.default!r} and {param.default!r}",
+                f"two of its stages declare param {param.name!r} with the defaults {other.default!r} "
+                f"and {param.default!r}",
                 "give them one default, or two names",
             )
         params[param.name] = param
@@ -262,7 +263,7 @@ def only_output(node: Node, input_name: str) -> str:
         f"input {input_name!r} was given the result of stage {node._stage.name!r}, which has several outputs",
         location=node._location,
         facts=[("its outputs", ", ".join(sorted(outputs)))],
-        hint=f"pass one of them, such as .{sorted(outputs)[0]}",
+        hint=f"pass one of them, such as .{min(outputs)}",
     )
 
 

@@ -1,4 +1,4 @@
-"""Stages: functions with an interface, made by `@stage` and `@bash`; calling one makes a node, running one happens elsewhere."""
+"""Stages: functions with an interface, made by `@stage` and `@bash`; calling one makes a node and runs nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Literal, NoReturn
 
 from repx.dsl.cutout import bash_text_origin, cut_out, source_location
 from repx.dsl.interface import Interface, read_interface
-from repx.dsl.node import Node, ItemRef, OuterInput, OutputRef, caller
+from repx.dsl.node import ItemRef, Node, OuterInput, OutputRef, caller
 from repx.errors import DefinitionError, SourceLocation, nearest
 from repx.model.derivation import Script
 from repx.model.names import check_name, check_version

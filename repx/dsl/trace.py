@@ -1,4 +1,4 @@
-"""Trace a pipeline: call it with its arguments, collect the nodes, and say which run params reach them; makes no job."""
+"""Trace a pipeline: call it, collect the nodes, and say which run params reach its arguments; makes no job."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def pipeline_arguments(pipeline: Callable[..., Any], run: str, location: SourceL
 
 
 def trace(pipeline: Callable[..., Any], arguments: dict[str, Value], run: str, location: SourceLocation) -> list[Node]:
-    """The nodes of one call of a pipeline, producers before consumers. Raises DefinitionError, also for its own faults."""
+    """The nodes of one call of a pipeline, producers before consumers. Raises DefinitionError."""
     try:
         with tracing() as nodes:
             pipeline(**arguments)

@@ -65,7 +65,8 @@ def _given(
     if isinstance(given, list):
         if spec.kind != "paths":
             raise DefinitionError(
-                f"input {spec.name!r} of stage {node._stage.name!r} takes one path and was given a list of {len(given)}",
+                f"input {spec.name!r} of stage {node._stage.name!r} takes one path "
+                f"and was given a list of {len(given)}",
                 location=node._location,
                 hint=f"annotate it as {spec.name}: Inputs",
             )
@@ -88,14 +89,15 @@ def _single(node: Node, spec: InputSpec, given: Any, producers: Mapping[Node, Re
         return given
     if spec.kind in ("results", "item"):
         raise DefinitionError(
-            f"input {spec.name!r} of stage {node._stage.name!r} takes {'a run' if spec.kind == 'results' else 'a work item'}, "
-            f"not {given!r}",
+            f"input {spec.name!r} of stage {node._stage.name!r} "
+            f"takes {'a run' if spec.kind == 'results' else 'a work item'}, not {given!r}",
             location=node._location,
         )
     producer = given.node if isinstance(given, OutputRef) else given
     if producer not in producers:
         raise DefinitionError(
-            f"input {spec.name!r} of stage {node._stage.name!r} takes from a call of {producer._stage.name!r} outside this pipeline",
+            f"input {spec.name!r} of stage {node._stage.name!r} "
+            f"takes from a call of {producer._stage.name!r} outside this pipeline",
             location=node._location,
             hint="call the stage inside the pipeline function, once for each assignment",
         )
