@@ -144,7 +144,7 @@ def print_report(report: Report, *, as_json: bool) -> None:
         return
     ran = report.count(State.SUCCEEDED) - report.found
     if ran == 0 and report.succeeded:
-        click.echo(f"all {len(report.units)} jobs are done; nothing to run")
+        print_nothing_to_run(len(report.units), as_json=False)
         return
     line = f"{ran} ran"
     if report.found:
@@ -157,6 +157,14 @@ def print_report(report: Report, *, as_json: bool) -> None:
         click.echo(f"  failed: {unit.name}: {cause_text(unit.attempt or {})}")
     for text in report.trouble:
         click.echo(f"  {text}")
+
+
+def print_nothing_to_run(jobs: int, *, as_json: bool) -> None:
+    """All is done already."""
+    if as_json:
+        click.echo(json.dumps({"jobs": jobs, "found": jobs, "succeeded": jobs, "failures": [], "trouble": []}))
+    else:
+        click.echo(f"all {jobs} jobs are done; nothing to run")
 
 
 def _stage(unit: Unit) -> str:

@@ -35,11 +35,12 @@ def run(
 ) -> None:
     """Run what is missing of the named runs, groups, stages and jobs; of everything when none is named."""
     from repx import api
-    from repx.cli.progress import Progress, print_plan, print_report
+    from repx.cli.progress import Progress, print_nothing_to_run, print_plan, print_report
     from repx.errors import InterruptedRunError, JobsFailedError, UsageError
     from repx.runtime.limits import parse_memory
     from repx.store.lab import LabDirectory
     from repx.store.location import open_store, verify_once
+    from repx.store.settled import settled_selection
 
     store = open_store(store_path)
     experiment = names[0] if names and names[0].endswith(".py") else None
@@ -53,6 +54,11 @@ def run(
     lab = LabDirectory(lab_path or "result")
     if not dry_run:
         verify_once(lab, store)
+    if not (dry_run or force):
+        settled = settled_selection(lab, store, names)
+        if settled is not None:
+            print_nothing_to_run(settled, as_json=as_json)
+            return
     progress = Progress(quiet=as_json or not sys.stderr.isatty())
     engine = api.prepare(
         lab,

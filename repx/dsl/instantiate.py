@@ -28,8 +28,8 @@ from repx.model.derivation import (
     params_line,
     recipe_digest,
 )
-from repx.model.graph import DerivationGraph, RunDependency, RunGraph
 from repx.model.garbage import no_collection
+from repx.model.graph import DerivationGraph, RunDependency, RunGraph
 from repx.model.names import JobId
 from repx.model.resources import Resources, merge
 from repx.model.software import SoftwareResolver

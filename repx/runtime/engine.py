@@ -12,9 +12,11 @@ from typing import Any, Protocol
 
 from repx.agent.files import publish_file
 from repx.agent.layout import Store
+from repx.agent.leftovers import clear_leftovers
 from repx.agent.publish import make_current
 from repx.agent.record import failure_of
 from repx.errors import LabError
+from repx.model.garbage import no_collection
 from repx.model.resources import Resources
 from repx.runtime.schedule import DEFAULT_CPUS, DEFAULT_MEM, Needs, Schedule
 from repx.runtime.software import HostPrograms
@@ -24,9 +26,13 @@ from repx.store.lab import LabDirectory, LabJob
 from repx.store.outcomes import Outcome, Resolved, effective_params, job_inputs, look_up, resolve, results_text
 from repx.store.scatter import ItemsError, PartJob, ScatterGatherJob
 from repx.store.selection import Selection
+from repx.store.settled import remember_settled
 
 RETRY_BUSY_S = 0.1
 """How often to ask again for a job that somebody else is doing."""
+
+LOSSES = 2
+"""Workers that may be killed over a job before it counts as failed: it may be what kills them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +116,7 @@ class Engine:
         self._effective: dict[str, dict[str, Any]] = {}
         self._needs: dict[str, tuple[Needs, float | None]] = {}
         self._stop_reason = ""
+        self._last_trouble = ""
         self._began = time.time()
         self._dry = False
 
@@ -118,14 +125,19 @@ class Engine:
     def survey(self) -> Report:
         """What is done and what would run, at most; starts nothing and writes nothing."""
         self._dry = True
-        self._build()
-        self._settle()
+        with no_collection():
+            self._build()
+            self._settle()
         return Report(self._units)
 
     def execute(self) -> Report:
         """Do what is missing. Raises SoftwareError or StoreError when nothing can be started at all."""
-        self._build()
-        self._settle()
+        with contextlib.suppress(OSError):
+            # Where nothing may be written, a run that has nothing to do is still one that succeeds.
+            clear_leftovers(self._store)
+        with no_collection():
+            self._build()
+            self._settle()
         self._watcher.planned(len(self._units), sum(unit.found for unit in self._units))
         report = Report(self._units)
         if len(self._schedule) or self._busy:
@@ -136,8 +148,22 @@ class Engine:
                 report.trouble = self._pool.close()
                 self._pool = None
         report.interrupted = self._stop_reason == "interrupted"
+        if report.succeeded:
+            self._remember()
         report.drift = self._software.drift
         return report
+
+    def _remember(self) -> None:
+        """Note the runs that are complete, so that the next look at them is a quick one."""
+        with contextlib.suppress(OSError):
+            for name in self._selection.runs:
+                outcomes = [one.outcome for unit in self._units_of(name) for one in self._with_parts(unit)]
+                done = [outcome for outcome in outcomes if outcome is not None]
+                remember_settled(self._store, self._lab.run(name), done)
+
+    def _with_parts(self, unit: Unit) -> Iterator[Unit]:
+        yield unit
+        yield from unit.parts
 
     def interrupt(self) -> None:
         """Stop everything; safe to call from a signal handler."""
@@ -156,6 +182,8 @@ class Engine:
                 unit = self._new_unit(run_order[selected.run.name], selected, index)
                 if index == 0:
                     self._by_job[selected.id] = unit
+                else:
+                    self._by_job[selected.id].parts.append(unit)
         barriers = {name: self._barrier(name) for name in self._selection.runs}
         before = self._runs_before()
         for unit in list(self._units):
@@ -421,6 +449,7 @@ class Engine:
 
     def _hear(self, worker: Worker, answer: dict[str, Any] | None) -> None:
         if answer is not None and "trouble" in answer:
+            self._last_trouble = answer["trouble"]
             self._watcher.notice(answer["trouble"])
             return
         if answer is not None and "job" not in answer:
@@ -429,12 +458,18 @@ class Engine:
             return
         unit = self._units[worker.unit]
         self._schedule.release(unit.needs)
-        if answer is None:
+        if answer is None or (answer["state"] == "cancelled" and not self._stop_reason):
             # Whatever it was doing is somebody's to take over; its claim says who it was.
-            answer = {
-                "state": "failed",
-                "attempt": {"cause": "worker", "detail": "the worker was killed", "exit": None},
-            }
+            unit.losses += 1
+            if unit.losses < LOSSES and not self._stop_reason:
+                worker.unit = None
+                unit.move(State.READY)
+                self._schedule.add(unit.number, unit.run, unit.needs)
+                return
+            detail = self._last_trouble or "its worker was killed"
+            answer = {"state": "failed", "attempt": {"cause": "worker", "detail": detail, "exit": None}}
+            if self._stop_reason == "interrupted":
+                answer["state"] = "cancelled"
         else:
             self._pool_rest(worker)
         state = answer["state"]
@@ -512,6 +547,7 @@ class Engine:
             scatter.needs, scatter.time_s = self._needs_of(part.resource_hints)
             scatter.resolve = lambda _: resolved
             self._settled.append(scatter)
+        unit.parts.append(scatter)
         unit.on_ready = lambda gather: self._open_branches(gather, whole, scatter)
         unit.after(scatter)
         return unit.waiting > 0 or unit.on_ready(unit)
@@ -547,6 +583,7 @@ class Engine:
             unit = self._new_unit(gather.run, None, 0)
             unit.on_ready = lambda one, step=step: self._open_step(one, whole, scatter, item, step, branch)
             branch[step["step"]] = unit
+            gather.parts.append(unit)
             for _, source, _ in step["wiring"]:
                 if source.startswith("step:"):
                     unit.after(branch[source.removeprefix("step:")])

@@ -47,7 +47,8 @@ MOVES: dict[State, frozenset[State]] = {
     State.SKIPPED: frozenset(),
     State.CANCELLED: frozenset(),
 }
-"""Legal moves. RUNNING to READY: somebody else had the job; it is asked for again when they have ended."""
+"""Legal moves. RUNNING to READY: somebody else had the job, and it is asked for again when they have ended; or its
+worker was killed."""
 
 ENDED = frozenset(state for state, moves in MOVES.items() if not moves)
 
@@ -55,7 +56,9 @@ ENDED = frozenset(state for state, moves in MOVES.items() if not moves)
 class Unit:
     """One realization of a job, or a part of a scatter-gather.
 
-    `job` is None for a step until its inputs are known, for those make its id. `waiting` counts what must end first.
+    `parts` are the further realizations of its job, and the scatter and steps that a gather stands for.
+    `job` is None for a step until its inputs are known, for those make its id. `waiting` counts what must end first,
+    `losses` how many workers were killed over it.
     """
 
     __slots__ = (
@@ -65,10 +68,12 @@ class Unit:
         "found",
         "index",
         "job",
+        "losses",
         "needs",
         "number",
         "on_ready",
         "outcome",
+        "parts",
         "resolve",
         "resolved",
         "retry_at",
@@ -94,6 +99,7 @@ class Unit:
         self.resolved: Resolved | None = None
         self.waiting = 0
         self.consumers: list[Unit] = []
+        self.parts: list[Unit] = []
         self.state = State.WAITING
         self.outcome: Outcome | None = None
         self.attempt: dict[str, Any] | None = None
@@ -102,6 +108,7 @@ class Unit:
         self.needs = Needs(1, 1 << 30)
         self.time_s: float | None = None
         self.retry_at = 0.0
+        self.losses = 0
         self.on_ready: Callable[[Unit], bool] | None = None
 
     @property

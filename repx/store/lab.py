@@ -193,7 +193,7 @@ class RunFile:
     def _job(self, identity: str, start: int, end: int) -> LabJob:
         text = self._data[start:end]
         try:
-            body = json.loads(text[:-1] if text.endswith(b",") else text)
+            body = json.loads((text[:-1] if text.endswith(b",") else text).decode("utf-8", "surrogatepass"))
             if body["stage"] in self.stages:
                 return LabJob(identity, body, self)
             reason = f"its stage {body['stage']!r} is not in the run file"
