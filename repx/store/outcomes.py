@@ -112,10 +112,21 @@ class CurrentResults:
             self._known[job.id, index] = self._look_up(job, index)
         return self._known[job.id, index]
 
-    def key(self, job: LabJob) -> str | None:
-        """The resolved key of realization 0; None while an upstream has no result."""
+    def key(self, job: LabJob, index: int = 0) -> str | None:
+        """The resolved key of a realization; None while an upstream has no result."""
         self.outcome(job)
-        return self._keys.get(job.id)
+        if index == 0:
+            return self._keys.get(job.id)
+        inputs = self.inputs(job)
+        return None if inputs is None else resolved_key(job.recipe, index, hashed_inputs(inputs))
+
+    def inputs(self, job: LabJob) -> dict[str, Any] | None:
+        """A job's inputs as a worker takes them; None while an upstream has no result."""
+        self.outcome(job)
+        try:
+            return job_inputs(job, self._lab.path, self._must, self._must_results)
+        except _MissingError:
+            return None
 
     def effective_params(self, job: LabJob) -> dict[str, Any]:
         """Its params and those of everything upstream, its own last."""

@@ -1,12 +1,20 @@
-"""From what the user names to the jobs that must be done: runs, groups, stages, job prefixes, and all they need."""
+"""From names to jobs: runs, groups, stages, `stage[param=value]`, ids and their starts; reads no results."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from repx.agent.digest import ID_LENGTH
 from repx.errors import UsageError, nearest
+from repx.model.names import unknown
 from repx.store.lab import LabDirectory, LabJob
+from repx.store.outcomes import effective_params
+from repx.store.params import is_typed, read_condition, shown
+
+_SHOWN_JOBS = 12
+"""How many jobs an error names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,45 +35,149 @@ def select(lab: LabDirectory, names: Sequence[str]) -> Selection:
     named: dict[str, LabJob] = {}
     runs: dict[str, None] = {}
     for name in names or list(lab.runs):
-        if name.startswith("@"):
-            if name[1:] not in lab.groups:
-                raise UsageError(f"there is no group {name!r}", hint=nearest(name[1:], lab.groups))
-            runs.update(dict.fromkeys(lab.groups[name[1:]]))
-        elif name in lab.runs:
-            runs[name] = None
-        else:
+        whole = whole_runs(lab, name)
+        if whole is None:
             named.update((job.id, job) for job in find_jobs(lab, name))
-    needed, whole = _closure(lab, named, runs)
+        else:
+            runs.update(dict.fromkeys(whole))
+    needed, closed = _closure(lab, named, runs)
     asked = set(named)
     for run in runs:
         asked.update(lab.run(run).ids())
-    return Selection(needed, frozenset(asked), tuple(name for name in lab.runs if name in whole))
+    return Selection(needed, frozenset(asked), tuple(name for name in lab.runs if name in closed))
+
+
+def whole_runs(lab: LabDirectory, name: str) -> list[str] | None:
+    """The runs of `@group`, or the run of that name; None when it is neither. Raises UsageError for an unknown group."""
+    if name.startswith("@"):
+        if name[1:] not in lab.groups:
+            raise UsageError(f"there is no group {name!r}", hint=nearest(name, (f"@{group}" for group in lab.groups)))
+        return list(lab.groups[name[1:]])
+    return [name] if name in lab.runs else None
+
+
+def find_runs(lab: LabDirectory, name: str) -> list[str]:
+    """The runs of `@group`, a run, or the start of one run's name. Raises UsageError."""
+    whole = whole_runs(lab, name)
+    if whole is not None:
+        return whole
+    found = [run for run in lab.runs if run.startswith(name)] if name else []
+    if len(found) > 1:
+        raise UsageError(f"{name!r} is the start of several runs", facts=[("they are", "\n".join(found))])
+    if not found:
+        raise unknown("run or group", name, [*lab.runs, *(f"@{group}" for group in lab.groups)])
+    return found
+
+
+def listed_jobs(lab: LabDirectory, name: str) -> Iterator[LabJob]:
+    """The jobs a name stands for in a listing: also the start of a run's name. Raises UsageError before the first."""
+    runs = whole_runs(lab, name)
+    if runs is None and name and not _is_stage(lab, name) and sum(run.startswith(name) for run in lab.runs) == 1:
+        runs = find_runs(lab, name)
+    if runs is None:
+        return iter(find_jobs(lab, name))
+    return (job for run in runs for job in lab.run(run).jobs())
 
 
 def find_jobs(lab: LabDirectory, name: str) -> list[LabJob]:
-    """The job of a unique id prefix, or all jobs of a stage. Raises UsageError when it names none or several."""
+    """All jobs of a stage, of `stage[param=value,...]`, or the job of a unique id prefix. Raises UsageError."""
+    stage, bracket, rest = name.partition("[")
+    if bracket and rest.endswith("]") and _is_stage(lab, stage):
+        return _that_match(lab, name, _jobs_of_stage(lab, stage), rest[:-1])
+    if _is_stage(lab, name):
+        return list(_jobs_of_stage(lab, name))
     found: dict[str, LabJob] = {}
     for run in lab.runs.values():
-        found.update((job.id, job) for job in run.with_prefix(name))
-    if len(found) == 1:
-        return list(found.values())
-    if found and len(name) >= 1 and not _is_stage(lab, name):
-        shown = "\n".join(sorted(found)[:8])
-        raise UsageError(
-            f"{name!r} is the start of several job ids", facts=[("they are", shown)], hint="give more of it"
-        )
-    jobs = [job for job in lab.jobs() if job.stage["name"] == name] if _is_stage(lab, name) else []
-    if not jobs:
-        stages = {stage["name"] for run in lab.runs.values() for stage in run.stages.values()}
-        raise UsageError(
-            f"there is no run, group, stage or job {name!r}",
-            hint=nearest(name, {*lab.runs, *(f"@{group}" for group in lab.groups), *stages}),
-        )
-    return jobs
+        found.update((job.id, job) for job in (run.with_prefix(name) if name else ()))
+    if len(found) > 1:
+        facts = [("they are", "\n".join(sorted(found)[:_SHOWN_JOBS]))]
+        raise UsageError(f"{name!r} is the start of several job ids", facts=facts, hint="give more of it")
+    if not found:
+        known = {*lab.runs, *(f"@{group}" for group in lab.groups), *stage_names(lab)}
+        hint = nearest(stage if bracket else name, known)
+        raise UsageError(f"there is no run, group, stage or job {name!r}", hint=hint)
+    return list(found.values())
+
+
+def find_job(lab: LabDirectory, name: str) -> LabJob:
+    """Exactly one job. Raises UsageError; when a stage has several, with what tells them apart."""
+    if name in lab.runs and not _is_stage(lab, name):
+        raise UsageError(f"{name!r} is a run, and one job is needed", hint=f"its jobs: repx list jobs {name}")
+    jobs = find_jobs(lab, name)
+    if len(jobs) == 1:
+        return jobs[0]
+    few = jobs[:_SHOWN_JOBS]
+    lines = [f"{job.id}  {text}".rstrip() for job, text in zip(few, varying_params(lab, few), strict=True)]
+    if len(jobs) > len(lines):
+        lines.append(f"… and {len(jobs) - len(lines)} more")
+    example = next((text for text in varying_params(lab, jobs[:2]) if text), "param=value").replace("  ", ",")
+    raise UsageError(
+        f"{name!r} has {len(jobs)} jobs, and one is needed",
+        facts=[("they are", "\n".join(lines))],
+        hint=f"give the start of an id, or '{name.partition('[')[0]}[{example}]'",
+    )
+
+
+def varying_params(lab: LabDirectory, jobs: Sequence[LabJob]) -> list[str]:
+    """For each job, the params in which these jobs differ: `slope=1.0  model=large`."""
+    known: dict[str, dict[str, Any]] = {}
+    texts = [{name: shown(value) for name, value in effective_params(job, lab.job, known).items()} for job in jobs]
+    names = dict.fromkeys(name for text in texts for name in text)
+    varying = [name for name in names if len({text.get(name) for text in texts}) > 1]
+    return ["  ".join(f"{name}={text[name]}" for name in varying if name in text) for text in texts]
+
+
+def stage_names(lab: LabDirectory) -> set[str]:
+    """The names of all stages."""
+    return {stage["name"] for run in lab.runs.values() for stage in run.stages.values()}
+
+
+def param_names(lab: LabDirectory) -> set[str]:
+    """The names of all params that any stage declares."""
+    return {name for run in lab.runs.values() for stage in run.stages.values() for name in stage["params"]}
+
+
+def stage_of(identity: str) -> str:
+    """The stage name in a job id: without reading the job."""
+    return identity[ID_LENGTH + 1 :].rpartition("-")[0]
 
 
 def _is_stage(lab: LabDirectory, name: str) -> bool:
-    return any(stage["name"] == name for run in lab.runs.values() for stage in run.stages.values())
+    return name in stage_names(lab)
+
+
+def _jobs_of_stage(lab: LabDirectory, name: str) -> Iterator[LabJob]:
+    seen: set[str] = set()
+    for run in lab.runs.values():
+        for identity in run.ids():
+            if stage_of(identity) == name and identity not in seen:
+                seen.add(identity)
+                job = run.job(identity)
+                if job is not None:
+                    yield job
+
+
+def _that_match(lab: LabDirectory, name: str, jobs: Iterable[LabJob], conditions: str) -> list[LabJob]:
+    wanted = dict(read_condition(one) for one in conditions.split(",") if one.strip())
+    for param in wanted.keys() - param_names(lab):
+        raise unknown("param", param, param_names(lab))
+    known: dict[str, dict[str, Any]] = {}
+    found = []
+    seen: list[dict[str, Any]] = []
+    for job in jobs:
+        params = effective_params(job, lab.job, known)
+        seen.append(params)
+        if all(param in params and is_typed(params[param], text) for param, text in wanted.items()):
+            found.append(job)
+    if not found:
+        values = [f"{param}: {_values(seen, param)}" for param in wanted]
+        raise UsageError(f"there is no job {name!r}", facts=[("values are", "\n".join(values))])
+    return found
+
+
+def _values(params: Sequence[Mapping[str, Any]], name: str) -> str:
+    values = list(dict.fromkeys(shown(one[name]) for one in params if name in one))
+    return ", ".join([*values[:_SHOWN_JOBS], *(["…"] if len(values) > _SHOWN_JOBS else [])]) or "it takes none"
 
 
 def _closure(
