@@ -1,0 +1,225 @@
+"""Time repx as whole processes, side by side with ninja and with a bare loop that starts the same scripts.
+
+    python benchmarks/bench.py                  everything, medians of 5
+    python benchmarks/bench.py run chain        some of: instantiate million realize list run chain again help
+    python benchmarks/bench.py --rounds 1       quicker, less trustworthy
+
+Wall time is what counts; where others share the machine, CPU time (user + system, children included) says more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+EXPERIMENTS = HERE / "experiments"
+REPX = [sys.executable, "-m", "repx"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One run of a process tree: seconds on the wall, seconds of CPU, MB of its largest process."""
+
+    wall: float
+    cpu: float
+    peak: float
+
+
+def measured(argv: list[str], *, env: dict[str, str] | None = None, cwd: Path | None = None) -> Measure:
+    """Run a command to its end. Its resources are asked of the kernel for it alone (wait4)."""
+    began = time.monotonic()
+    process = subprocess.Popen(
+        argv, env={**os.environ, **(env or {})}, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    assert process.stderr is not None
+    words = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"{' '.join(argv)} failed:\n{words.decode()}")
+    return Measure(time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def median_of(rounds: int, once: Callable[[], Measure]) -> Measure:
+    """The median of each figure over several rounds."""
+    all_rounds = [once() for _ in range(rounds)]
+    return Measure(*(statistics.median(getattr(one, name) for one in all_rounds) for name in ("wall", "cpu", "peak")))
+
+
+def show(name: str, measure: Measure, limit: str = "", per: int = 0) -> None:
+    """One line of the table."""
+    each = f"{measure.wall / per * 1e3:8.3f} ms each" if per else ""
+    print(
+        f"{name:44} {measure.wall:8.2f} s {measure.cpu:8.2f} s CPU {measure.peak:7.0f} MB {each:18} {limit}", flush=True
+    )
+
+
+class Bench:
+    """The measurements; each works in a directory of its own."""
+
+    def __init__(self, directory: Path, rounds: int) -> None:
+        self.directory = directory
+        self.rounds = rounds
+
+    def env(self, jobs: int) -> dict[str, str]:
+        return {"REPX_BENCH_JOBS": str(jobs), "REPX_STORE": str(self.directory / "store")}
+
+    def fresh(self) -> None:
+        subprocess.run(["rm", "-rf", str(self.directory)], check=True)
+        self.directory.mkdir()
+
+    def instantiate(self, jobs: int = 100_000, limit: str = "≤ 2.5 s, 250 MB") -> None:
+        program = (
+            "import repx.api as api, sys; graph = api.instantiate(api.load(sys.argv[1]));"
+            "assert sum(1 for _ in graph.jobs()) == int(sys.argv[2])"
+        )
+        argv = [sys.executable, "-c", program, str(EXPERIMENTS / "sweep.py"), str(jobs)]
+        show(f"instantiate {jobs:,}", median_of(self.rounds, lambda: measured(argv, env=self.env(jobs))), limit)
+
+    def million(self) -> None:
+        self.instantiate(1_000_000, "≤ 30 s, 2 GB")
+
+    def realize(self, jobs: int = 100_000) -> None:
+        argv = [*REPX, "realize", str(EXPERIMENTS / "sweep.py"), "-o", str(self.directory / "result")]
+
+        def first() -> Measure:
+            self.fresh()
+            return measured(argv, env=self.env(jobs))
+
+        show(f"realize {jobs:,}", median_of(self.rounds, first), "≤ 8 s")
+        again = median_of(self.rounds, lambda: measured(argv, env=self.env(jobs)))
+        show(f"realize {jobs:,} again", again, "≤ 4 s")
+
+    def list(self, jobs: int = 100_000) -> None:
+        self.realized("sweep.py", jobs)
+        argv = [*REPX, "list", "runs", "--lab", str(self.directory / "result")]
+        show(
+            f"list runs of {jobs:,} jobs",
+            median_of(self.rounds, lambda: measured(argv, env=self.env(jobs))),
+            "≤ 0.3 s, 80 MB",
+        )
+
+    def run(self, jobs: int = 10_000) -> None:
+        """repx, a bare loop and ninja in turn, so that all see the same machine."""
+        results: dict[str, list[Measure]] = {"bare loop": [], "ninja": [], "repx run": []}
+        for _ in range(self.rounds):
+            self.realized("trivial.py", jobs)
+            results["bare loop"].append(self.loop(jobs))
+            if shutil.which("ninja"):
+                results["ninja"].append(self.ninja(jobs))
+            argv = [*REPX, "run", "--lab", str(self.directory / "result"), "-j", "2"]
+            results["repx run"].append(measured(argv, env=self.env(jobs)))
+        self.compare(results, jobs, "≤ 1.8 × the bare loop")
+
+    def chain(self, jobs: int = 1_000) -> None:
+        results: dict[str, list[Measure]] = {"bare loop": [], "repx run": []}
+        for _ in range(self.rounds):
+            self.realized("chain.py", jobs)
+            results["bare loop"].append(self.loop(jobs, slots=1))
+            argv = [*REPX, "run", "--lab", str(self.directory / "result")]
+            results["repx run"].append(measured(argv, env=self.env(jobs)))
+        self.compare(results, jobs, "≤ 2 ms a link more than the bare loop")
+
+    def again(self) -> None:
+        """A run with nothing to do: 10,000 jobs, then 100,000, which are really run first."""
+        for jobs, limit in ((10_000, "≤ 0.5 s"), (100_000, "≤ 3 s")):
+            self.realized("sweep.py", jobs)
+            argv = [*REPX, "run", "--lab", str(self.directory / "result"), "-j", "2"]
+            show(f"run {jobs:,} (once)", measured(argv, env=self.env(jobs)), per=jobs)
+            show(
+                f"run {jobs:,} with nothing to do",
+                median_of(self.rounds, lambda: measured(argv, env=self.env(jobs))),
+                limit,
+            )
+            for file in (self.directory / "store" / "verified").glob("*.done"):
+                file.unlink()
+            show("the same without its note of complete runs", measured(argv, env=self.env(jobs)))
+
+    def help(self) -> None:
+        bare = median_of(self.rounds, lambda: measured([sys.executable, "-c", "import click"]))
+        show('python -c "import click"', bare)
+        command = shutil.which("repx", path=str(Path(sys.executable).parent)) or "repx"
+        ours = median_of(self.rounds, lambda: measured([command, "--help"]))
+        show("repx --help", ours, f"{ours.wall / bare.wall:.2f} ×, ≤ 2 ×")
+
+    def realized(self, experiment: str, jobs: int) -> None:
+        self.fresh()
+        measured(
+            [*REPX, "realize", str(EXPERIMENTS / experiment), "-o", str(self.directory / "result")], env=self.env(jobs)
+        )
+
+    def compare(self, results: dict[str, list[Measure]], jobs: int, limit: str) -> None:
+        medians = {}
+        for name, measures in results.items():
+            if measures:
+                medians[name] = median_of(len(measures), iter(measures).__next__)
+                show(f"{name}, {jobs:,} jobs", medians[name], per=jobs)
+        ours, bare = medians["repx run"], medians["bare loop"]
+        more = (ours.wall - bare.wall) / jobs * 1e3
+        ratios = statistics.median(
+            a.wall / b.wall for a, b in zip(results["repx run"], results["bare loop"], strict=True)
+        )
+        said = f"{ratios:.2f} × wall, {ours.cpu / bare.cpu:.2f} × CPU, {more:.3f} ms a job more"
+        print(f"{'':8}repx / bare loop: {said}; {limit}")
+
+    def scripts(self, jobs: int) -> list[list[str]]:
+        """An argv for every job: the Lab's script, with an output directory of its own and prepared arguments."""
+        outside = self.directory / "outside"
+        subprocess.run(["rm", "-rf", str(outside)], check=True)
+        outside.mkdir()
+        lab = (self.directory / "result").resolve()
+        script = next(path for path in sorted(lab.glob("store/*/bin/*")))
+        (outside / "inputs.json").write_text("{}")
+        (outside / "params.json").write_text("{}")
+        assignments = "seed=1 place=1 before=''\ndeclare -A inputs=() params=([seed]=1)\n"
+        (outside / "params.sh").write_text(assignments)
+        return [
+            ["bash", str(script), f"{outside}/{number}", f"{outside}/inputs.json", f"{outside}/params.json"]
+            for number in range(jobs)
+        ]
+
+    def loop(self, jobs: int, slots: int = 2) -> Measure:
+        """Start the scripts, `slots` at once, with nothing around them but a directory each."""
+        self.scripts(jobs)
+        return measured(
+            [sys.executable, str(HERE / "bare_loop.py"), str(self.directory / "outside"), str(jobs), str(slots)]
+        )
+
+    def ninja(self, jobs: int) -> Measure:
+        lines = ["rule job", "  command = mkdir $out && bash $script $out $inputs $params 2>/dev/null"]
+        for _, script, out, inputs, params in self.scripts(jobs):
+            lines += [f"build {out}: job", f"  script = {script}", f"  inputs = {inputs}", f"  params = {params}"]
+        (self.directory / "outside" / "build.ninja").write_text("\n".join(lines) + "\n")
+        return measured(["ninja", "-j2", "--quiet"], cwd=self.directory / "outside")
+
+
+def main() -> None:
+    names = ["instantiate", "million", "realize", "list", "run", "chain", "again", "help"]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="*", choices=[*names, []], default=[])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--directory", type=Path, default=None, help="where to work; default: a temporary one")
+    arguments = parser.parse_args()
+    base = Path(tempfile.mkdtemp(dir=arguments.directory))
+    try:
+        bench = Bench(base / "work", arguments.rounds)
+        bench.fresh()
+        for name in arguments.what or names:
+            getattr(bench, name)()
+    finally:
+        subprocess.run(["chmod", "-R", "u+w", str(base)], check=False)
+        subprocess.run(["rm", "-rf", str(base)], check=True)
+
+
+if __name__ == "__main__":
+    main()
