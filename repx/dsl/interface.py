@@ -174,7 +174,7 @@ def read_interface(function: types.FunctionType, location: SourceLocation, *, ha
             )
         else:
             params.append(_param(function.__name__, parameter, location))
-    _refuse_equal_paths(function.__name__, outputs, location)
+    refuse_equal_paths(function.__name__, outputs, location)
     return Interface(
         inputs=tuple(inputs),
         outputs=tuple(outputs),
@@ -201,7 +201,8 @@ def check_output_path(stage: str, name: str, path: object, location: SourceLocat
     return text
 
 
-def _refuse_equal_paths(stage: str, outputs: Sequence[tuple[str, str]], location: SourceLocation) -> None:
+def refuse_equal_paths(stage: str, outputs: Sequence[tuple[str, str]], location: SourceLocation) -> None:
+    """Two outputs are two files."""
     by_path: dict[str, str] = {}
     for name, path in outputs:
         if path in by_path:

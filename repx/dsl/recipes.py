@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from repx.agent.digest import short_digest
-from repx.dsl.interface import check_output_path
+from repx.dsl.interface import check_output_path, refuse_equal_paths
 from repx.dsl.scatter import ScatterGather
 from repx.dsl.stage import AnyStage, Stage
 from repx.errors import DefinitionError, Finding, RepxError, nearest
@@ -191,6 +191,9 @@ def dynamic_shape(stage: Stage, params: ParamsView) -> tuple[str, tuple[InputSpe
             (check_variable("output", name, stage.location), check_output_path(stage.name, name, path, stage.location))
             for name, path in made.items()
         )
+    _refuse_twice("inputs", stage, [spec.name for spec in inputs])
+    _refuse_twice("outputs", stage, [name for name, _ in outputs])
+    refuse_equal_paths(stage.name, outputs, stage.location)
     return name, tuple(sorted(inputs, key=lambda spec: spec.name)), tuple(sorted(outputs))
 
 
@@ -224,6 +227,16 @@ def software_request(stage: Stage) -> SoftwareRequest:
     )
 
 
+def _refuse_twice(what: str, stage: Stage, names: Sequence[str]) -> None:
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise DefinitionError(
+            f"{what} of stage {stage.name!r} has {twice[0]!r} twice",
+            location=stage.location,
+            hint="what the signature declares need not be returned",
+        )
+
+
 def _package_request(name: str, near: Stage) -> SoftwareRequest:
     return SoftwareRequest(f"package {name}", "bash", (name,), "", near.location)
 
@@ -231,7 +244,8 @@ def _package_request(name: str, near: Stage) -> SoftwareRequest:
 def _called(stage: Stage, what: str, function: Callable[[Any], Any], params: ParamsView) -> Any:
     try:
         return function(params)
-    except RepxError:
+    except RepxError as error:
+        error.location = error.location or stage.location
         raise
     except Exception as error:
         raise DefinitionError(
