@@ -218,6 +218,7 @@ class _NodePlan:
         self.has_dynamic_resources = isinstance(stage, Stage) and stage.dynamic_resources is not None
         self.names = tuple(param.name for param in stage.interface.params)
         self.tables = [self._table(param) for param in stage.interface.params]
+        self.steady_resources = expansion.resources.interned(stage.resources)
         self.wirings: dict[tuple[Recipe, ...], Wiring] = {}
         self.recipe = None if self.dynamic else expansion.book.recipe(stage, expansion.run.hash_mode)
         axes = {axis for axis, _ in self.tables if axis >= 0}
@@ -356,8 +357,7 @@ class _NodePlan:
             assert isinstance(stage, Stage)
             view = ParamsView(stage, dict(zip(self.names, values, strict=True)))
             return self.expansion.resources.interned(dynamic_resources(stage, view))
-        resources: Resources = getattr(stage, "resources", Resources())
-        return self.expansion.resources.interned(resources)
+        return self.steady_resources
 
 
 class _ResourceTable:

@@ -28,6 +28,7 @@ class AnyStage:
     name: str
     location: SourceLocation
     interface: Interface
+    resources: Resources
 
     @property
     def output_names(self) -> frozenset[str] | None:
@@ -122,7 +123,7 @@ class Stage(AnyStage):
                 hint='write resources=Resources(mem="2G", cpus=2), or a function of the params that returns one',
             )
         self.dynamic_resources: Dynamic | None = resources if callable(resources) else None
-        self.resources: Resources = resources if isinstance(resources, Resources) else Resources()
+        self.resources = resources if isinstance(resources, Resources) else Resources()
         self.interface = read_interface(function, self.location, has_realizations=realizations is not None)
         self.script_file: Path | None = options.get("script")
         self.doc = (function.__doc__ or "").strip()
