@@ -14,7 +14,7 @@ import socket
 import time
 from typing import Any
 
-from repx.agent.files import link_exclusive, locked_directory, read_if_there, write_file
+from repx.agent.files import link_exclusive, locked_directory, read_file, read_if_there, write_file
 from repx.agent.layout import CLAIM, HEARTBEAT
 
 LEASE_S = 60.0
@@ -92,8 +92,11 @@ class ClaimFile:
 
 def read_claim(job_directory: str) -> dict[str, Any] | None:
     """The claim of a job; None when nobody has it. A claim that cannot be read is an empty one, with its age."""
-    path = job_directory + "/" + CLAIM
-    data = read_if_there(path)
+    return parse_claim(read_if_there(job_directory + "/" + CLAIM))
+
+
+def parse_claim(data: bytes | None) -> dict[str, Any] | None:
+    """What a claim file says; None when there is none."""
     if data is None:
         return None
     try:
@@ -105,10 +108,8 @@ def read_claim(job_directory: str) -> dict[str, Any] | None:
 
 def is_alive(claim: dict[str, Any], job_directory: str, tmp: str) -> bool:
     """Whether somebody still works on a claimed job. `tmp` is the store's tmp directory."""
-    me = this_process()
-    if all(claim.get(key) == me[key] for key in ("host", "boot", "pidns")):
-        started = start_time(int(claim.get("pid", 0)))
-        return started != 0 and started == claim.get("start")
+    if _is_here(claim):
+        return _is_running(claim)
     beat = "%s/%s/%s" % (tmp, claim.get("runner", "none"), HEARTBEAT)
     try:
         return server_time(tmp) - os.stat(beat).st_mtime < LEASE_S
@@ -117,6 +118,15 @@ def is_alive(claim: dict[str, Any], job_directory: str, tmp: str) -> bool:
         with contextlib.suppress(FileNotFoundError):
             return server_time(tmp) - os.stat(job_directory + "/" + CLAIM).st_mtime < LEASE_S
         return False
+
+
+def is_runner_alive(runner: str, tmp: str) -> bool:
+    """Whether a runner still lives, by its heartbeat file, which says what process it is."""
+    path = "%s/%s/%s" % (tmp, runner, HEARTBEAT)
+    says = parse_claim(read_if_there(path))
+    if says is None:
+        return False
+    return _is_running(says) if _is_here(says) else server_time(tmp) - os.stat(path).st_mtime < LEASE_S
 
 
 def take_over(job_directory: str, tmp: str) -> bool:
@@ -130,7 +140,7 @@ def take_over(job_directory: str, tmp: str) -> bool:
             return True
         if is_alive(now, job_directory, tmp):
             return False
-        _kill_group_of(now)
+        end_processes_of(now)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(job_directory + "/" + CLAIM)
         return True
@@ -142,7 +152,7 @@ def beat(runner_directory: str) -> None:
     try:
         os.utime(path)
     except FileNotFoundError:
-        write_file(path, b"")
+        write_file(path, json.dumps(this_process()).encode())
 
 
 def server_time(directory: str) -> float:
@@ -168,17 +178,47 @@ def kill_group(group: int, grace_s: float = 0.0) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def _kill_group_of(claim: dict[str, Any]) -> None:
-    me = this_process()
+def end_processes_of(claim: dict[str, Any]) -> None:
+    """Kill what a dead worker was running on this machine: its process group, and what has its slot in the environment."""
+    if not _is_here(claim):
+        return
     group = claim.get("group")
-    if not isinstance(group, int) or group <= 1 or group == os.getpgrp():
-        return
-    if not all(claim.get(key) == me[key] for key in ("host", "boot", "pidns")):
-        return
-    # The id may have been given to somebody else since; a group whose leader is gone can still have members.
-    began = start_time(group)
-    if began == 0 or abs(_boot_time() + began / os.sysconf("SC_CLK_TCK") - claim.get("group_began", 0)) <= 2:
-        kill_group(group)
+    if isinstance(group, int) and group > 1 and group != os.getpgrp():
+        # The id may have been given to somebody else since; a group whose leader is gone can still have members.
+        began = start_time(group)
+        if began == 0 or abs(_boot_time() + began / os.sysconf("SC_CLK_TCK") - claim.get("group_began", 0)) <= 2:
+            kill_group(group)
+    # The claim may be older than the job: a worker can be killed between starting one and saying so.
+    mark = os.fsencode("/%s/slot-%s/" % (claim.get("runner"), claim.get("slot")))
+    while found := [pid for pid in _processes() if _mentions(pid, mark)]:
+        for pid in found:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.001)
+
+
+def _processes() -> list[int]:
+    """All processes but this one."""
+    me = str(os.getpid())
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and name != me]
+
+
+def _mentions(pid: int, mark: bytes) -> bool:
+    """Whether a living process of ours has this text in its environment."""
+    with contextlib.suppress(OSError):
+        return mark in read_file("/proc/%d/environ" % pid) and start_time(pid) != 0
+    return False
+
+
+def _is_here(claim: dict[str, Any]) -> bool:
+    """Whether the process of a claim is one that this one can ask the kernel about."""
+    me = this_process()
+    return all(claim.get(key) == me[key] for key in ("host", "boot", "pidns"))
+
+
+def _is_running(claim: dict[str, Any]) -> bool:
+    started = start_time(int(claim.get("pid", 0)))
+    return started != 0 and started == claim.get("start")
 
 
 def _boot_time() -> float:

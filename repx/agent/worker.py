@@ -324,7 +324,11 @@ def main(argv: list[str]) -> int:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     # Jobs get neither end of the pipes: descriptors 0 and 1 are replaced in each, these are closed on exec.
     orders, answers = os.dup(0), os.dup(1)
-    worker = Worker(Store(store), runner, int(number), orders, answers)
+    try:
+        worker = Worker(Store(store), runner, int(number), orders, answers)
+    except OSError as error:
+        os.write(answers, _encode({"trouble": "%s: %s" % (error.filename, error.strerror)}).encode() + b"\n")
+        return 1
     worker.serve()
     with contextlib.suppress(OSError):
         # The last worker of a runner that died takes its directory away.

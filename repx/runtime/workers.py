@@ -15,7 +15,8 @@ from typing import Any
 import repx.agent
 from repx.agent.claim import HEARTBEAT_S, beat
 from repx.agent.files import remove_tree
-from repx.agent.layout import Store
+from repx.agent.layout import Store, slot
+from repx.agent.leftovers import bury
 from repx.errors import StoreError
 from repx.process import Conversation
 
@@ -23,8 +24,9 @@ from repx.process import Conversation
 class Worker:
     """One slot: a process of the agent, and what it is doing."""
 
-    def __init__(self, process: Conversation) -> None:
+    def __init__(self, process: Conversation, number: int) -> None:
         self.process = process
+        self.number = number
         self.unit: int | None = None
         self.told: set[str] = set()
         self.buffer = b""
@@ -45,6 +47,8 @@ class WorkerPool:
         self._selector = selectors.DefaultSelector()
         self.workers: list[Worker] = []
         self._idle: list[Worker] = []
+        self._begun = 0
+        self._trouble: list[str] = []
         self._stopping = threading.Event()
         # A signal handler writes here, so that a wait ends at once.
         self._wake_read, self.wake_write = os.pipe()
@@ -79,6 +83,7 @@ class WorkerPool:
                 if worker in self._idle:
                     self._idle.remove(worker)
                 worker.process.wait()
+                self._bury(worker)
                 answers.append((worker, None))
                 continue
             *lines, worker.buffer = (worker.buffer + data).split(b"\n")
@@ -92,7 +97,7 @@ class WorkerPool:
 
     def close(self) -> list[str]:
         """Let every worker commit and leave; what they had to complain about."""
-        trouble = []
+        trouble = self._trouble
         for worker in self.workers:
             worker.process.hush()
         for worker in self.workers:
@@ -110,15 +115,27 @@ class WorkerPool:
         return trouble
 
     def _start(self) -> Worker:
-        if not self.workers:
+        if self._begun == 0:
             self._begin()
         # -S and -E: an agent needs nothing installed, and nothing of this environment.
         argv = [sys.executable, "-S", "-E", "-c", _AGENT, "worker", self._store.root, self.runner]
         home = str(Path(repx.agent.__file__).parent.parent.parent)
-        worker = Worker(Conversation([*argv, str(len(self.workers))], {"REPX_HOME": home, "LANG": "C.UTF-8"}))
+        # No number twice: the slot of one that died is not used again.
+        number = self._begun
+        self._begun += 1
+        worker = Worker(Conversation([*argv, str(number)], {"REPX_HOME": home, "LANG": "C.UTF-8"}), number)
         self.workers.append(worker)
         self._selector.register(worker.process, selectors.EVENT_READ, worker)
         return worker
+
+    def _bury(self, worker: Worker) -> None:
+        """Keep what a worker had finished, end what it had begun. One that left by itself has left nothing."""
+        directory = slot(self._directory, worker.number)
+        try:
+            bury(self._store, directory)
+            remove_tree(directory)
+        except OSError as error:
+            self._trouble.append(f"the results of a killed worker could not be kept: {error}")
 
     def _begin(self) -> None:
         try:

@@ -16,7 +16,7 @@ __all__ = ["a_world"]
 MIXED = '''
 @bash
 def leaf(result: Output = out("r.txt"), *, n: int = 0):
-    return """echo "leaf $n" >> DIARY; sleep "0.0$((n % 4))"; echo "leaf $n" > "$result" """
+    return """echo "leaf $n" >> DIARY; sleep "0.$((n % 3))5"; echo "leaf $n" > "$result" """
 
 @bash
 def link(before: Input, result: Output = out("r.txt")):
@@ -67,8 +67,11 @@ def finish(world: World) -> None:
     """The same command to its end: everything is done, and nothing of the dead is left."""
     done = world.run("-j", str(SLOTS))
     assert done.status == 0, done.stderr
-    assert list((world.store / "tmp").iterdir()) == []
-    left = [path for job in world.job_directories() for path in job.iterdir() if path.name not in ("out", "record.jsonl")]
+    # A worker of a dead runner may still be ending its job.
+    world.wait_until(lambda: not list((world.store / "tmp").iterdir()))
+    left = [
+        path for job in world.job_directories() for path in job.iterdir() if path.name not in ("out", "record.jsonl")
+    ]
     assert left == []
     again = world.run("-j", str(SLOTS))
     assert again.answer["found"] == again.answer["jobs"] == len(world.job_directories())
@@ -103,6 +106,52 @@ def test_a_killed_group(world: World) -> None:
     world.realize(MIXED)
     command = world.start("run", group=True)
     world.wait_for_entry("fan_in")
+    workers = world.workers()
+    assert workers
     os.killpg(command.pid, signal.SIGKILL)
+    for worker in workers:
+        os.kill(worker, signal.SIGKILL)
     command.end()
     finish(world)
+    assert sum(world.entries().values()) <= len(world.entries()) + len(workers)
+
+
+@pytest.mark.parametrize("moment", ["leaf 3", "fan_in", "double 5", "collect"])
+def test_a_killed_worker(world: World, moment: str) -> None:
+    world.realize(MIXED)
+    command = world.start("run", "--json", "-j", "2")
+    world.wait_for_entry(moment)
+    os.kill(world.workers()[-1], signal.SIGKILL)
+    done = command.end()
+    assert done.status == 0, done.stderr
+    assert sum(world.entries().values()) <= len(world.entries()) + 1
+    again = world.run()
+    assert again.answer["found"] == again.answer["jobs"]
+    finish(world)
+
+
+def test_a_job_that_kills_its_worker_fails(world: World) -> None:
+    world.realize(
+        """
+@bash
+def killer(result: Output = out("r.txt")):
+    return 'echo killer >> DIARY; kill -9 $PPID; sleep 60'
+
+@bash
+def other(result: Output = out("r.txt")):
+    return 'echo > "$result"'
+
+def work():
+    killer()
+    other()
+
+lab = Lab(runs=[Run("work", work)])
+"""
+    )
+    done = world.run("--continue-on-failure")
+    assert done.status == 1
+    assert done.answer["failures"][0]["cause"] == "its worker was killed"
+    assert done.answer["succeeded"] == 1
+    assert world.entries() == {"killer": 2}
+    assert world.processes() == {}
+    assert list((world.store / "tmp").iterdir()) == []

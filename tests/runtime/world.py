@@ -139,8 +139,10 @@ class World:
         return self._started[-1]
 
     def _files(self) -> tuple[Path, Path]:
-        number = len(self._started)
-        return self._answers / f"{number}.out", self._answers / f"{number}.err"
+        files = self._answers / f"{len(self._started)}.out", self._answers / f"{len(self._started)}.err"
+        for file in files:
+            file.touch()
+        return files
 
     def forget(self) -> None:
         """Remove all results and the diary's lines."""
@@ -266,6 +268,4 @@ def a_world(tmp_path: Path) -> Iterator[World]:
     world.tidy()
 
 
-_NAMES = (
-    "Input, Inputs, Lab, Output, Outputs, Resources, Results, Run, WorkItem, bash, hard, out, scatter_gather, soft, stage"
-)
+_NAMES = "Input, Inputs, Lab, Output, Outputs, Resources, Results, Run, WorkItem, bash, hard, out, scatter_gather, soft, stage"
