@@ -73,7 +73,7 @@ class Scratch:
         return self._link(directory, value)
 
     def _link(self, directory: str, value: Mapping[str, Any]) -> str:
-        path = directory + "/" + value["file"]
+        path: str = directory + "/" + value["file"]
         try:
             self._link_at(path, value)
         except FileNotFoundError:
