@@ -109,6 +109,7 @@ class Engine:
         self._units: list[Unit] = []
         self._by_job: dict[str, Unit] = {}
         self._steps: dict[str, Unit] = {}
+        self._ids: dict[frozenset[str], set[str]] = {}
         self._settled: deque[Unit] = deque()
         self._busy: list[Unit] = []
         self._barriers_of: dict[int, list[tuple[Unit, str]]] = {}
@@ -201,7 +202,12 @@ class Engine:
         self._settled.extend(unit for unit in self._units if unit.waiting == 0)
 
     def _order_runs(
-        self, unit: Unit, job: LabJob, has_upstreams: bool, barriers: Mapping[str, Unit], before: Mapping[str, set[str]]
+        self,
+        unit: Unit,
+        job: LabJob,
+        has_upstreams: bool,
+        barriers: Mapping[str, Unit],
+        before: Mapping[str, frozenset[str]],
     ) -> None:
         """Let a job wait for the runs its run comes after: the first jobs of a run, and those that take results."""
         if not job.run.dependencies:
@@ -210,18 +216,24 @@ class Engine:
         for name, kind in self._lab.dependencies(job.run).items():
             if name in barriers and (name in taken or not has_upstreams):
                 # A job that an earlier run shares with this one cannot wait for that run to end.
-                if any(self._lab.run(earlier).job(job.id) for earlier in before[name]):
+                if job.id in self._ids_of(before[name]):
                     continue
                 unit.after(barriers[name])
                 self._barriers_of.setdefault(unit.number, []).append((barriers[name], kind))
 
-    def _runs_before(self) -> dict[str, set[str]]:
+    def _ids_of(self, runs: frozenset[str]) -> set[str]:
+        """The ids of all jobs of some runs; looked at once."""
+        if runs not in self._ids:
+            self._ids[runs] = {identity for run in runs for identity in self._lab.run(run).ids()}
+        return self._ids[runs]
+
+    def _runs_before(self) -> dict[str, frozenset[str]]:
         """Each run with itself and all the runs it comes after, transitively."""
-        before: dict[str, set[str]] = {}
+        before: dict[str, frozenset[str]] = {}
         for name, run in self._lab.runs.items():
-            before[name] = {name}
-            for other in self._lab.dependencies(run):
-                before[name] |= before.get(other, {other})
+            before[name] = frozenset({name}).union(
+                *(before.get(other, {other}) for other in self._lab.dependencies(run))
+            )
         return before
 
     def _barrier(self, run: str) -> Unit:
