@@ -13,7 +13,8 @@ from typing import Any
 
 from repx.dsl.experiment import Lab, Run
 from repx.dsl.node import Node
-from repx.dsl.recipes import ParamsView, RecipeBook, dynamic_resources
+from repx.dsl.recipes import ParamsView, RecipeBook, dynamic_resources, part_resources
+from repx.dsl.scatter import ScatterGather
 from repx.dsl.stage import Stage
 from repx.dsl.trace import PipelineArguments, pipeline_arguments, pipeline_name, trace
 from repx.dsl.wiring import FromAxis, FromNode, Surroundings, Wiring, wire
@@ -251,7 +252,9 @@ class _NodePlan:
             return known
         own = self._own_resources(values)
         upstream = [edge.source.resources for edge in edges if isinstance(edge.source, Derivation)]
-        job = Derivation(recipe, tuple(values), edges, digest, identity, self.expansion.resources.merged(own, upstream))
+        parts = self._part_resources(values, upstream)
+        asked = parts[-1][1] if parts else self.expansion.resources.merged(own, upstream)
+        job = Derivation(recipe, tuple(values), edges, digest, identity, asked, parts)
         self.expansion.jobs[identity] = job
         return job
 
@@ -358,6 +361,15 @@ class _NodePlan:
             view = ParamsView(stage, dict(zip(self.names, values, strict=True)))
             return self.expansion.resources.interned(dynamic_resources(stage, view))
         return self.steady_resources
+
+    def _part_resources(
+        self, values: Sequence[Value], upstream: Sequence[Resources]
+    ) -> tuple[tuple[str, Resources], ...]:
+        """What the parts of a scatter-gather ask for; gather, which stands for the whole, comes last."""
+        if not isinstance(self.stage, ScatterGather):
+            return ()
+        asked = part_resources(self.stage, dict(zip(self.names, values, strict=True)), upstream)
+        return tuple((role, self.expansion.resources.interned(one)) for role, one in asked)
 
 
 class _ResourceTable:

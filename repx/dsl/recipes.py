@@ -14,7 +14,7 @@ from repx.dsl.stage import AnyStage, Stage
 from repx.errors import DefinitionError, Finding, RepxError, nearest
 from repx.model.derivation import HashMode, InputSpec, Parts, Recipe, Step, encode_lines, recipe_lines
 from repx.model.names import check_name, check_variable
-from repx.model.resources import Resources
+from repx.model.resources import Resources, merge
 from repx.model.software import Software, SoftwareRequest, SoftwareResolver
 from repx.model.values import PackageRef, Value
 
@@ -207,6 +207,25 @@ def dynamic_resources(stage: Stage, params: ParamsView) -> Resources:
             f"resources of stage {stage.name!r} returned {made!r}", location=stage.location, hint="return Resources(…)"
         )
     return made
+
+
+def part_resources(
+    whole: ScatterGather, values: Mapping[str, Value], upstream: Sequence[Resources]
+) -> tuple[tuple[str, Resources], ...]:
+    """What each part asks for: the most that it or anything before it asks for. Roles as in a Lab's `executables`."""
+
+    def own(stage: Stage, fixed: Mapping[str, Value]) -> Resources:
+        given = {**values, **fixed}
+        return dynamic_resources(
+            stage, ParamsView(stage, {one.name: given[one.name] for one in stage.interface.params})
+        )
+
+    asked = {"scatter": merge(own(whole.scatter, {}), upstream)}
+    for step in whole.steps:
+        before = [asked[source.replace("step:", "step-")] for _, source, _ in step.wiring if source.startswith("step:")]
+        asked[f"step-{step.name}"] = merge(own(step.stage, dict(step.fixed)), [asked["scatter"], *before])
+    asked["gather"] = merge(own(whole.gather, {}), list(asked.values()))
+    return tuple(asked.items())
 
 
 def software_request(stage: Stage) -> SoftwareRequest:

@@ -58,8 +58,8 @@ class Script:
 class Step:
     """One step of a scatter-gather: its recipe and where each input comes from.
 
-    `wiring` is (input, source, output): source is "item", "input" (of the whole, named by output), "scatter" (one of its
-    outputs) or "step:<name>". `fixed` are params given where the step is called; all others come from the whole.
+    `wiring` is (input, source, output): source is "item", "input" (of the whole, named by output), "scatter" (one of
+    its outputs) or "step:<name>". `fixed` are params given where the step is called; all others come from the whole.
     """
 
     name: str
@@ -207,7 +207,7 @@ class Edge(NamedTuple):
 class Derivation:
     """A closed recipe: one job. Identity is the id, never `==` of its parts (1 == True in Python)."""
 
-    __slots__ = ("edges", "id", "params", "recipe", "recipe_digest", "resources")
+    __slots__ = ("edges", "id", "params", "part_resources", "recipe", "recipe_digest", "resources")
 
     def __init__(
         self,
@@ -217,6 +217,7 @@ class Derivation:
         recipe_digest: str,
         identity: JobId,
         resources: Resources,
+        part_resources: tuple[tuple[str, Resources], ...] = (),
     ) -> None:
         self.recipe = recipe
         self.params = params
@@ -224,6 +225,7 @@ class Derivation:
         self.recipe_digest = recipe_digest
         self.id = identity
         self.resources = resources
+        self.part_resources = part_resources
 
     def upstreams(self) -> Iterator[Derivation]:
         """The jobs whose outputs it takes, in the order of its edges."""

@@ -106,6 +106,9 @@ def job_line(job: Derivation, stage: str, hints: Mapping[str, Any]) -> str:
         executables = {"main": {"path": here, "inputs": mappings, "outputs": outputs}}
     else:
         executables = _scatter_executables(recipe, here, mappings, outputs)
+        for role, resources in job.part_resources:
+            if part_hints := resources.hints():
+                executables[role]["resource_hints"] = part_hints
     body: dict[str, Any] = {
         "name": f"{recipe.name}-{recipe.version}",
         "stage_type": "scatter-gather" if recipe.parts is not None else "simple",

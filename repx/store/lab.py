@@ -91,6 +91,11 @@ class LabJob:
         parts: dict[str, str] = self._body.get("parts", {})
         return parts
 
+    def part_hints(self, role: str) -> dict[str, Any]:
+        """Resources of a part of a scatter-gather; `role` as in the Lab: `scatter`, `step-<name>`, `gather`."""
+        hints: dict[str, Any] = self._body["executables"][role].get("resource_hints", {})
+        return hints
+
     @property
     def stage_type(self) -> str:
         """`simple` or `scatter-gather`."""

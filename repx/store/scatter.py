@@ -52,7 +52,9 @@ class ScatterGatherJob:
 
     def scatter(self) -> tuple[PartJob, Resolved]:
         """The scatter, which is a job like any other."""
-        part = self._part(self._parts["scatter"], self.job.parts["scatter"], {}, self.job.parts["scatter_id"])
+        part = self._part(
+            "scatter", self._parts["scatter"], self.job.parts["scatter"], {}, self.job.parts["scatter_id"]
+        )
         inputs = {name: self._inputs.get(name) for name, _, _ in part.stage["inputs"]}
         return part, Resolved(inputs, resolved_key(part.recipe, 0, hashed_inputs(inputs)))
 
@@ -87,7 +89,7 @@ class ScatterGatherJob:
         text = f"repx-step 1\n{recipe}\n" + "".join(f"{name} {file} {digest}\n" for name, file, digest in hashed)
         stage = step["stage"]
         identity = f"{digest_of_text(text)}-{stage['name']}-{stage['version']}"
-        part = self._part(stage, recipe, step["fixed"], identity)
+        part = self._part(f"step-{step['step']}", stage, recipe, step["fixed"], identity)
         return part, Resolved(inputs, resolved_key(recipe, 0, hashed))
 
     def gather(self, sinks: Sequence[Outcome], scatter: Outcome) -> tuple[PartJob, Resolved]:
@@ -98,7 +100,7 @@ class ScatterGatherJob:
         for name, source, output in self._parts["gather_wiring"]:
             inputs[name] = _output_value(scatter, output) if source == "scatter" else self._inputs.get(output)
         hashed = hashed_inputs(inputs)
-        part = self._part(stage, self.job.recipe, {}, self.job.id)
+        part = self._part("gather", stage, self.job.recipe, {}, self.job.id)
         return part, Resolved(inputs, resolved_key(self.job.recipe, 0, hashed))
 
     @property
@@ -109,7 +111,7 @@ class ScatterGatherJob:
         sinks = [step["step"] for step in self.steps if f"step:{step['step']}" not in used]
         return sinks[0] if sinks else name
 
-    def _part(self, stage: dict[str, Any], recipe: str, fixed: Mapping[str, Any], identity: str) -> PartJob:
+    def _part(self, role: str, stage: dict[str, Any], recipe: str, fixed: Mapping[str, Any], identity: str) -> PartJob:
         values = {**self.job.params, **fixed}
         return PartJob(
             id=identity,
@@ -121,7 +123,7 @@ class ScatterGatherJob:
                 for name, kind in self.job.references.items()
                 if name in stage["params"] and name not in fixed
             },
-            resource_hints=stage.get("resource_hints", self.job.resource_hints),
+            resource_hints=self.job.part_hints(role),
         )
 
 
