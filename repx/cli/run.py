@@ -42,6 +42,8 @@ def run(
     from repx.store.location import open_store, verify_once
     from repx.store.settled import settled_selection
 
+    # Until the engine has its own way to stop: a half-made Lab is tidied up on SIGTERM as on Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     store = open_store(store_path)
     experiment = names[0] if names and names[0].endswith(".py") else None
     if experiment is not None:

@@ -46,30 +46,30 @@ def settled_selection(lab: LabDirectory, store: Store, names: Sequence[str]) -> 
     if not all(name in lab.runs for name in waiting):
         return None
     seen: set[str] = set()
-    total = 0
+    # Runs may share jobs, which count once.
+    places: set[str] = set()
     while waiting:
         name = waiting.pop()
         if name in seen:
             continue
         seen.add(name)
         run = lab.run(name)
-        count = _settled(store, run)
-        if count is None:
+        if not _settled(store, run, places):
             return None
-        total += count
         waiting.extend(lab.dependencies(run))
-    return total
+    return len(places)
 
 
-def _settled(store: Store, run: RunFile) -> int | None:
+def _settled(store: Store, run: RunFile, places: set[str]) -> bool:
+    """Whether a run is known to be done; the places of its results are added to `places`."""
     data = read_if_there(_place(store, run))
     if data is None:
-        return None
+        return False
     lines = data.decode("utf-8", "surrogateescape").split("\n")
     try:
         if lines[0] != _FORMAT:
-            return None
-        count, layouts = int(lines[1]), int(lines[2])
+            return False
+        layouts = int(lines[2])
         paths = [line.split("\t") for line in lines[3 : 3 + layouts]]
         stat, outputs = os.stat, store.outputs
         for line in lines[3 + layouts : -1]:
@@ -77,12 +77,13 @@ def _settled(store: Store, run: RunFile) -> int | None:
             directory = f"{outputs}/{place}"
             status = stat(f"{directory}/{RECORD}")
             if status.st_ino != int(inode) or status.st_mtime_ns != int(changed):
-                return None
+                return False
+            places.add(place)
             for path in paths[int(layout)]:
                 stat(f"{directory}/out/{path}", follow_symlinks=False)
     except (OSError, ValueError, IndexError):
-        return None
-    return count
+        return False
+    return True
 
 
 def _place(store: Store, run: RunFile) -> str:

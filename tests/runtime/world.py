@@ -162,7 +162,7 @@ class World:
         """Poll; fails after PATIENCE_S."""
         deadline = time.monotonic() + PATIENCE_S
         while not condition():
-            assert time.monotonic() < deadline, "it did not happen"
+            assert time.monotonic() < deadline, f"it did not happen; there are {self.processes()}"
             time.sleep(0.01)
 
     def job_directories(self, stage: str = "") -> list[Path]:
