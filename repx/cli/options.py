@@ -31,6 +31,11 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
+def quiet_option(command: Command) -> Command:
+    """`--quiet`: names alone, one a line, for other programs."""
+    return click.option("-q", "--quiet", is_flag=True, help="Only names, one a line.")(command)
+
+
 def opened(lab_path: str, store_path: str | None) -> tuple[LabDirectory, Store]:
     """The Lab and the store that the options name."""
     return LabDirectory(lab_path), open_store(store_path)

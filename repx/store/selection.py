@@ -48,7 +48,7 @@ def select(lab: LabDirectory, names: Sequence[str]) -> Selection:
 
 
 def whole_runs(lab: LabDirectory, name: str) -> list[str] | None:
-    """The runs of `@group`, or the run of that name; None when it is neither. Raises UsageError for an unknown group."""
+    """The runs of `@group`, or the run of that name; None when it is neither. Raises UsageError."""
     if name.startswith("@"):
         if name[1:] not in lab.groups:
             raise UsageError(f"there is no group {name!r}", hint=nearest(name, (f"@{group}" for group in lab.groups)))

@@ -1,0 +1,48 @@
+"""What a job takes from, all the way up: as a tree of lines, or as edges; reads no results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from repx.store.lab import LabDirectory, LabJob
+
+MAX_INDENT = 24
+"""Levels that are indented; deeper ones say their depth instead, or a chain would print a triangle."""
+
+
+def tree(lab: LabDirectory, job: LabJob) -> Iterator[str]:
+    """Indented lines, the job first; what was met before is named once more with `(see above)` and not unfolded."""
+    seen: set[str] = set()
+    stack: list[tuple[int, str, LabJob | None]] = [(0, job.id, job)]
+    while stack:
+        depth, text, top = stack.pop()
+        again = text in seen
+        seen.add(text)
+        indent = "  " * min(depth, MAX_INDENT) + (f"[{depth}] " if depth > MAX_INDENT else "")
+        yield indent + text + (" (see above)" if again else "")
+        if top is not None and not again:
+            stack.extend((depth + 1, name, one) for name, one in reversed(_taken(lab, top)))
+
+
+def edges(lab: LabDirectory, job: LabJob) -> dict[str, list[str]]:
+    """Each job of the tree with what it takes from: job ids, and `run NAME` for the results of a run."""
+    found: dict[str, list[str]] = {}
+    stack = [job]
+    while stack:
+        top = stack.pop()
+        if top.id not in found:
+            taken = _taken(lab, top)
+            found[top.id] = [name for name, _ in taken]
+            stack.extend(one for _, one in reversed(taken) if one is not None)
+    return found
+
+
+def _taken(lab: LabDirectory, job: LabJob) -> list[tuple[str, LabJob | None]]:
+    taken: dict[str, LabJob | None] = {}
+    for mapping in job.inputs:
+        if "job_id" in mapping:
+            identity = mapping["job_id"]
+            taken[identity] = job.run.job(identity) or lab.job(identity)
+        elif "source_run" in mapping:
+            taken[f"run {mapping['source_run']}"] = None
+    return list(taken.items())

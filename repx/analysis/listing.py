@@ -1,0 +1,143 @@
+"""Jobs as a listing asks for them, one by one, so that the first comes soon; and how many of each run stand how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from repx.agent.layout import Store
+from repx.analysis.status import Status
+from repx.analysis.statuses import Statuses
+from repx.analysis.steps import Part
+from repx.errors import UsageError, nearest
+from repx.model.names import unknown
+from repx.store.lab import LabDirectory, LabJob
+from repx.store.outcomes import effective_params
+from repx.store.params import is_typed, read_condition
+from repx.store.selection import find_runs, listed_jobs, param_names, stage_names
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to list. `names` as in `repx.store.selection.listed_jobs`; `where` are texts `NAME=VALUE`."""
+
+    names: tuple[str, ...] = ()
+    stage: str = ""
+    statuses: frozenset[Status] = field(default_factory=frozenset)
+    params: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
+
+
+class Row(NamedTuple):
+    """One job of a listing; `params` are effective, and only read where the query needs them."""
+
+    job: LabJob
+    status: Status
+    params: Mapping[str, Any]
+    outputs: Mapping[str, str]
+    """Absolute paths by name, where there is a result for today's inputs."""
+
+
+class Listing:
+    """The jobs of a query. Raises UsageError for names that name nothing, before the first row."""
+
+    def __init__(self, lab: LabDirectory, store: Store, query: Query, *, with_params: bool = False) -> None:
+        self._lab = lab
+        self._query = query
+        self._needs_params = with_params or bool(query.params or query.where)
+        self.statuses = Statuses(lab, store)
+        self._where = dict(read_condition(text) for text in query.where)
+        self._effective: dict[str, dict[str, Any]] = {}
+        known = param_names(lab)
+        for name in (*query.params, *self._where):
+            if name not in known:
+                raise unknown("param", name, known)
+        stages = stage_names(lab)
+        if query.stage and not any(query.stage in stage for stage in stages):
+            raise UsageError(f"no stage has {query.stage!r} in its name", hint=nearest(query.stage, stages))
+        self._jobs = self._named(query.names)
+
+    def rows(self) -> Iterator[Row]:
+        """Each job once, in the order of the Lab."""
+        for job in self._jobs:
+            if self._query.stage not in job.stage["name"]:
+                continue
+            params = effective_params(job, self._lab.job, self._effective) if self._needs_params else {}
+            if not all(name in params and is_typed(params[name], text) for name, text in self._where.items()):
+                continue
+            status = self.statuses.of(job)
+            if self._query.statuses and status not in self._query.statuses:
+                continue
+            outcome = self.statuses.current.outcome(job)
+            outputs = {} if outcome is None else {name: outcome.path(name) for name in outcome.outputs}
+            yield Row(job, status, params, outputs)
+
+    def parts(self, job: LabJob) -> Iterator[Part]:
+        """The scatter and the steps of a job; nothing for one that has none."""
+        yield from self.statuses.parts(job)
+
+    def _named(self, names: tuple[str, ...]) -> Iterator[LabJob]:
+        if not names:
+            return self._lab.jobs()
+        found = [listed_jobs(self._lab, name) for name in names]
+        return _each_once(found) if len(found) > 1 or names[0].startswith("@") else found[0]
+
+
+class RunCounts(NamedTuple):
+    """How the jobs of a run stand."""
+
+    run: str
+    counts: Mapping[Status, int]
+    steps: Mapping[Status, int]
+    """Of the parts of its scatter-gather jobs, where they are known."""
+
+
+class Failure(NamedTuple):
+    """A failed job, and the step of it that failed, if it was one."""
+
+    job: LabJob
+    culprit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How runs stand; `total` counts a job of several runs once."""
+
+    runs: tuple[RunCounts, ...]
+    total: Mapping[Status, int]
+    failures: tuple[Failure, ...]
+
+
+def summarize(lab: LabDirectory, store: Store, names: tuple[str, ...]) -> Summary:
+    """How the named runs and groups stand; all when none is named. Raises UsageError."""
+    wanted = dict.fromkeys(run for name in names for run in find_runs(lab, name)) if names else dict.fromkeys(lab.runs)
+    statuses = Statuses(lab, store)
+    seen: set[str] = set()
+    total = dict.fromkeys(Status, 0)
+    failures = []
+    runs = []
+    for name in wanted:
+        counts, steps = dict.fromkeys(Status, 0), dict.fromkeys(Status, 0)
+        for job in lab.run(name).jobs():
+            status = statuses.of(job)
+            counts[status] += 1
+            for part in statuses.parts(job) if job.parts else ():
+                steps[part.status] += 1
+            if len(wanted) > 1 and job.id in seen:
+                continue
+            seen.add(job.id)
+            total[status] += 1
+            if status is Status.FAILED:
+                failures.append(Failure(job, statuses.culprit(job)))
+        runs.append(RunCounts(name, counts, steps))
+    return Summary(tuple(runs), total, tuple(failures))
+
+
+def _each_once(found: list[Iterator[LabJob]]) -> Iterator[LabJob]:
+    seen: set[str] = set()
+    for jobs in found:
+        for job in jobs:
+            if job.id not in seen:
+                seen.add(job.id)
+                yield job

@@ -1,0 +1,142 @@
+"""How each job of a Lab stands today: by its record, its last failure, its claim and its upstreams; writes nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from repx.agent.layout import Store, realization
+from repx.analysis.status import Status, unfinished_status
+from repx.analysis.steps import Part, parts_of
+from repx.store.lab import LabDirectory, LabJob
+from repx.store.outcomes import CurrentResults
+
+
+class Statuses:
+    """Statuses of a Lab's jobs, each looked at once; what was seen stays, so make a new one to look again."""
+
+    def __init__(self, lab: LabDirectory, store: Store) -> None:
+        self.current = CurrentResults(lab, store)
+        self._lab = lab
+        self._store = store
+        self._known: dict[str, Status] = {}
+        self._culprits: dict[str, str] = {}
+        self._run_culprits: dict[str, str] = {}
+
+    def of(self, job: LabJob) -> Status:
+        """How a job stands. Looks at its upstreams too where it has no result."""
+        stack = [job]
+        seen: set[str] = set()
+        while stack:
+            top = stack[-1]
+            if top.id in self._known:
+                stack.pop()
+                continue
+            if top.id not in seen:
+                seen.add(top.id)
+                status = self._on_disk(top)
+                if status is not None:
+                    self._known[top.id] = status
+                    continue
+            upstreams = self._upstreams(top)
+            waiting = [one for one in upstreams if one.id not in self._known]
+            if waiting:
+                stack.extend(waiting)
+                continue
+            culprit = self._culprit_among(upstreams) or self._culprit_before(top)
+            if culprit:
+                self._culprits[top.id] = culprit
+            self._known[top.id] = Status.BLOCKED if culprit else Status.PENDING
+        return self._known[job.id]
+
+    def culprit(self, job: LabJob) -> str:
+        """What blocks a job, or the step because of which it failed: a job id; empty when nothing does."""
+        self.of(job)
+        return self._culprits.get(job.id, "")
+
+    def directory(self, job: LabJob, index: int = 0) -> str:
+        """Where a realization stands, or would stand."""
+        outcome = self.current.outcome(job, index)
+        if outcome is not None:
+            return outcome.directory
+        directory = self._store.job(job.id)
+        key = self.current.key(job, index) if index else None
+        return realization(directory, index, key) if key is not None else directory
+
+    def parts(self, job: LabJob) -> Iterable[Part]:
+        """The parts of a scatter-gather job, see `repx.analysis.steps`."""
+        return parts_of(job, self._lab, self._store, self.current)
+
+    def count(self, jobs: Iterable[LabJob]) -> Counter[Status]:
+        """How many stand how."""
+        return Counter(self.of(job) for job in jobs)
+
+    def _on_disk(self, job: LabJob) -> Status | None:
+        """What its own files say; None when it is neither done nor failed nor being worked on."""
+        statuses: list[Status | None] = []
+        for index in range(job.stage["realizations"]):
+            if self.current.outcome(job, index) is None:
+                directory = self.directory(job, index)
+                statuses.append(unfinished_status(directory, self.current.key(job, index), self._store))
+        if not statuses:
+            return Status.SUCCEEDED
+        for status in (Status.RUNNING, Status.FAILED):
+            if status in statuses:
+                return status
+        return self._of_parts(job) if job.parts else None
+
+    def _of_parts(self, job: LabJob) -> Status | None:
+        parts = {part.status: part for part in self.parts(job)}
+        if Status.RUNNING in parts:
+            return Status.RUNNING
+        if Status.FAILED in parts:
+            self._culprits[job.id] = parts[Status.FAILED].id
+            return Status.FAILED
+        return None
+
+    def _upstreams(self, job: LabJob) -> list[LabJob]:
+        found = (job.run.job(identity) or self._lab.job(identity) for identity in job.upstream_ids())
+        return [one for one in found if one is not None]
+
+    def _culprit_among(self, upstreams: Iterable[LabJob]) -> str:
+        for one in upstreams:
+            if self._known[one.id] in (Status.FAILED, Status.BLOCKED):
+                return self._culprits.get(one.id) or one.id
+        return ""
+
+    def _culprit_before(self, job: LabJob) -> str:
+        """A failed job in a run that must succeed before this job's: only its first jobs and takers of results wait."""
+        taken = {mapping["source_run"] for mapping in job.inputs if "source_run" in mapping}
+        if not job.run.dependencies or (job.upstream_ids() and not taken):
+            return ""
+        for name, kind in self._lab.dependencies(job.run).items():
+            if kind == "hard" and (name in taken or not job.upstream_ids()):
+                before = self._runs_up_to(name)
+                # A job that an earlier run shares cannot wait for that run to end.
+                if any(self._lab.run(run).job(job.id) for run in before):
+                    continue
+                for run in before:
+                    self._look_at_run(run)
+                if self._run_culprits[name]:
+                    return self._run_culprits[name]
+        return ""
+
+    def _runs_up_to(self, name: str) -> list[str]:
+        """A run and all it comes after, in the Lab's order: so that looking at one never waits for another."""
+        wanted: set[str] = set()
+        waiting = [name]
+        while waiting:
+            one = waiting.pop()
+            if one not in wanted:
+                wanted.add(one)
+                waiting.extend(self._lab.dependencies(self._lab.run(one)))
+        return [run for run in self._lab.runs if run in wanted]
+
+    def _look_at_run(self, name: str) -> None:
+        if name not in self._run_culprits:
+            # Said first: a run is never asked for while it is being looked at, whatever the Lab claims.
+            self._run_culprits[name] = ""
+            for job in self._lab.run(name).jobs():
+                if self.of(job) in (Status.FAILED, Status.BLOCKED):
+                    self._run_culprits[name] = self._culprits.get(job.id) or job.id
+                    break

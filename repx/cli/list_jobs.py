@@ -1,0 +1,144 @@
+"""`repx list jobs`: the one listing with many questions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from repx.agent.layout import Store
+from repx.cli.options import json_option, lab_option, opened, quiet_option, store_option
+from repx.cli.render import print_json_array, print_lines, print_table
+from repx.store.lab import LabDirectory
+
+if TYPE_CHECKING:
+    from repx.analysis.listing import Listing, Query, Row
+    from repx.analysis.steps import Part
+
+_STATUSES = ("succeeded", "failed", "pending", "running", "blocked")
+_ITEM_WIDTH = 48
+
+
+@click.command("jobs")
+@click.argument("names", nargs=-1, metavar="[RUN|@GROUP|STAGE|JOB]...")
+@click.option("-s", "--stage", default="", metavar="TEXT", help="Only stages with this in their name.")
+@click.option("--status", "statuses", multiple=True, type=click.Choice(_STATUSES), help="Only these; repeatable.")
+@click.option("-p", "--param", "params", multiple=True, metavar="NAME", help="A column with this param; repeatable.")
+@click.option("-w", "--where", multiple=True, metavar="NAME=VALUE", help="Only jobs with this param; repeatable.")
+@click.option("-g", "--group-by-stage", "by_stage", is_flag=True, help="Stage after stage.")
+@click.option("--output-paths", is_flag=True, help="Where the outputs are.")
+@click.option("--steps", is_flag=True, help="Also the steps of scatter-gather jobs.")
+@lab_option
+@store_option
+@quiet_option
+@json_option
+def jobs(
+    names: tuple[str, ...],
+    stage: str,
+    statuses: tuple[str, ...],
+    params: tuple[str, ...],
+    where: tuple[str, ...],
+    by_stage: bool,
+    output_paths: bool,
+    steps: bool,
+    lab_path: str,
+    store_path: str | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """The jobs of runs, groups and stages, or of everything; params are effective, inherited ones included."""
+    from repx.analysis.listing import Query
+    from repx.analysis.status import Status
+
+    lab, store = opened(lab_path, store_path)
+    query = Query(names, stage, frozenset(map(Status, statuses)), params, where)
+    print_jobs(lab, store, query, by_stage, output_paths, steps, quiet=quiet, as_json=as_json)
+
+
+def print_jobs(
+    lab: LabDirectory,
+    store: Store,
+    query: Query,
+    by_stage: bool = False,
+    output_paths: bool = False,
+    steps: bool = False,
+    *,
+    quiet: bool = False,
+    as_json: bool = False,
+) -> None:
+    """A listing in the form that was asked for."""
+    from repx.analysis.listing import Listing
+
+    listing = Listing(lab, store, query, with_params=as_json)
+    rows = listing.rows()
+    if by_stage:
+        rows = iter(sorted(rows, key=lambda row: row.job.stage["name"]))
+    if as_json:
+        print_json_array(_as_json(listing, row, steps) for row in rows)
+    elif quiet:
+        print_lines(_names(listing, rows, steps))
+    else:
+        _print_table(listing, rows, query, by_stage, output_paths, steps)
+
+
+def _print_table(
+    listing: Listing, rows: Iterator[Row], query: Query, by_stage: bool, output_paths: bool, steps: bool
+) -> None:
+    from repx.store.params import shown
+
+    titles = ["job", "status", *query.params, *(["item"] if steps else []), *(["outputs"] if output_paths else [])]
+
+    def cells(some: Iterator[Row]) -> Iterator[list[str]]:
+        for row in some:
+            values = [shown(row.params[name]) if name in row.params else "-" for name in query.params]
+            outputs = [" ".join(row.outputs.values()) or "-"] if output_paths else []
+            yield [row.job.id, row.status.value, *values, *(["-"] if steps else []), *outputs]
+            for part in listing.parts(row.job) if steps else ():
+                values = [shown(part.params[name]) if name in part.params else "-" for name in query.params]
+                identity = "  " + (part.id or f"({part.step})")
+                yield [identity, part.status.value, *values, _shortened(part), *(["-"] if output_paths else [])]
+
+    if not by_stage:
+        print_table(titles, cells(rows), empty="no jobs")
+        return
+    for number, (stage, some) in enumerate(groupby(rows, key=lambda row: str(row.job.stage["name"]))):
+        members = list(some)
+        print_lines([*([""] if number else []), f"{stage} ({len(members)})"])
+        print_table(titles, cells(iter(members)))
+
+
+def _names(listing: Listing, rows: Iterator[Row], steps: bool) -> Iterator[str]:
+    for row in rows:
+        yield row.job.id
+        yield from (part.id for part in listing.parts(row.job) if part.id) if steps else ()
+
+
+def _as_json(listing: Listing, row: Row, steps: bool) -> dict[str, Any]:
+    value: dict[str, Any] = {
+        "id": row.job.id,
+        "stage": row.job.stage["name"],
+        "run": row.job.run.name,
+        "status": row.status.value,
+        "params": dict(row.params),
+        "outputs": dict(row.outputs),
+    }
+    if steps and row.job.parts:
+        value["steps"] = [
+            {
+                "id": part.id or None,
+                "step": part.step,
+                "stage": part.stage,
+                "item": None if part.item is None else json.loads(part.item),
+                "status": part.status.value,
+            }
+            for part in listing.parts(row.job)
+        ]
+    return value
+
+
+def _shortened(part: Part) -> str:
+    item = part.item or "-"
+    return item if len(item) <= _ITEM_WIDTH else item[: _ITEM_WIDTH - 1] + "…"

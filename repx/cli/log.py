@@ -1,0 +1,66 @@
+"""`repx log`: what a job printed, while it runs or afterwards."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from repx.cli.options import json_option, lab_option, opened, store_option
+from repx.cli.render import note, print_json, print_lines
+from repx.errors import UsageError, plural
+
+
+@click.command("log")
+@click.argument("job", metavar="JOB")
+@click.option("-n", "--lines", type=click.IntRange(0), default=50, show_default=True, help="The last so many; 0: all.")
+@click.option("--stderr", is_flag=True, help="Standard error instead of standard output.")
+@click.option("-f", "--follow", is_flag=True, help="Go on printing until the job ends.")
+@click.option("--attempt", type=click.IntRange(1), default=None, help="Which attempt, from 1; the last unless said.")
+@click.option("--index", default=0, show_default=True, help="Which realization.")
+@lab_option
+@store_option
+@json_option
+def log(
+    job: str,
+    lines: int,
+    stderr: bool,
+    follow: bool,
+    attempt: int | None,
+    index: int,
+    lab_path: str,
+    store_path: str | None,
+    as_json: bool,
+) -> None:
+    """Print what JOB wrote: a stage, stage[param=value], or the start of an id."""
+    from repx.analysis.logs import find_log
+
+    if follow and (as_json or attempt is not None):
+        raise UsageError("--follow goes with neither --json nor --attempt")
+    lab, store = opened(lab_path, store_path)
+    stream = "stderr" if stderr else "stdout"
+    found = find_log(lab, store, job, index, attempt)
+    if follow and found.running(stream).is_running:
+        for text in found.running(stream).follow(lines):
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        return
+    texts, is_cut = found.tail(stream, lines)
+    if as_json:
+        told = {"job": found.job, "attempt": found.number, "stream": stream}
+        print_json({**told, "complete": not is_cut, "lines": texts})
+        return
+    if is_cut:
+        note(f"(the last {lines} {plural('line', lines)}; all of it: -n 0)")
+    print_lines(texts)
+    if not texts:
+        other = "stdout" if stderr else "stderr"
+        has_other = bool(found.tail(other, 1)[0])
+        note(
+            f"{found.job} wrote nothing to {stream}"
+            + (f"; it did to {other}: " + _switch(job, other) if has_other else "")
+        )
+
+
+def _switch(job: str, stream: str) -> str:
+    return f"repx log {job}" + (" --stderr" if stream == "stderr" else "")

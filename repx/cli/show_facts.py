@@ -1,0 +1,70 @@
+"""A described job as labelled lines; knows only the description."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from repx.cli.render import size_text
+from repx.store.params import shown
+
+
+def job_facts(job: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Labels and texts of `repx.analysis.describe.describe_job`; empty texts are for the printer to leave out."""
+    yield "job", job["id"]
+    yield "about", job.get("about") or ""
+    yield "stage", job["stage"] + (f", version {job['version']}" if "version" in job else "")
+    yield "type", job["stage_type"] + (f", {job['kind']}" if job.get("kind") else "")
+    yield "runs", " ".join(job.get("runs", []))
+    yield "status", job["status"] + (f", because of {job['because_of']}" if job.get("because_of") else "")
+    yield "steps", ", ".join(f"{count} {status}" for status, count in job.get("steps", {}).items())
+    if job.get("realizations", 1) > 1:
+        yield "realizations", str(job["realizations"])
+    yield "params", _columns([[name, shown(value)] for name, value in job.get("params", {}).items()])
+    inherited = [[name, shown(one["value"]), f"from {one['from']}"] for name, one in job.get("inherited", {}).items()]
+    yield "inherited", _columns(inherited)
+    yield "resources", _columns([_resource(name, one) for name, one in job.get("resources", {}).items()])
+    yield "inputs", _columns([[one["name"], _input(one)] for one in job.get("inputs", [])])
+    yield "outputs", _columns([[name, _size(one), one["path"]] for name, one in job["outputs"].items()])
+    yield from _attempt(job)
+    yield "source", job.get("source") or ""
+    yield "script", job.get("script") or ""
+
+
+def _attempt(job: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    last = job["attempt"]
+    if last is None:
+        return
+    took = last["end"] - last["start"]
+    began = datetime.fromtimestamp(last["start"], UTC).astimezone()
+    ended = f"killed by signal {last['signal']}" if last["signal"] else f"exit status {last['exit']}"
+    number = f"attempt {job['attempts']}" if job["attempts"] > 1 else "attempt"
+    yield number, f"{began:%Y-%m-%d %H:%M:%S %z}, {took:.3g} s on {last['host']}, {ended}"
+    yield "used", f"{size_text(last['max_rss'])} of memory at most, {last['cpu']:.3g} s of CPU"
+    yield "failure", last["failure"] or ""
+
+
+def _resource(name: str, one: Mapping[str, Any]) -> list[str]:
+    value = one["value"]
+    text = " ".join(value) if isinstance(value, list) else str(value)
+    return [name, text, f"as {one['from']} asks for" if one["from"] else ""]
+
+
+def _input(one: Mapping[str, Any]) -> str:
+    if "job" in one:
+        return one["path"] or f"{one['job']} {one['output']} (not there yet)"
+    return f"the results of run {one['run']}" if "run" in one else one["path"]
+
+
+def _size(one: Mapping[str, Any]) -> str:
+    return size_text(one["size"]) if one["there"] else "(none yet)"
+
+
+def _columns(rows: list[list[str]]) -> str:
+    if not rows:
+        return ""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
