@@ -65,7 +65,9 @@ def files_below(directory: OutputFile) -> list[OutputFile]:
     return [_plain(path, base) for path in sorted(root.rglob("*")) if path.is_symlink() or not path.is_dir()]
 
 
-def result_of(job: LabJob | StoredJob, lab: LabDirectory, store: Store, index: int = 0) -> Result:
+def result_of(
+    job: LabJob | StoredJob, lab: LabDirectory, store: Store, index: int = 0, statuses: Statuses | None = None
+) -> Result:
     """The result of a job for today's inputs. Raises UsageError when there is none, with what to do."""
     if isinstance(job, StoredJob):
         if job.record is None or job.status is not Status.SUCCEEDED:
@@ -75,7 +77,7 @@ def result_of(job: LabJob | StoredJob, lab: LabDirectory, store: Store, index: i
     if not 0 <= index < job.stage["realizations"]:
         count = job.stage["realizations"]
         raise UsageError(f"job {job.id} has {count} {plural('realization', count)}; there is no index {index}")
-    statuses = Statuses(lab, store)
+    statuses = statuses or Statuses(lab, store)
     outcome = statuses.current.outcome(job, index)
     if outcome is None:
         raise _no_result(job.id, statuses.of(job), statuses.directory(job, index), statuses.culprit(job))

@@ -58,9 +58,9 @@ def log(
         has_other = bool(found.tail(other, 1)[0])
         note(
             f"{found.job} wrote nothing to {stream}"
-            + (f"; it did to {other}: " + _switch(job, other) if has_other else "")
+            + (f"; it did to {other}: " + _switch(found.job, other) if has_other else "")
         )
 
 
 def _switch(job: str, stream: str) -> str:
-    return f"repx log {job}" + (" --stderr" if stream == "stderr" else "")
+    return f"repx log {job[:12]}" + (" --stderr" if stream == "stderr" else "")
