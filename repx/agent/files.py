@@ -42,8 +42,9 @@ def read_file(path: str) -> bytes:
     """The bytes of a file; three system calls for a small one, because a command may read 100,000 of them."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        data = os.read(descriptor, 65536)
-        if len(data) < 65536:
+        # Small first: a large buffer is zeroed by the kernel page by page, for nothing.
+        data = os.read(descriptor, 4096)
+        if len(data) < 4096:
             return data
         parts = [data]
         while data:

@@ -54,7 +54,7 @@ def decode_outcome(data: bytes) -> dict[str, Any]:
     if end < 0:
         raise RecordError("the record is truncated")
     try:
-        outcome = json.loads(data[:end])
+        outcome = json.loads(data[:end].decode())
     except ValueError as error:
         raise RecordError("the record is not JSON: %s" % error) from None
     if not isinstance(outcome, dict) or outcome.get("record") != FORMAT:
