@@ -38,13 +38,12 @@ lab = Lab(runs=[Run("work", work)])
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopped_by_a_signal(world: World, number: signal.Signals) -> None:
+def test_stopped_by_a_signal(world: World) -> None:
     world.realize(STUBBORN)
     command = world.start("run", "-j", "2")
     world.wait_for_entry("stubborn")
     world.wait_for_entry("daemon")
-    command.send(number)
+    command.send(signal.SIGINT)
     done = command.end()
     assert done.status == 130
     assert "interrupted" in done.stderr
@@ -58,11 +57,12 @@ def test_stopped_by_a_signal(world: World, number: signal.Signals) -> None:
     assert world.run("quick").answer["found"] == 1
 
 
-def test_a_signal_to_the_whole_terminal(world: World) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_whole_group(world: World, number: signal.Signals) -> None:
     world.realize(STUBBORN)
     command = world.start("run", "daemon", group=True)
     world.wait_for_entry("daemon")
-    os.killpg(command.pid, signal.SIGINT)
+    os.killpg(command.pid, number)
     assert command.end().status == 130
     assert world.processes() == {}
 

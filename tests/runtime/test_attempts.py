@@ -1,0 +1,203 @@
+"""What is kept of every attempt: how it ended, what it used, what it printed; and what counts as a failure."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+
+import pytest
+
+from repx.agent.record import decode_attempts
+from tests.runtime.world import World, a_world
+
+__all__ = ["a_world"]
+
+MIB = 1 << 20
+
+
+def stages(body: str, decorator: str = "@bash", signature: str = 'result: Output = out("r.txt")') -> str:
+    """An experiment of one stage."""
+    return f'{decorator}\ndef work({signature}):\n    return {body!r}\n\nlab = Lab(runs=[Run("run", work)])\n'
+
+
+def test_the_record_of_a_success(world: World) -> None:
+    before = time.time()
+    world.realize(stages('echo to stdout; echo to stderr >&2; echo result > "$result"'))
+    assert world.run().status == 0
+    outcome = world.outcome("work")
+    assert outcome["state"] == "succeeded"
+    assert outcome["outputs"]["result"]["path"] == "r.txt"
+    assert outcome["outputs"]["result"]["size"] == len("result\n")
+    (attempt,) = world.attempts("work")
+    assert before - 1 < attempt["start"] <= attempt["end"] < time.time() + 1
+    assert attempt["host"] == socket.gethostname()
+    assert (attempt["exit"], attempt["signal"], attempt["cause"]) == (0, None, "")
+    assert attempt["stdout"] == "to stdout\n"
+    assert "\nto stderr\n" in attempt["stderr"]
+    # A trivial job is charged with itself alone, not with whoever started it.
+    assert MIB / 2 < attempt["max_rss"] < 25 * MIB
+    assert 0 <= attempt["cpu"] < 1
+    (directory,) = world.job_directories("work")
+    assert os.stat(directory / "out" / "r.txt").st_mode & 0o222 == 0
+
+
+def test_peak_memory_and_cpu_time(world: World) -> None:
+    world.realize(
+        """
+@stage(packages=["python3"])
+def work(result: Output = out("r.txt")):
+    import time
+    block = bytearray(200 << 20)
+    end = time.process_time() + 0.3
+    while time.process_time() < end:
+        pass
+    result.write_text(str(len(block)))
+
+lab = Lab(runs=[Run("run", work)])
+"""
+    )
+    assert world.run().status == 0
+    (attempt,) = world.attempts("work")
+    assert 200 * MIB <= attempt["max_rss"] <= 260 * MIB
+    assert 0.3 <= attempt["cpu"] < 3
+
+
+def test_attempts_accumulate(world: World) -> None:
+    world.realize(
+        stages('echo again >> DIARY; echo "number $(wc -l < DIARY)"; [ "$(wc -l < DIARY)" -ge 3 ]; echo > "$result"')
+    )
+    for number in (1, 2):
+        done = world.run()
+        assert done.status == 1
+        assert done.answer["failures"][0]["cause"] == "exit status 1"
+        attempts = world.attempts("work", "failure.jsonl")
+        assert [attempt["stdout"] for attempt in attempts] == [f"number {n}\n" for n in range(1, number + 1)]
+        assert attempts[-1]["exit"] == 1
+    assert world.run().status == 0
+    assert [attempt["cause"] for attempt in world.attempts("work")] == ["exit", "exit", ""]
+    (directory,) = world.job_directories("work")
+    assert {path.name for path in directory.iterdir()} == {"out", "record.jsonl"}
+
+
+def test_large_logs_are_files_of_their_own(world: World) -> None:
+    lines = 'for n in $(seq 3000); do echo "line $n of $1"; done'
+    world.realize(stages(f'set +x; say() {{ {lines}; }}; say one; say two >&2; [ -s DIARY ]; echo > "$result"'))
+    assert world.run().status == 1
+    world.diary.write_text("now\n")
+    assert world.run().status == 0
+    (directory,) = world.job_directories("work")
+    first, second = world.attempts("work")
+    for attempt, number in ((first, 1), (second, 2)):
+        assert attempt["stdout"] == {"file": f"stdout-{number}.log"}
+        assert (directory / f"stdout-{number}.log").read_text().splitlines()[2999] == "line 3000 of one"
+        assert "line 3000 of two" in (directory / attempt["stderr"]["file"]).read_text()
+
+
+def test_logs_of_concurrent_jobs_never_mix(world: World) -> None:
+    world.realize(
+        """
+@bash
+def talk(result: Output = out("r.txt"), *, n: int = 0):
+    return '''set +x
+for _ in $(seq 200); do echo "this is $n"; echo "that is $n" >&2; done
+echo > "$result" '''
+
+lab = Lab(runs=[Run("run", talk, params={"n": list(range(24))})])
+"""
+    )
+    assert world.run("-j", "4").status == 0
+    said = set()
+    for directory in world.job_directories():
+        (attempt,) = decode_attempts((directory / "record.jsonl").read_bytes())
+        (line,) = set(attempt["stdout"].splitlines())
+        assert attempt["stdout"].count("\n") == 200
+        assert {text for text in attempt["stderr"].splitlines() if "that is" in text} == {line.replace("this", "that")}
+        said.add(line)
+    assert len(said) == 24
+
+
+@pytest.mark.parametrize(
+    ("body", "cause", "recorded"),
+    [
+        ("exit 3", "exit status 3", "exit"),
+        ("kill -SEGV $$", "killed by signal 11", "signal"),
+        ("true", "the script ended well but did not make: result ($out/r.txt)", "output"),
+        ('ln -s /etc/hostname "$result"', "output result: $out/r.txt: the link to /etc/hostname leaves the tree", "output"),
+        ('echo > "$result"; mkdir d; ln -s .. d/up; ln -s d/up/../x y', "$out/y: the link to d/up/../x leaves the tree", "output"),
+        ('mkfifo "$result"', "output result: $out/r.txt: a socket, pipe or device cannot be kept", "output"),
+        ('echo > "$result"; mkfifo more', "$out/more: a socket, pipe or device cannot be kept", "output"),
+        ('cd ..; rm -r "$out"', "the script has removed $out, or put something else in its place", "output"),
+        ('cd ..; rm -r "$out"; ln -s /etc "$out"', "the script has removed $out, or put something else", "output"),
+    ],
+)  # fmt: skip
+def test_what_counts_as_a_failure(world: World, body: str, cause: str, recorded: str) -> None:
+    world.realize(stages(body))
+    done = world.run()
+    assert done.status == 1
+    assert cause in done.answer["failures"][0]["cause"]
+    (attempt,) = world.attempts("work", "failure.jsonl")
+    assert attempt["cause"] == recorded
+    assert list((world.store / "tmp").iterdir()) == []
+    (directory,) = world.job_directories("work")
+    assert not (directory / "out").exists()
+
+
+def test_a_failure_is_shown_with_the_end_of_its_log(world: World) -> None:
+    world.realize(stages("echo the reason >&2; exit 9"))
+    done = world.repx("run")
+    assert done.status == 1
+    assert "exit status 9" in done.stderr
+    assert "| the reason" in done.stderr
+
+
+def test_the_time_limit_is_kept(world: World) -> None:
+    world.realize(stages("sleep 100 & wait", '@bash(resources=Resources(time="1s"))'))
+    done = world.run()
+    assert done.status == 1
+    assert done.answer["failures"][0]["cause"] == "stopped after its time limit of 1 s"
+    (attempt,) = world.attempts("work", "failure.jsonl")
+    assert attempt["cause"] == "timeout"
+    assert 1 <= attempt["end"] - attempt["start"] < 4
+    assert world.processes() == {}
+
+
+def test_a_job_that_spoils_its_slot_spoils_no_other(world: World) -> None:
+    world.realize(
+        """
+@bash
+def make(result: Output = out("r.txt")):
+    return 'echo made > "$result"'
+
+@bash
+def spoil(series: Input, result: Output = out("r.txt"), *, n: int = 0):
+    return '''ls -A "$(dirname "$series")" "$TMPDIR" "$HOME" > "$result"
+[ "$(cat "$series")" = made ]
+rm "$series"; mkdir "$series"; touch "$series/in" "$(dirname "$series")/beside" "$TMPDIR/t" "$HOME/h" '''
+
+def work():
+    series = make()
+    for n in range(3):
+        spoil(series=series.result, n=n)
+
+lab = Lab(runs=[Run("run", work)])
+"""
+    )
+    done = world.run("-j", "1")
+    assert done.status == 0, done.stderr
+    listings = {(path / "out" / "r.txt").read_text() for path in world.job_directories("spoil")}
+    assert len(listings) == 1
+    assert not any(word in next(iter(listings)) for word in ("beside", "\nt\n", "\nh\n"))
+
+
+def test_the_environment_is_the_same_everywhere(world: World) -> None:
+    world.realize(stages('env | cut -d= -f1 | sort | tr "\\n" " " > "$result"', '@bash(env={"MINE": "1"})'))
+    os.environ["THEIRS"] = "1"
+    try:
+        assert world.run().status == 0
+    finally:
+        del os.environ["THEIRS"]
+    names = set(world.output("work", "r.txt").split()) - {"_", "SHLVL", "PWD", "OLDPWD"}
+    assert names == {
+        "PATH", "HOME", "TMPDIR", "LANG", "TZ", "PYTHONHASHSEED", "PYTHONDONTWRITEBYTECODE", "OMP_NUM_THREADS", "MINE",
+    }  # fmt: skip
