@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from repx.dsl.normal_form import normal_form
+from tests.interpreters import NAMES, interpreters
 
 REPOSITORY = Path(__file__).parents[2]
 GOLDEN = REPOSITORY / "tests" / "golden" / "normal_form"
@@ -28,21 +28,6 @@ json.dump(digests, sys.stdout, indent=2)
 """
 
 
-def interpreters() -> dict[str, str]:
-    """The other Pythons of this machine that start: a pyenv shim may stand on PATH and lead nowhere."""
-    found: dict[str, str] = {}
-    for name in ("python3.11", "python3.12", "python3.13", "python3.14"):
-        for folder in os.get_exec_path():
-            path = Path(folder) / name
-            if name not in found and path.is_file() and works(path):
-                found[name] = str(path)
-    return found
-
-
-def works(path: Path) -> bool:
-    return subprocess.run([path, "--version"], capture_output=True, check=False).returncode == 0
-
-
 def digest(text: str) -> str:
     return hashlib.sha256(normal_form(ast.parse(text)).encode("ascii")).hexdigest()
 
@@ -56,7 +41,7 @@ def test_this_interpreter_gives_the_golden_digests(name: str) -> None:
     assert digest((GOLDEN / name).read_text(encoding="utf-8")) == DIGESTS[name]
 
 
-@pytest.mark.parametrize("name", ["python3.11", "python3.12", "python3.13", "python3.14"])
+@pytest.mark.parametrize("name", NAMES)
 def test_other_interpreters_give_the_golden_digests(name: str) -> None:
     path = interpreters().get(name)
     if path is None:
