@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import signal
 import sys
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import click
 
 from repx.cli.options import json_option, store_option
+
+if TYPE_CHECKING:
+    from repx.agent.layout import Store
 
 
 @click.command()
@@ -50,6 +55,9 @@ def run(
         if lab_path is not None:
             raise UsageError("both an experiment and --lab were given", hint="give one of them")
         names = names[1:]
+        if dry_run:
+            _plan_unwritten(experiment, names, store, force=force, as_json=as_json)
+            return
         written = api.realize_lab(api.load(experiment), store=store)
         api.link_result(written, "result", store)
         lab_path = written.path
@@ -87,3 +95,15 @@ def run(
         )
     if not report.succeeded:
         raise JobsFailedError("not everything succeeded")
+
+
+def _plan_unwritten(experiment: str, names: tuple[str, ...], store: Store, *, force: bool, as_json: bool) -> None:
+    """The plan for an experiment whose Lab is made aside and thrown away: a dry run leaves the store as it is."""
+    from repx import api
+    from repx.cli.progress import Progress, print_plan
+    from repx.store.lab import LabDirectory
+
+    with TemporaryDirectory(prefix="repx-") as aside:
+        lab = LabDirectory(api.realize_lab(api.load(experiment), store=aside).path)
+        engine = api.prepare(lab, names, store=store, watcher=Progress(quiet=True), force=force)
+        print_plan(engine.survey(), as_json=as_json)
