@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from repx.dsl.node import caller
-from repx.errors import DefinitionError, RepxError
+from repx.dsl.node import caller, tracing
+from repx.errors import DefinitionError, RepxError, SourceLocation
 from repx.model.derivation import Script
 
 if TYPE_CHECKING:
@@ -102,22 +103,36 @@ def bash_script(stage: Stage) -> Script:
         return _from_file(stage)
     arguments = {name: Placeholder(stage.name, name, _variable(stage, name)) for name in stage.interface.names}
     try:
-        text = stage.function(**arguments)
+        with tracing() as nodes:
+            text = stage.function(**arguments)
     except RepxError:
         raise
     except Exception as error:
         raise DefinitionError(
             f"the body of @bash stage {stage.name!r} failed: {type(error).__name__}: {error}",
-            location=stage.location,
+            location=_place(stage, error),
             hint="it is called once, to make the script; its parameters are placeholders for shell variables",
         ) from None
+    if nodes:
+        raise DefinitionError(
+            f"@bash stage {stage.name!r} calls stage {nodes[0]._stage.name!r}",
+            location=nodes[0]._location,
+            hint="a stage cannot call another stage; wire it in a pipeline",
+        )
     if not isinstance(text, str):
         raise DefinitionError(
-            f"@bash stage {stage.name!r} returned {type(text).__name__}, not a script",
+            f"@bash stage {stage.name!r} returned {'None' if text is None else type(text).__name__}, not a script",
             location=stage.location,
             hint='write return """…""", or use @stage for a Python body',
         )
     return _checked(stage, text)
+
+
+def _place(stage: Stage, error: Exception) -> SourceLocation:
+    """The last line of the stage's own file that led to an error."""
+    file = stage.function.__code__.co_filename
+    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == file]
+    return SourceLocation(stage.location.file, lines[-1]) if lines else stage.location
 
 
 def _variable(stage: Stage, name: str) -> str:

@@ -175,11 +175,11 @@ def _error(name: str, problems: list[Problem], origin: SourceLocation) -> Defini
     if len(problems) == 1:
         problem = problems[0]
         return DefinitionError(
-            f"{name} cannot be cut out: {problem.message}", hint=problem.hint, location=problem.location
+            f"stage {name!r} cannot be cut out: {problem.message}", hint=problem.hint, location=problem.location
         )
     ordered = sorted(problems, key=lambda problem: (problem.location.file, problem.location.line))
     return DefinitionError(
-        f"{name} cannot be cut out: {len(problems)} problems",
+        f"stage {name!r} cannot be cut out: {len(problems)} problems",
         facts=[(str(problem.location), f"{problem.message}\n{problem.hint}") for problem in ordered],
         hint="correct all of these; the rest of the function was found in order",
         location=origin,

@@ -90,8 +90,7 @@ class Run:
             )
         self.hash_mode: HashMode = hash_mode
         self.container = _container_mode(container, self.location)
-        if isinstance(after, Run | After):
-            after = [after]
+        after = [after] if isinstance(after, Run | After) else _listed("after", after, self.location)
         self.after = tuple(one if isinstance(one, After) else After(_is_run("after", one), "hard") for one in after)
         try:
             self.sweep = as_sweep(params)
@@ -102,7 +101,11 @@ class Run:
     def _pipelines(self, pipeline: Pipeline | None, pipelines: Sequence[Pipeline]) -> tuple[Pipeline, ...]:
         given = ((pipeline,) if pipeline is not None else ()) + tuple(pipelines)
         if not given:
-            raise DefinitionError(f"run {self.name!r} has no pipeline", location=self.location)
+            raise DefinitionError(
+                f"run {self.name!r} has no pipeline",
+                location=self.location,
+                hint=f"write Run({self.name!r}, work), with the function itself: work, not work()",
+            )
         for one in given:
             if isinstance(one, node.Node):
                 raise DefinitionError(
@@ -137,13 +140,17 @@ class Lab:
         run_container: ContainerMode | None = None,
     ) -> None:
         self.location = node.caller()
-        self.runs = tuple(runs) if not isinstance(runs, Run) else (runs,)
+        self.runs = (runs,) if isinstance(runs, Run) else tuple(_listed("runs", runs, self.location))
         if not self.runs:
             raise DefinitionError("the Lab has no runs", location=self.location)
         for run in self.runs:
             _is_run("runs", run)
         if not isinstance(version, str):
-            raise DefinitionError(f"the Lab's version is {version!r}, not a text", location=self.location)
+            raise DefinitionError(
+                f"the Lab's version is {version!r}, not a text",
+                location=self.location,
+                hint=f'write version="{version}"',
+            )
         self.version = version
         self.packages: Packages = packages if packages is not None else HostPackages()
         if not isinstance(self.packages, HostPackages | NixPackages):
@@ -171,15 +178,23 @@ class Lab:
 
     def _checked_groups(self, groups: Mapping[str, Iterable[Run]]) -> dict[str, tuple[str, ...]]:
         names = {run.name for run in self.runs}
+        if not isinstance(groups, Mapping):
+            raise DefinitionError(
+                f"groups is {groups!r}", location=self.location, hint='write groups={"all": [first, second]}'
+            )
         checked = {}
         for group, members in groups.items():
             check_name("group", group, self.location)
             if group in names:
                 raise DefinitionError(f"group {group!r} is called like a run", location=self.location)
-            listed = [members] if isinstance(members, Run) else list(members)
+            listed = [members] if isinstance(members, Run) else _listed(f"group {group!r}", members, self.location)
             for member in listed:
                 if not isinstance(member, Run):
-                    raise DefinitionError(f"group {group!r} contains {member!r}, not a run", location=self.location)
+                    raise DefinitionError(
+                        f"group {group!r} contains {member!r}, not a run",
+                        location=self.location,
+                        hint="list the runs themselves, not their names",
+                    )
                 if member not in self.runs:
                     raise DefinitionError(
                         f"group {group!r} contains run {member.name!r}, which is not in this Lab",
@@ -235,8 +250,20 @@ def _container_mode(mode: Any, location: SourceLocation) -> ContainerMode | None
     raise DefinitionError(f"container is {mode!r}", location=location, hint='use "unified", "per-run" or "none"')
 
 
+def _listed(what: str, given: Any, location: SourceLocation) -> list[Any]:
+    if isinstance(given, AnyStage):
+        given = [given]
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise DefinitionError(
+            f"{what} is {given!r}, not a list of runs", location=location, hint="write [first, second]"
+        )
+    return list(given)
+
+
 def _is_run(what: str, run: Any) -> Run:
     if isinstance(run, Run):
         return run
-    hint = "a stage runs inside a pipeline: wrap it as Run(name, stage)" if isinstance(run, AnyStage) else ""
+    hint = "give the Run itself, as Run(…) returned it"
+    if isinstance(run, AnyStage):
+        hint = f"a stage runs inside a pipeline: wrap it as Run({run.name!r}, {run.name})"
     raise DefinitionError(f"{what} was given {run!r}, not a run", location=node.caller(), hint=hint)

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 from repx.dsl.experiment import Lab
+from repx.dsl.misspelt import unknown_name
 from repx.errors import DefinitionError, RepxError, SourceLocation
 
 
@@ -66,7 +67,9 @@ def _execute(path: str) -> ModuleType:
             location=SourceLocation(error.filename or path, error.lineno or 1),
         ) from None
     except SystemExit as error:
-        raise DefinitionError(f"{path} ended the program: SystemExit({error.code!r})") from None
+        raise DefinitionError(
+            f"{path} ended the program: SystemExit({error.code!r})", location=_last_place(resolved, error)
+        ) from None
     except Exception as error:
         raise _failed(path, resolved, error) from None
     finally:
@@ -84,24 +87,23 @@ def _failed(path: str, resolved: Path, error: Exception) -> DefinitionError:
     """The user's own last line of a traceback; the frames of repx and of libraries say nothing about their mistake."""
     last = _last_frame(resolved, error)
     location = _last_place(resolved, error) or SourceLocation(path, 1)
+    facts = [("line", last.line)] if last and last.line else []
+    known = unknown_name(error)
+    if known is not None:
+        return DefinitionError(known[0], facts=facts, location=location, hint=known[1])
     hint = ""
     if isinstance(error, ModuleNotFoundError):
         hint = "what a stage needs only when it runs can be imported inside its body"
-    return DefinitionError(
-        f"{path} failed: {type(error).__name__}: {error}",
-        facts=[("line", last.line)] if last and last.line else [],
-        location=location,
-        hint=hint,
-    )
+    return DefinitionError(f"{path} failed: {type(error).__name__}: {error}", facts=facts, location=location, hint=hint)
 
 
-def _last_frame(resolved: Path, error: Exception) -> traceback.FrameSummary | None:
+def _last_frame(resolved: Path, error: BaseException) -> traceback.FrameSummary | None:
     """The innermost frame of the experiment's folder."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename.startswith(str(resolved.parent))]
     return own[-1] if own else None
 
 
-def _last_place(resolved: Path, error: Exception) -> SourceLocation | None:
+def _last_place(resolved: Path, error: BaseException) -> SourceLocation | None:
     last = _last_frame(resolved, error)
     return SourceLocation(last.filename, last.lineno or 1) if last else None

@@ -6,7 +6,7 @@ import contextvars
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from repx.errors import DefinitionError, SourceLocation, nearest
 from repx.model.values import Value
@@ -26,6 +26,23 @@ class OutputRef:
 
     def __repr__(self) -> str:
         return f"<output {self.name} of {self.node._stage.name}>"
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise DefinitionError(
+            f"output {self.name!r} of stage {self.node._stage.name!r} was asked for .{name}, and is not made yet",
+            location=caller(),
+            hint=f"a pipeline only wires: hand it to a stage, and use .{name} in the body of that one",
+        )
+
+    def __bool__(self) -> bool:
+        _refuse_value(repr(self), "tested")
+
+    def __eq__(self, other: object) -> bool:
+        return _is_same(self, other, repr(self))
+
+    __hash__ = object.__hash__
 
 
 class ItemRef:
@@ -84,18 +101,35 @@ class Node:
         raise DefinitionError(
             f"the result of stage {self._stage.name!r} cannot be unpacked; it is one node",
             location=caller(),
-            hint="name its outputs",
+            hint="take them by name: "
+            + ", ".join(f"node.{name}" for name in sorted(self._stage.output_names or ["data"])),
         )
 
     def __bool__(self) -> bool:
-        raise DefinitionError(
-            f"the result of stage {self._stage.name!r} is not known yet: the pipeline only wires",
-            location=caller(),
-            hint="branch on the pipeline's own arguments, which are values",
-        )
+        _refuse_value(f"the result of stage {self._stage.name!r}", "tested")
+
+    def __eq__(self, other: object) -> bool:
+        return _is_same(self, other, f"the result of stage {self._stage.name!r}")
+
+    __hash__ = object.__hash__
 
     def __repr__(self) -> str:
         return f"<node {self._stage.name}>"
+
+
+def _is_same(one: OutputRef | Node, other: object, shown: str) -> bool:
+    if not isinstance(other, OutputRef | Node):
+        _refuse_value(shown, "compared")
+    return one is other
+
+
+def _refuse_value(what: str, how: str) -> NoReturn:
+    """Comparing quietly, as Python would, makes every branch the same one."""
+    raise DefinitionError(
+        f"{what} is not known yet and cannot be {how}: a pipeline only wires",
+        location=caller(),
+        hint="branch on the pipeline's own arguments, which are values, or in the body of a stage",
+    )
 
 
 _current: contextvars.ContextVar[list[Node] | None] = contextvars.ContextVar("repx_trace", default=None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -51,7 +51,9 @@ class AnyStage:
                 raise DefinitionError(
                     f"stage {self.name!r} was given {node!r} by position",
                     location=location,
-                    hint="positions take the results of other stages, wired by name; give everything else by name",
+                    hint=f"call it: {self.name}({node.name}(…))"
+                    if isinstance(node, AnyStage)
+                    else "positions take the results of other stages, wired by name; give everything else by name",
                 )
             implicit.append(node)
         params = {param.name for param in self.interface.params}
@@ -298,12 +300,15 @@ def _checked_wire(stage_name: str, name: str, value: Any, location: SourceLocati
     raise DefinitionError(
         f"input {name!r} of stage {stage_name!r} was given {value!r}",
         location=location,
-        hint='an input takes the output of another stage, a list of them, or repx.path("…")',
+        hint=f"call it: {name}={value.name}(…)"
+        if isinstance(value, AnyStage)
+        else 'an input takes the output of another stage, a list of them, or repx.path("…")',
     )
 
 
 def _package_names(stage_name: str, packages: Any, location: SourceLocation) -> tuple[str, ...]:
-    if isinstance(packages, str) or not all(isinstance(name, str | PackageRef) for name in packages):
+    listed = isinstance(packages, Iterable) and not isinstance(packages, str)
+    if not listed or not all(isinstance(name, str | PackageRef) for name in packages):
         raise DefinitionError(
             f"packages of stage {stage_name!r} is {packages!r}", location=location, hint='write packages=["name", …]'
         )
@@ -313,6 +318,10 @@ def _package_names(stage_name: str, packages: Any, location: SourceLocation) -> 
 def _environment(
     stage_name: str, env: Mapping[str, str] | None, location: SourceLocation
 ) -> tuple[tuple[str, str], ...]:
+    if env is not None and not isinstance(env, Mapping):
+        raise DefinitionError(
+            f"env of stage {stage_name!r} is {env!r}", location=location, hint='write env={"NAME": "value"}'
+        )
     for name, value in (env or {}).items():
         if not isinstance(name, str) or not isinstance(value, str) or not name or "=" in name or "\0" in name + value:
             raise DefinitionError(

@@ -180,6 +180,12 @@ def as_sweep(params: Mapping[str, Any] | Sweep | None) -> Sweep:
     """
     if params is None:
         return Sweep([])
+    if not isinstance(params, Mapping | Sweep):
+        raise DefinitionError(
+            f"params: {params!r} is neither a mapping of names to lists nor a sweep",
+            location=caller(),
+            hint='write params={"lr": [0.1, 0.2]}, repx.zip(…) or repx.concat(…)',
+        )
     return params if isinstance(params, Sweep) else product(params)
 
 

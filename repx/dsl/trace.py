@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from repx.dsl.misspelt import unknown_name
 from repx.dsl.node import Node, tracing
 from repx.dsl.stage import AnyStage
 from repx.errors import DefinitionError, RepxError, SourceLocation
@@ -55,15 +56,25 @@ def trace(pipeline: Callable[..., Any], arguments: dict[str, Value], run: str, l
         raise
     except Exception as error:
         place = _innermost(error, pipeline, location)
+        known = unknown_name(error)
+        if known is not None:
+            raise DefinitionError(known[0], location=place, hint=known[1]) from None
+        wires = any(name in str(error) for name in ("OutputRef", "Node"))
         raise DefinitionError(
             f"pipeline {pipeline_name(pipeline)!r} of run {run!r} failed: {type(error).__name__}: {error}",
             location=place,
+            hint="a pipeline only wires: what a stage makes can be used in the bodies of other stages" if wires else "",
         ) from None
+    if isinstance(pipeline, AnyStage):
+        # Nobody but repx called it: the user's place is that of the run.
+        for node in nodes:
+            node._location = location
     if not nodes:
         raise DefinitionError(
             f"pipeline {pipeline_name(pipeline)!r} of run {run!r} calls no stage",
             facts=[(name, repr(value)) for name, value in arguments.items()],
             location=location,
+            hint="a stage is called with brackets, such as make(); a name alone does nothing",
         )
     return nodes
 

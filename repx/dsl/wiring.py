@@ -182,9 +182,12 @@ def results_of(name: str, around: Surroundings, node: Node) -> RunResults:
     for run, results in around.results.items():
         if run == name or run.replace("-", "_").replace(".", "_") == name:
             return results
+    others = ", ".join(around.results)
     raise DefinitionError(
-        f"stage {node._stage.name!r} takes the results of a run {name!r}, after which run {around.run!r} does not come",
+        f"stage {node._stage.name!r} takes the results of run {name!r}, and run {around.run!r} comes after no such run",
         location=node._location,
-        facts=[("it comes after", ", ".join(around.results) or "no run")],
-        hint=f"write Run({around.run!r}, …, after=[…]), and call the parameter like that run ('-' as '_')",
+        facts=[("it comes after", others or "no run"), ("declared at", node._stage.location)],
+        hint=f"call the parameter like the run ({others}; '-' as '_'), or add the run to after=[…]"
+        if others
+        else f"write Run({around.run!r}, …, after=[…]), with the run whose results it takes",
     )

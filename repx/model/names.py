@@ -58,6 +58,10 @@ def check_name(kind: str, name: object, location: SourceLocation | None = None) 
 
 def check_version(version: object, location: SourceLocation | None = None) -> str:
     """A version: like a name, but without `-`, because it is what follows the last one in a job id."""
+    if not isinstance(version, str):
+        raise DefinitionError(
+            f"version {version!r} is not a text", location=location, hint=f'write version="{version}"'
+        )
     text = check_name("version", version, location)
     if "-" in text:
         raise DefinitionError(

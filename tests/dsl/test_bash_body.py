@@ -104,7 +104,7 @@ def test_the_hint_says_what_to_do_instead(experiments: Experiments) -> None:
 @pytest.mark.parametrize(
     ("expression", "reason"),
     [
-        ("None", "@bash stage 'work' returned NoneType, not a script"),
+        ("None", "@bash stage 'work' returned None, not a script"),
         ("3", "@bash stage 'work' returned int, not a script"),
         ("n", "@bash stage 'work' returned Placeholder, not a script"),
         ("''", "the script of stage 'work' is empty"),

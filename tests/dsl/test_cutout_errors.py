@@ -136,7 +136,7 @@ def test_all_problems_are_told_at_once(load: Load, tmp_path: Path) -> None:
     function = load("A = 1\nA = 2\nB = []\nB.append(1)\ndef work(*x):\n    return A, B, nothing\n", {})
     with pytest.raises(DefinitionError) as raised:
         cut_out(function)
-    assert raised.value.headline == "work cannot be cut out: 4 problems"
+    assert raised.value.headline == "stage 'work' cannot be cut out: 4 problems"
     places = [label for label, _ in raised.value.facts]
     assert places == [f"{tmp_path}/user/experiment.py:{line}" for line in (2, 4, 5, 6)]
     assert all("\n" in str(value) for _, value in raised.value.facts), "each with what to do"

@@ -186,7 +186,7 @@ WORK = "def work({}):\n    return 'true'"
         ("@bash(inputs=['a'])", "inputs: Inputs, a: Output = out('x')", "inputs of stage 'work' is not a function of the params"),
         ("@bash(name='a/b')", "a: Output = out('x')", "stage 'a/b' cannot be part of a file name"),
         ("@bash(version='1-2')", "a: Output = out('x')", "version '1-2' may not contain '-'"),
-        ("@bash(version=1)", "a: Output = out('x')", "version 1 cannot be part of a file name"),
+        ("@bash(version=1)", "a: Output = out('x')", "version 1 is not a text"),
         ("@bash(packages='jq')", "a: Output = out('x')", "packages of stage 'work' is 'jq'"),
         ("@bash(env={'A': 1})", "a: Output = out('x')", "env of stage 'work' has 'A': 1"),
         ("@bash(env={'A=B': '1'})", "a: Output = out('x')", "env of stage 'work' has 'A=B'"),

@@ -264,10 +264,10 @@ def test_a_run_may_be_bound_explicitly(experiments: Experiments) -> None:
 
 def test_results_of_a_run_it_does_not_come_after_are_refused(experiments: Experiments) -> None:
     text = experiments.error(RESULTS + "lab = Lab([first, Run('second', look)])")
-    assert "stage 'look' takes the results of a run 'first_run', after which run 'second' does not come" in text
+    assert "stage 'look' takes the results of run 'first_run', and run 'second' comes after no such run" in text
     assert "Run('second', …, after=[…])" in text
     bound = "def second():\n    look_again(sweep=first)\nlab = Lab([first, Run('second', second)])"
-    assert "after which run 'second' does not come" in experiments.error(RESULTS + bound)
+    assert "run 'second' comes after no such run" in experiments.error(RESULTS + bound)
 
 
 def test_results_of_no_run_say_which_there_are(experiments: Experiments) -> None:
