@@ -134,16 +134,19 @@ class Bench:
         """A run with nothing to do: 10,000 jobs, then 100,000, which are really run first."""
         for jobs, limit in ((10_000, "≤ 0.5 s"), (100_000, "≤ 3 s")):
             self.realized("sweep.py", jobs)
-            argv = [*REPX, "run", "--lab", str(self.directory / "result"), "-j", "2"]
-            show(f"run {jobs:,} (once)", measured(argv, env=self.env(jobs)), per=jobs)
-            show(
-                f"run {jobs:,} with nothing to do",
-                median_of(self.rounds, lambda: measured(argv, env=self.env(jobs))),
-                limit,
-            )
-            for file in (self.directory / "store" / "verified").glob("*.done"):
-                file.unlink()
-            show("the same without its note of complete runs", measured(argv, env=self.env(jobs)))
+            self.nothing_to_do(jobs, limit)
+
+    def nothing_to_do(self, jobs: int, limit: str) -> None:
+        argv = [*REPX, "run", "--lab", str(self.directory / "result"), "-j", "2"]
+        show(f"run {jobs:,} (once)", measured(argv, env=self.env(jobs)), per=jobs)
+        show(
+            f"run {jobs:,} with nothing to do",
+            median_of(self.rounds, lambda: measured(argv, env=self.env(jobs))),
+            limit,
+        )
+        for file in (self.directory / "store" / "verified").glob("*.done"):
+            file.unlink()
+        show("the same without its note of complete runs", measured(argv, env=self.env(jobs)))
 
     def help(self) -> None:
         bare = median_of(self.rounds, lambda: measured([sys.executable, "-c", "import click"]))

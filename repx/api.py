@@ -1,4 +1,4 @@
-"""The few verbs that join the layers: instantiate, realize, run. What the command line does, a notebook does with these."""
+"""The few verbs that join the layers: instantiate, realize. What the command line does, a notebook does too."""
 
 from __future__ import annotations
 
@@ -22,14 +22,13 @@ from repx.model.names import JobId, unknown
 from repx.model.software import SoftwareResolver
 from repx.realize.host import HostSoftware
 from repx.realize.lab import WrittenLab, store_error, write_lab
-from repx.runtime.engine import Engine, Options, Report, Watcher
-from repx.runtime.limits import machine_cpus, machine_memory
 from repx.runtime.bar import Bar
+from repx.runtime.engine import Report
+from repx.runtime.local import local_engine
 from repx.runtime.units import State
 from repx.store.lab import LabDirectory, LabJob
-from repx.store.outcomes import Outcome
 from repx.store.location import open_store
-from repx.store.selection import Selection, select
+from repx.store.outcomes import Outcome
 
 Target = Lab | Run | Node | Iterable["Run | Node"]
 """What can be instantiated and realized."""
@@ -86,34 +85,8 @@ def link_result(written: WrittenLab, link: str, store: Store) -> None:
         raise store_error(error, store) from None
 
 
-def prepare(
-    lab: LabDirectory,
-    names: Sequence[str] = (),
-    *,
-    store: Store,
-    watcher: Watcher,
-    jobs: int | None = None,
-    mem: int | None = None,
-    force: bool = False,
-    continue_on_failure: bool = False,
-    allow_drift: bool = False,
-) -> Engine:
-    """An engine for what is named: runs, groups, stages, job prefixes; everything when nothing is."""
-    selection: Selection = select(lab, names)
-    cpus = machine_cpus()
-    options = Options(
-        slots=jobs or cpus,
-        cpus=max(cpus, jobs or 0),
-        mem=mem or machine_memory(),
-        force=force,
-        continue_on_failure=continue_on_failure,
-        allow_drift=allow_drift,
-    )
-    return Engine(lab, store, selection, options, watcher)
-
-
 class Realization:
-    """One valid set of outputs of a job: `.outputs["model"]` is a path, `.params`, `.job` (its id), `.digest` (its key)."""
+    """One valid set of outputs of a job: `.outputs["model"]` (a path), `.params`, `.job` (an id), `.digest` (a key)."""
 
     def __init__(self, job: LabJob, index: int, outcome: Outcome) -> None:
         self.job = job.id
@@ -168,7 +141,8 @@ def realize_many(
     written = write_lab(graph, place, experiment_folder(lab))
     directory = LabDirectory(written.path)
     with Bar(enabled=progress) as watcher:
-        report = prepare(directory, store=place, watcher=watcher, jobs=jobs, continue_on_failure=True).execute()
+        engine = local_engine(directory, store=place, watcher=watcher, jobs=jobs, continue_on_failure=True)
+        report = engine.execute()
     if not report.succeeded:
         raise failures_error(report)
     units = {(unit.job.id, unit.index): unit for unit in report.units if unit.job is not None}
@@ -243,7 +217,7 @@ def resolver_of(lab: Lab) -> SoftwareResolver:
 
 
 def git_commit(folder: str) -> tuple[str, str]:
-    """(commit, its date) of the working tree that holds a folder; a changed tree has "-dirty" behind. Empty without git."""
+    """(commit, its date) of the working tree of a folder; a changed tree has "-dirty" behind. Empty without git."""
     try:
         shown = process.run(["git", "-C", folder, "log", "-1", "--format=%H %cs"], timeout_s=10)
         if shown.exit_status != 0:

@@ -50,7 +50,7 @@ def short_digest(digest: bytes) -> str:
 
 
 def canonical_json(value: Any) -> str:
-    """JSON with sorted keys, no blanks, unicode kept; tells 1, 1.0, true and "1" apart. ValueError for NaN, infinity."""
+    """JSON with sorted keys, no blanks, unicode kept; tells 1, 1.0, true and "1" apart. ValueError for NaN."""
     return _encode(value)
 
 
@@ -74,7 +74,7 @@ def file_sha256(path: str) -> str:
 
 
 def tree_digest(path: str) -> str:
-    """The content digest (hex) of a file, link or directory, over names, types, exec bits and bytes; never times or owners.
+    """The content digest (hex) of a file, link or directory, over names, types, exec bits and bytes.
 
     Raises TreeError for anything else in the tree and for a link that leaves it, OSError when it cannot be read.
     """

@@ -87,7 +87,7 @@ class ScratchFile:
             written += os.pwrite(self.descriptor, data[written:], written)
 
     def take(self, limit: int) -> bytes | None:
-        """What others have written, and make it empty; None, leaving it as it is, when that is more than `limit` bytes."""
+        """What others have written, and make it empty; None, and nothing changed, when it is over `limit` bytes."""
         size = os.fstat(self.descriptor).st_size
         if size > limit:
             return None

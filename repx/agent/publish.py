@@ -97,7 +97,7 @@ def publish_failure(directory: str, made: str, record: bytes) -> None:
 
 
 def commit_pending(store: Store, directory: str, key: str, *, after_failure: bool = True) -> None:
-    """Turn the pending record of a flushed result into its record. If another record got there first, ours is dropped."""
+    """Turn the pending record of a flushed result into its record, unless another record got there first."""
     pending = directory + "/" + PENDING
     make_read_only(directory + "/" + OUT)
     link_exclusive(pending, directory + "/" + RECORD)
@@ -128,7 +128,7 @@ def recover_pending(store: Store, directory: str, key: str) -> Mapping[str, Any]
 
 
 def displace(job_directory: str, directory: str, key: str, tmp: str) -> None:
-    """Make room for a new result: the old one goes to its own place, or away when it has the same key or is not whole."""
+    """Make room for a new result: the old one goes to a place of its own, or away if its key is the same or it is not whole."""
     # It may be one file with the record: nobody must write to it again.
     with contextlib.suppress(FileNotFoundError):
         os.unlink(directory + "/" + PENDING)
@@ -149,7 +149,7 @@ def displace(job_directory: str, directory: str, key: str, tmp: str) -> None:
 
 
 def make_current(store: Store, job_directory: str, index: int, key: str) -> bool:
-    """Bring a displaced result of realization 0 back to where the current one stands; False when somebody works there."""
+    """Bring a displaced result of realization 0 back to the current place; False when somebody works there."""
     aside = realization(job_directory, index, key)
     with locked_directory(job_directory):
         outcome = read_outcome(aside + "/" + RECORD)

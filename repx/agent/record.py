@@ -93,7 +93,7 @@ def read_attempts(path: str) -> list[dict[str, Any]]:
 
 
 def find_realization(job_directory: str, index: int, key: str) -> tuple[str, dict[str, Any]] | None:
-    """The directory and outcome of a complete realization with this key, wherever it stands; None when there is none."""
+    """The directory and outcome of a complete realization with this key, wherever it stands; else None."""
     aside = realization(job_directory, index, key)
     for directory in (job_directory, aside) if index == 0 else (aside,):
         outcome = read_outcome(directory + "/" + RECORD)

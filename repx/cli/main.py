@@ -1,4 +1,4 @@
-"""The `repx` command: finds the subcommand, imports only that one, prints errors; each command has a file of its own."""
+"""The `repx` command: finds the subcommand, imports only that one, prints errors; each has a file of its own."""
 
 from __future__ import annotations
 

@@ -39,10 +39,10 @@ def run(
     as_json: bool,
 ) -> None:
     """Run what is missing of the named runs, groups, stages and jobs; of everything when none is named."""
-    from repx import api
     from repx.cli.progress import Progress, print_nothing_to_run, print_plan, print_report
     from repx.errors import InterruptedRunError, JobsFailedError, UsageError
     from repx.runtime.limits import parse_memory
+    from repx.runtime.local import local_engine
     from repx.store.lab import LabDirectory
     from repx.store.location import open_store, verify_once
     from repx.store.settled import settled_selection
@@ -54,6 +54,8 @@ def run(
     if experiment is not None:
         if lab_path is not None:
             raise UsageError("both an experiment and --lab were given", hint="give one of them")
+        from repx import api
+
         names = names[1:]
         if dry_run:
             _plan_unwritten(experiment, names, store, force=force, as_json=as_json)
@@ -70,7 +72,7 @@ def run(
             print_nothing_to_run(settled, as_json=as_json)
             return
     progress = Progress(quiet=as_json or not sys.stderr.isatty())
-    engine = api.prepare(
+    engine = local_engine(
         lab,
         names,
         store=store,

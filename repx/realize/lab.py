@@ -1,4 +1,4 @@
-"""Write a derivation graph as a Lab into the store: built aside, published by one rename, byte-identical when repeated."""
+"""Write a derivation graph as a Lab into the store: built aside, published by one rename, the same bytes each time."""
 
 from __future__ import annotations
 

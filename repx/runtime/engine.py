@@ -1,4 +1,4 @@
-"""The engine: brings a selection of jobs to its end on this machine; decides with the schedule, acts through workers."""
+"""The engine: brings a selection of jobs to its end on this machine; decides by the schedule, acts by workers."""
 
 from __future__ import annotations
 

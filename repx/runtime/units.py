@@ -119,7 +119,7 @@ class Unit:
         return self.job.id if self.index == 0 else f"{self.job.id}#{self.index}"
 
     def move(self, state: State) -> None:
-        """Change state. AssertionError for a move that is not in the table: a fault of the engine, never of the user."""
+        """Change state. AssertionError for a move that is not in the table: a fault of the engine."""
         if state not in MOVES[self.state]:
             raise AssertionError(f"{self.name}: {self.state.value} to {state.value}")
         self.state = state

@@ -1,7 +1,7 @@
 """Read a Lab directory: manifest, runs and jobs on demand; trusts nothing it reads, and hashes files only when asked.
 
-A run file is mapped, its header parsed when the run is first used, its jobs one line at a time: opening a Lab of 100,000
-jobs costs what opening a small one does.
+A run file is mapped, its header parsed when the run is first used, its jobs one line at a time: opening a Lab of
+100,000 jobs costs what opening a small one does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where the store is, and whether a Lab has been looked at before; the one place that reads its environment variables."""
+"""Where the store is, and whether a Lab has been looked at before; the one reader of its environment variables."""
 
 from __future__ import annotations
 

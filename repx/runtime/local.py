@@ -1,0 +1,39 @@
+"""An engine for this machine, from what the user names and how much of the machine they give; starts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from repx.agent.layout import Store
+from repx.runtime.engine import Engine, Options, Watcher
+from repx.runtime.limits import machine_cpus, machine_memory
+from repx.store.lab import LabDirectory
+from repx.store.selection import select
+
+
+def local_engine(
+    lab: LabDirectory,
+    names: Sequence[str] = (),
+    *,
+    store: Store,
+    watcher: Watcher,
+    jobs: int | None = None,
+    mem: int | None = None,
+    force: bool = False,
+    continue_on_failure: bool = False,
+    allow_drift: bool = False,
+) -> Engine:
+    """An engine for runs, groups, stages and job prefixes; for everything when nothing is named.
+
+    `jobs` slots (default: the CPUs) share `mem` bytes (default: the machine's). Raises UsageError for an unknown name.
+    """
+    cpus = machine_cpus()
+    options = Options(
+        slots=jobs or cpus,
+        cpus=max(cpus, jobs or 0),
+        mem=mem or machine_memory(),
+        force=force,
+        continue_on_failure=continue_on_failure,
+        allow_drift=allow_drift,
+    )
+    return Engine(lab, store, select(lab, names), options, watcher)
