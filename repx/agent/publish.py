@@ -128,7 +128,7 @@ def recover_pending(store: Store, directory: str, key: str) -> Mapping[str, Any]
 
 
 def displace(job_directory: str, directory: str, key: str, tmp: str) -> None:
-    """Make room for a new result: the old one goes to a place of its own, or away if its key is the same or it is not whole."""
+    """Make room for a new result: the old one goes to its own place, or away if it is not whole or has the same key."""
     # It may be one file with the record: nobody must write to it again.
     with contextlib.suppress(FileNotFoundError):
         os.unlink(directory + "/" + PENDING)

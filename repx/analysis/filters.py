@@ -1,4 +1,4 @@
-"""Conditions of `filter(name__contains="train", seed=1)`: parsed, checked for unknown names, compared; reads nothing."""
+"""Conditions of `filter(name__contains="train", seed=1)`: parsed, names checked, compared; reads nothing."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class HostSoftware:
         self, search_path: str | None = None, run: Run = run, distributions: Distributions | None = None
     ) -> None:
         path = os.environ.get("PATH", os.defpath) if search_path is None else search_path
-        self._commands = _Commands(path + os.pathsep + os.path.dirname(sys.executable))  # noqa: PTH120
+        self._commands = _Commands(path + os.pathsep + os.path.dirname(sys.executable))
         self._distributions = distributions or Distributions()
         self._run = run
 
@@ -105,7 +105,7 @@ class _Commands:
         if not self._names:
             for directory in self.search_path.split(os.pathsep):
                 try:
-                    self._names.update(os.listdir(directory))  # noqa: PTH208 - strings are what is compared
+                    self._names.update(os.listdir(directory))
                 except OSError:
                     continue
         hint = nearest(name, self._names)

@@ -86,12 +86,12 @@ def relative_location(location: SourceLocation, base: str) -> str:
 @lru_cache
 def _environment() -> Environment:
     # Scripts are not HTML: nothing is to be escaped in them.
-    return Environment(  # noqa: S701
+    return Environment(
         loader=PackageLoader("repx", "templates"),
         undefined=StrictUndefined,
         trim_blocks=False,
         keep_trailing_newline=True,
-        autoescape=False,
+        autoescape=False,  # noqa: S701 - scripts are not HTML: nothing is to be escaped in them
     )
 
 
