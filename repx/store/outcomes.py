@@ -102,12 +102,13 @@ class CurrentResults:
         stack = [job]
         while stack:
             top = stack[-1]
-            waiting = [] if (top.id, 0) in self._known else self._missing_upstreams(top)
-            if waiting:
-                stack.extend(waiting)
-                continue
+            if (top.id, 0) not in self._known:
+                waiting = self._missing_upstreams(top)
+                if waiting:
+                    stack.extend(waiting)
+                    continue
+                self._known[top.id, 0] = self._look_up(top, 0)
             stack.pop()
-            self._known.setdefault((top.id, 0), self._look_up(top, 0))
         if index and (job.id, index) not in self._known:
             self._known[job.id, index] = self._look_up(job, index)
         return self._known[job.id, index]
