@@ -12,10 +12,11 @@ from repx.analysis.statuses import Statuses
 from repx.analysis.steps import Part
 from repx.errors import UsageError, nearest
 from repx.model.names import unknown
-from repx.store.lab import LabDirectory, LabJob
+from repx.store.lab import LabDirectory, LabJob, RunFile
 from repx.store.outcomes import effective_params
 from repx.store.params import is_typed, read_condition
 from repx.store.selection import find_runs, listed_jobs, param_names, stage_names
+from repx.store.settled import settled_selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,22 @@ class Query:
 
 
 class Row(NamedTuple):
-    """One job of a listing; `params` are effective, and only read where the query needs them."""
+    """One job of a listing; `params` are effective, and only there when the query needs them."""
 
     job: LabJob
-    status: Status
     params: Mapping[str, Any]
-    outputs: Mapping[str, str]
-    """Absolute paths by name, where there is a result for today's inputs."""
+    statuses: Statuses
+
+    @property
+    def status(self) -> Status:
+        """How it stands: looked at only when asked, for that reads its record."""
+        return self.statuses.of(self.job)
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """Absolute paths by name, where there is a result for today's inputs."""
+        outcome = self.statuses.current.outcome(self.job)
+        return {} if outcome is None else {name: outcome.path(name) for name in outcome.outputs}
 
 
 class Listing:
@@ -46,7 +56,7 @@ class Listing:
         self._lab = lab
         self._query = query
         self._needs_params = with_params or bool(query.params or query.where)
-        self.statuses = Statuses(lab, store)
+        self._statuses = Statuses(lab, store)
         self._where = dict(read_condition(text) for text in query.where)
         self._effective: dict[str, dict[str, Any]] = {}
         known = param_names(lab)
@@ -66,16 +76,13 @@ class Listing:
             params = effective_params(job, self._lab.job, self._effective) if self._needs_params else {}
             if not all(name in params and is_typed(params[name], text) for name, text in self._where.items()):
                 continue
-            status = self.statuses.of(job)
-            if self._query.statuses and status not in self._query.statuses:
-                continue
-            outcome = self.statuses.current.outcome(job)
-            outputs = {} if outcome is None else {name: outcome.path(name) for name in outcome.outputs}
-            yield Row(job, status, params, outputs)
+            row = Row(job, params, self._statuses)
+            if not self._query.statuses or row.status in self._query.statuses:
+                yield row
 
     def parts(self, job: LabJob) -> Iterator[Part]:
         """The scatter and the steps of a job; nothing for one that has none."""
-        yield from self.statuses.parts(job)
+        yield from self._statuses.parts(job)
 
     def _named(self, names: tuple[str, ...]) -> Iterator[LabJob]:
         if not names:
@@ -112,26 +119,45 @@ class Summary:
 def summarize(lab: LabDirectory, store: Store, names: tuple[str, ...]) -> Summary:
     """How the named runs and groups stand; all when none is named. Raises UsageError."""
     wanted = dict.fromkeys(run for name in names for run in find_runs(lab, name)) if names else dict.fromkeys(lab.runs)
-    statuses = Statuses(lab, store)
-    seen: set[str] = set()
-    total = dict.fromkeys(Status, 0)
-    failures = []
-    runs = []
-    for name in wanted:
+    counter = _Counter(lab, store, count_once=len(wanted) > 1)
+    runs = [counter.count(lab.run(name)) for name in wanted]
+    return Summary(tuple(runs), counter.total, tuple(counter.failures))
+
+
+class _Counter:
+    def __init__(self, lab: LabDirectory, store: Store, *, count_once: bool) -> None:
+        self._lab = lab
+        self._store = store
+        self._count_once = count_once
+        self._statuses = Statuses(lab, store)
+        self._seen: set[str] = set()
+        self.total = dict.fromkeys(Status, 0)
+        self.failures: list[Failure] = []
+
+    def count(self, run: RunFile) -> RunCounts:
+        """How the jobs of one run stand; they are added to the total."""
         counts, steps = dict.fromkeys(Status, 0), dict.fromkeys(Status, 0)
-        for job in lab.run(name).jobs():
-            status = statuses.of(job)
+        has_parts = any("parts" in stage for stage in run.stages.values())
+        if not has_parts and settled_selection(self._lab, self._store, [run.name]) is not None:
+            counts[Status.SUCCEEDED] = run.count
+            self.total[Status.SUCCEEDED] += sum(map(self._is_new, run.ids())) if self._count_once else run.count
+            return RunCounts(run.name, counts, steps)
+        for job in run.jobs():
+            status = self._statuses.of(job)
             counts[status] += 1
-            for part in statuses.parts(job) if job.parts else ():
+            for part in self._statuses.parts(job) if job.parts else ():
                 steps[part.status] += 1
-            if len(wanted) > 1 and job.id in seen:
-                continue
-            seen.add(job.id)
-            total[status] += 1
-            if status is Status.FAILED:
-                failures.append(Failure(job, statuses.culprit(job)))
-        runs.append(RunCounts(name, counts, steps))
-    return Summary(tuple(runs), total, tuple(failures))
+            if not self._count_once or self._is_new(job.id):
+                self.total[status] += 1
+                if status is Status.FAILED:
+                    self.failures.append(Failure(job, self._statuses.culprit(job)))
+        return RunCounts(run.name, counts, steps)
+
+    def _is_new(self, identity: str) -> bool:
+        if identity in self._seen:
+            return False
+        self._seen.add(identity)
+        return True
 
 
 def _each_once(found: list[Iterator[LabJob]]) -> Iterator[LabJob]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-_MEASURED_ROWS = 500
+_MEASURED_ROWS = 100
 """Columns are as wide as the first rows need: the answer to a large question starts at once."""
 
 _COLORS = {"succeeded": "green", "failed": "red", "running": "cyan", "blocked": "yellow"}
