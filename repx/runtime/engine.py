@@ -302,7 +302,7 @@ class Engine:
             self._release(unit)
             return
         assert unit.job is not None
-        forced = self._options.force and unit.job.id in self._selection.asked
+        forced = self._is_forced(unit.job)
         outcome = None if forced else look_up(self._store, unit.job.id, unit.index, unit.resolved.key)
         if outcome is not None:
             unit.found = True
@@ -313,6 +313,10 @@ class Engine:
             self._release(unit)
         else:
             self._schedule.add(unit.number, unit.run, unit.needs)
+
+    def _is_forced(self, job: LabJob | PartJob) -> bool:
+        """Whether a job is to run, done or not; the parts of a scatter-gather go with the whole."""
+        return self._options.force and (job.whole if isinstance(job, PartJob) else job.id) in self._selection.asked
 
     def _brought_back(self, unit: Unit, outcome: Outcome) -> Outcome:
         """A result that had been displaced becomes the current one again."""
@@ -454,7 +458,7 @@ class Engine:
                 "params": params,
                 "cpus": unit.needs.cpus,
                 "time_s": unit.time_s,
-                "force": self._options.force and job.id in self._selection.asked,
+                "force": self._is_forced(job),
                 "lab": self._lab.lab_id,
             }
         )

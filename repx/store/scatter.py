@@ -30,6 +30,8 @@ class PartJob:
     params: dict[str, Any]
     references: dict[str, str]
     resource_hints: dict[str, Any]
+    whole: str
+    """The id of the scatter-gather it is a part of."""
 
 
 class ItemsError(Exception):
@@ -64,11 +66,16 @@ class ScatterGatherJob:
         try:
             with open(path, encoding="utf-8") as file:
                 items = json.load(file)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ItemsError(f"output {self._parts['items']} of the scatter is no JSON: {error}") from None
         if not isinstance(items, list):
             raise ItemsError(f"output {self._parts['items']} of the scatter is no JSON list but {type(items).__name__}")
-        return [canonical_json(item) for item in items]
+        try:
+            texts = [canonical_json(item) for item in items]
+            "".join(texts).encode()
+        except (ValueError, RecursionError) as error:
+            raise ItemsError(f"output {self._parts['items']} of the scatter cannot be items: {error}") from None
+        return texts
 
     def step(
         self, step: Mapping[str, Any], item: str, before: Mapping[str, Outcome], scatter: Outcome
@@ -124,6 +131,7 @@ class ScatterGatherJob:
                 if name in stage["params"] and name not in fixed
             },
             resource_hints=self.job.part_hints(role),
+            whole=self.job.id,
         )
 
 

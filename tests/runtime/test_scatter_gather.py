@@ -1,0 +1,139 @@
+"""Scatter-gather at run time: items decide what runs; each step of each item is kept by itself."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.runtime.world import World, a_world, tree
+
+__all__ = ["a_world"]
+
+SCATTER = """
+@bash
+def split(seed: Output = out("seed.txt"), items: Output = out("items.json")):
+    return 'echo split >> DIARY; echo sown > "$seed"; cat ITEMS > "$items"'
+
+@bash
+def extract(item: WorkItem, text: Output = out("t.txt")):
+    return 'echo "extract $(cat "$item")" >> DIARY; cat "$item" > "$text"'
+
+@bash
+def check(text: Input, result: Output = out("r.txt")):
+    return 'echo "check $(cat "$text")" >> DIARY; [ ! -e "BAD$(cat "$text")" ]; cat "$text" > "$result"'
+
+@bash
+def gather(results: Inputs, seed: Input, total: Output = out("total.txt")):
+    return 'echo gather >> DIARY; { cat "$seed"; cat /dev/null "${results[@]}"; } > "$total"'
+
+@scatter_gather(scatter=split, gather=gather)
+def checked(item: WorkItem):
+    return check(extract(item=item))
+
+@bash
+def use(total: Input, lines: Output = out("n.txt")):
+    return 'echo use >> DIARY; cat "$total" > "$lines"'
+
+lab = Lab(runs=[Run("work", lambda: use(checked()))])
+"""
+
+
+def items(world: World, listed: Any) -> None:
+    (world.root / "items").write_text(listed if isinstance(listed, str) else json.dumps(listed))
+
+
+def realize(world: World, listed: Any) -> None:
+    items(world, listed)
+    world.realize(SCATTER.replace("ITEMS", str(world.root / "items")).replace("BAD", str(world.root / "bad-")))
+
+
+def again(world: World, listed: Any) -> None:
+    """Another list of items; forcing the whole starts with its scatter."""
+    items(world, listed)
+    world.diary.write_text("")
+    (directory,) = world.job_directories("split")
+    (directory / "out").chmod(0o755)
+    (directory / "out" / "items.json").unlink()
+
+
+def test_items_steps_and_a_second_output_of_the_scatter(world: World) -> None:
+    realize(world, [3, "x", {"b": 1, "a": 2}])
+    done = world.run("-j", "3")
+    assert done.status == 0, done.stderr
+    assert world.output("use", "n.txt") == 'sown\n3"x"{"a":2,"b":1}'
+    assert set(world.entries().values()) == {1}
+    assert len(world.entries()) == 1 + 3 + 3 + 1 + 1
+    before = tree(world.store / "outputs")
+    second = world.run()
+    assert second.answer["found"] == second.answer["jobs"] == 9
+    assert tree(world.store / "outputs") == before
+
+
+def test_no_items(world: World) -> None:
+    realize(world, [])
+    assert world.run().status == 0
+    assert world.output("use", "n.txt") == "sown\n"
+    assert world.entries() == {"split": 1, "gather": 1, "use": 1}
+
+
+def test_equal_items_share_a_branch(world: World) -> None:
+    realize(world, [1, 2, 1, 1])
+    assert world.run("-j", "4").status == 0
+    assert world.output("use", "n.txt") == "sown\n1211"
+    assert set(world.entries().values()) == {1}
+
+
+def test_one_new_item_runs_one_branch(world: World) -> None:
+    realize(world, [1, 2, 3])
+    assert world.run().status == 0
+    again(world, [3, 4, 1, 2])
+    assert world.run().status == 0
+    assert world.entries() == {"split": 1, "extract 4": 1, "check 4": 1, "gather": 1, "use": 1}
+    assert world.output("use", "n.txt") == "sown\n3412"
+
+
+def test_a_failing_step_fails_the_whole_and_only_its_branch_runs_again(world: World) -> None:
+    realize(world, [1, 2, 3, 4])
+    bad = world.root / "bad-3"
+    bad.touch()
+    done = world.run("--continue-on-failure", "-j", "2")
+    assert done.status == 1
+    assert [failure["job"].split("-")[1] for failure in done.answer["failures"]] == ["check"]
+    assert world.entries()["check 4"] == 1
+    assert "gather" not in world.entries()
+    assert "use" not in world.entries()
+    bad.unlink()
+    world.diary.write_text("")
+    assert world.run().status == 0
+    assert world.entries() == {"check 3": 1, "gather": 1, "use": 1}
+    assert world.output("use", "n.txt") == "sown\n1234"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('{"a": 1}', "output items of the scatter is no JSON list but dict"),
+        ("[1, 2", "output items of the scatter is no JSON"),
+        ("[1e999]", "output items of the scatter"),
+        ("", "output items of the scatter is no JSON"),
+    ],
+)
+def test_items_that_are_no_list(world: World, text: str, complaint: str) -> None:
+    realize(world, text)
+    done = world.run()
+    assert done.status == 1, done.stderr
+    assert complaint in done.answer["failures"][0]["cause"]
+    assert world.entries() == {"split": 1}
+
+
+def test_forcing_the_whole_runs_all_of_it(world: World) -> None:
+    realize(world, [1, 2])
+    world.run()
+    world.diary.write_text("")
+    done = world.run("--force", "checked")
+    assert done.status == 0, done.stderr
+    assert world.entries() == {"split": 1, "extract 1": 1, "check 1": 1, "extract 2": 1, "check 2": 1, "gather": 1}
+    # All of it gave the same bytes.
+    assert world.run().answer["found"] == world.run().answer["jobs"]
