@@ -67,16 +67,35 @@ def realize_lab(lab: Lab, *, store: Store | str | None = None, run: str | None =
     return write_lab(graph, place, experiment_folder(lab))
 
 
+def check_link(link: str) -> None:
+    """Whether a Lab can be linked there: asked before the work, not after it. Raises StoreError."""
+    path = Path(link)
+    in_the_way = next((one for one in (path, *path.parents) if os.path.lexists(one)), path)
+    if in_the_way == path and path.exists() and not path.is_symlink():
+        raise StoreError(
+            f"{link} is in the way: it is no link",
+            hint="move it away, or choose another place with: repx realize -o",
+        )
+    if in_the_way != path and not in_the_way.is_dir():
+        raise StoreError(f"{link} cannot be made: {in_the_way} is no directory", hint="choose another place with -o")
+
+
 def link_result(written: WrittenLab, link: str, store: Store) -> None:
     """Point the link (`./result`) at a Lab, and keep the Lab as long as the link is there."""
+    check_link(link)
     path = Path(link)
-    if path.exists() and not path.is_symlink():
-        raise StoreError(f"{link} is in the way: it is no link", hint="choose another place with -o")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
         beside.symlink_to(written.path)
         beside.rename(path)
+    except OSError as error:
+        raise StoreError(
+            f"the link {link} cannot be made: {error.strerror}",
+            facts=[("the Lab", written.path)],
+            hint="the Lab itself is complete; choose another place for its link with: repx realize -o",
+        ) from None
+    try:
         root = Path(store.gcroots) / "auto" / digest_of_text(os.path.abspath(link))
         if not root.is_symlink() or os.readlink(root) != os.path.abspath(link):
             root.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from importlib import import_module
 import click
 
 from repx import __version__
-from repx.errors import RepxError
+from repx.errors import RepxError, UsageError
 
 _COMMANDS = {
     "realize": ("repx.cli.realize:realize", "Build the Lab of an experiment."),
@@ -43,7 +43,7 @@ class _LazyGroup(click.Group):
         from repx.errors import nearest
 
         if args and args[0] not in _COMMANDS:
-            context.fail(f"there is no command {args[0]!r}; {nearest(args[0], _COMMANDS)}")
+            raise UsageError(f"there is no command {args[0]!r}", hint=nearest(args[0], _COMMANDS))
         return super().resolve_command(context, args)
 
 
@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> None:
         print_error(error)
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        error.show()
+        print_error(_as_usage_error(error))
         sys.exit(2)
     except click.exceptions.Abort:
         sys.exit(130)
@@ -73,6 +73,16 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _as_usage_error(error: click.ClickException) -> UsageError:
+    """What click complains about, said as everything else is."""
+    message = error.format_message().rstrip(".")
+    said, _, suggestion = message.partition(". Did you mean ")
+    context = getattr(error, "ctx", None)
+    help_command = f"{context.command_path if context is not None else 'repx'} --help"
+    hint = f"did you mean {suggestion}" if suggestion else f"see {help_command}"
+    return UsageError(said[:1].lower() + said[1:], hint=hint)
 
 
 def print_error(error: RepxError) -> None:

@@ -16,14 +16,21 @@ from repx.cli.options import json_option, store_option
 def realize(experiment: str, output: str, run_name: str | None, store_path: str | None, as_json: bool) -> None:
     """Build the Lab of EXPERIMENT (a Python file) into the store and link it."""
     import json
+    import shlex
 
     from repx import api
+    from repx.errors import plural
     from repx.store.location import open_store
 
     store = open_store(store_path)
+    api.check_link(output)
     written = api.realize_lab(api.load(experiment), store=store, run=run_name)
     api.link_result(written, output, store)
     if as_json:
-        click.echo(json.dumps({"lab": written.lab_id, "path": written.path, "link": output, "new": written.is_new}))
+        answer = {"lab": written.lab_id, "path": written.path, "link": output, "new": written.is_new}
+        click.echo(json.dumps({**answer, "runs": written.runs, "jobs": written.jobs}))
     else:
-        click.echo(f"{output} -> {written.path}{'' if written.is_new else ' (nothing new)'}")
+        what = f"{written.runs} {plural('run', written.runs)}, {written.jobs} {plural('job', written.jobs)}"
+        click.echo(f"{output}: {what}{'' if written.is_new else '; nothing new'}")
+        click.echo(f"  {written.path}")
+        click.echo(f"run it: repx run{'' if output == 'result' else f' --lab {shlex.quote(output)}'}")

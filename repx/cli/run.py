@@ -39,6 +39,7 @@ def run(
     as_json: bool,
 ) -> None:
     """Run what is missing of the named runs, groups, stages and jobs; of everything when none is named."""
+    from repx.cli.edited import warn_if_edited
     from repx.cli.progress import Progress, print_nothing_to_run, print_plan, print_report
     from repx.errors import InterruptedRunError, JobsFailedError, UsageError
     from repx.runtime.limits import parse_memory
@@ -57,13 +58,19 @@ def run(
         from repx import api
 
         names = names[1:]
+        if names and names[0].endswith(".py"):
+            raise UsageError(
+                f"two experiments were given: {experiment} and {names[0]}", hint="run them one after the other"
+            )
         if dry_run:
             _plan_unwritten(experiment, names, store, force=force, as_json=as_json)
             return
+        api.check_link("result")
         written = api.realize_lab(api.load(experiment), store=store)
         api.link_result(written, "result", store)
-        lab_path = written.path
     lab = LabDirectory(lab_path or "result")
+    if experiment is None:
+        warn_if_edited(lab, lab_path or "result")
     if not dry_run:
         verify_once(lab, store)
     if not (dry_run or force):
@@ -103,9 +110,10 @@ def _plan_unwritten(experiment: str, names: tuple[str, ...], store: Store, *, fo
     """The plan for an experiment whose Lab is made aside and thrown away: a dry run leaves the store as it is."""
     from repx import api
     from repx.cli.progress import Progress, print_plan
+    from repx.runtime.local import local_engine
     from repx.store.lab import LabDirectory
 
     with TemporaryDirectory(prefix="repx-") as aside:
         lab = LabDirectory(api.realize_lab(api.load(experiment), store=aside).path)
-        engine = api.prepare(lab, names, store=store, watcher=Progress(quiet=True), force=force)
+        engine = local_engine(lab, names, store=store, watcher=Progress(quiet=True), force=force)
         print_plan(engine.survey(), as_json=as_json)

@@ -11,7 +11,7 @@ from types import ModuleType
 
 from repx.dsl.experiment import Lab
 from repx.dsl.misspelt import unknown_name
-from repx.errors import DefinitionError, RepxError, SourceLocation
+from repx.errors import DefinitionError, RepxError, SourceLocation, nearest
 
 
 def load_experiment(path: str) -> Lab:
@@ -39,8 +39,8 @@ def _execute(path: str) -> ModuleType:
     if file.is_dir():
         raise DefinitionError(f"{path} is a directory", hint=f"name the file: {file / 'experiment.py'}")
     if not file.is_file():
-        others = sorted(str(other) for other in file.parent.glob("*.py")) if file.parent.is_dir() else []
-        raise DefinitionError(f"there is no file {path}", hint=f"here is {', '.join(others[:5])}" if others else "")
+        others = [str(other) for other in file.parent.glob("*.py") if other.is_file()]
+        raise DefinitionError(f"there is no file {path}", hint=nearest(path, others))
     resolved = file.resolve()
     name = resolved.stem
     spec = importlib.util.spec_from_file_location(name, resolved)

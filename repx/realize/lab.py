@@ -39,11 +39,13 @@ from repx.store.objects import add_object, link_tree
 
 @dataclass(frozen=True, slots=True)
 class WrittenLab:
-    """A Lab in the store: where, its id, and whether it was new."""
+    """A Lab in the store: where, its id, whether it was new, and how much is in it."""
 
     path: str
     lab_id: str
     is_new: bool
+    runs: int
+    jobs: int
 
 
 def write_lab(graph: DerivationGraph, store: Store, base: str) -> WrittenLab:
@@ -119,7 +121,7 @@ class _LabWriter:
         lab_id = self._write_manifest()
         target = f"{self.store.labs}/{lab_id}"
         if os.path.isdir(target):
-            return WrittenLab(target, lab_id, is_new=False)
+            return self._written(target, lab_id, is_new=False)
         self._link_jobs(jobs)
         sync_filesystem(self.building)
         try:
@@ -128,8 +130,11 @@ class _LabWriter:
             # Somebody else has published the same Lab meanwhile.
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-            return WrittenLab(target, lab_id, is_new=False)
-        return WrittenLab(target, lab_id, is_new=True)
+            return self._written(target, lab_id, is_new=False)
+        return self._written(target, lab_id, is_new=True)
+
+    def _written(self, target: str, lab_id: str, *, is_new: bool) -> WrittenLab:
+        return WrittenLab(target, lab_id, is_new, len(self.graph.runs), sum(1 for _ in self.graph.jobs()))
 
     def _write_stage(self, recipe: Recipe) -> None:
         rendered = self.stages[recipe] = stage_files(recipe, self.base)
