@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import uuid
 from collections.abc import Iterator
 
-from repx.agent.claim import LEASE_S, end_processes_of, is_alive, is_runner_alive, parse_claim, read_claim, server_time
+from repx.agent.claim import (
+    LEASE_S,
+    end_processes_of,
+    is_alive,
+    is_runner_alive,
+    parse_claim,
+    read_claim,
+    server_time,
+    start_time,
+)
 from repx.agent.files import locked_directory, read_if_there, remove_tree
 from repx.agent.layout import CLAIM, HEARTBEAT, PENDING, Store
 from repx.agent.publish import recover_pending
@@ -35,7 +45,8 @@ def clear_leftovers(store: Store) -> None:
                 continue
             now = now or server_time(store.tmp)
             empty = os.path.isdir(path) and not os.listdir(path)
-            if now - os.lstat(path).st_mtime > (LEASE_S if empty else ABANDONED_S):
+            limit = 0.0 if empty and _has_lost_its_maker(name) else LEASE_S if empty else ABANDONED_S
+            if now - os.lstat(path).st_mtime >= limit:
                 _remove(path)
 
 
@@ -93,6 +104,12 @@ def _is_in_use(store: Store, runner: str) -> bool:
         if claim is not None and is_alive(claim, slot, store.tmp):
             return True
     return False
+
+
+def _has_lost_its_maker(name: str) -> bool:
+    """Whether a runner of this machine was killed between making its directory and its heartbeat."""
+    host, _, rest = name.rpartition("-")[0].rpartition("-")
+    return host == socket.gethostname() and rest.isdigit() and start_time(int(rest)) == 0
 
 
 def _slots(directory: str) -> list[str]:
