@@ -15,7 +15,7 @@ from repx.dsl.experiment import Lab, Run
 from repx.dsl.node import Node
 from repx.dsl.recipes import ParamsView, RecipeBook, dynamic_resources, part_resources
 from repx.dsl.scatter import ScatterGather
-from repx.dsl.stage import Stage
+from repx.dsl.stage import AnyStage, Stage
 from repx.dsl.trace import PipelineArguments, pipeline_arguments, pipeline_name, trace
 from repx.dsl.wiring import FromAxis, FromNode, Surroundings, Wiring, wire
 from repx.errors import CheckError, DefinitionError, nearest
@@ -295,6 +295,12 @@ class _NodePlan:
                 location=self.stage.location,
                 hint=f"annotate it as {param.name}: Path, or as {param.name}: Input",
             )
+        if isinstance(value, str) and "\0" in value and _has_bash(self.stage):
+            raise DefinitionError(
+                f"param {param.name!r} of stage {self.stage.name!r}: {value!r} holds a NUL character",
+                location=self.node._location if param.name in self.node._call else self.expansion.run.location,
+                hint="no shell variable can hold one; a Python stage can take it",
+            )
         return value, params_line(param.name, param_text(value))
 
     def _input_axes(self) -> set[int]:
@@ -389,6 +395,11 @@ class _ResourceTable:
             found = self._merged[key] = self.interned(merge(own, upstreams))
             self._interned.update((one, one) for one in upstreams)
         return found
+
+
+def _has_bash(stage: AnyStage) -> bool:
+    parts = stage.stages() if isinstance(stage, ScatterGather) else (stage,)
+    return any(isinstance(part, Stage) and part.kind == "bash" for part in parts)
 
 
 def _nothing(_: Codes) -> Codes:

@@ -47,6 +47,8 @@ def check_value(value: object) -> Value:
         value = scalar.item()
     if type(value) is float and not math.isfinite(value):
         raise ValueError(f"{value} is not a finite number")
+    if type(value) is str and not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+        raise ValueError(f"{_shown(value)} holds half a character (a surrogate), which no file can hold")
     if value is None or type(value) in _SCALARS:
         return value  # type: ignore[return-value]  # mypy does not follow `type(…) in`
     raise ValueError(f"{_shown(value)} is a {type(value).__name__}, and {_remedy(value)}")

@@ -10,6 +10,7 @@ from functools import lru_cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from repx.agent.digest import short_digest
+from repx.agent.job import quote
 from repx.errors import SourceLocation
 from repx.model.derivation import Recipe
 
@@ -86,13 +87,15 @@ def relative_location(location: SourceLocation, base: str) -> str:
 @lru_cache
 def _environment() -> Environment:
     # Scripts are not HTML: nothing is to be escaped in them.
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("repx", "templates"),
         undefined=StrictUndefined,
         trim_blocks=False,
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - scripts are not HTML: nothing is to be escaped in them
     )
+    environment.filters["shell"] = quote
+    return environment
 
 
 def _add_script(files: dict[str, tuple[str, bool]], recipe: Recipe, name: str, base: str) -> None:
