@@ -15,7 +15,6 @@ from typing import Any
 from repx.agent.digest import canonical_json, digest_of_text, file_sha256, short_digest
 from repx.agent.files import remove_tree, sync_filesystem, walk
 from repx.agent.layout import Store
-from repx.errors import StoreError
 from repx.model.derivation import Derivation, Recipe
 from repx.model.graph import DerivationGraph, RunGraph
 from repx.model.lab import (
@@ -34,6 +33,7 @@ from repx.model.values import StoredPath
 from repx.realize.bundle import agent_bundle
 from repx.realize.crate import crate_json, readme_text
 from repx.realize.render import StageFiles, relative_location, stage_files
+from repx.store.location import store_error as store_error
 from repx.store.objects import add_object, link_tree
 
 
@@ -62,23 +62,6 @@ def write_lab(graph: DerivationGraph, store: Store, base: str) -> WrittenLab:
         raise store_error(error, store) from None
     finally:
         remove_tree(building)
-
-
-def store_error(error: OSError, store: Store) -> StoreError:
-    """What a failing disk means to the user."""
-    facts = [("store", store.root)]
-    if error.filename:
-        facts.append(("path", str(error.filename)))
-    hints = {
-        errno.ENOSPC: "free some space and run the same command again; nothing that was finished is lost",
-        errno.EDQUOT: "your quota is used up; free some space and run the same command again",
-        errno.EACCES: "you may not write there; choose another store with --store or REPX_STORE",
-        errno.EPERM: "you may not write there; choose another store with --store or REPX_STORE",
-        errno.EROFS: "that file system is read-only; choose another store with --store or REPX_STORE",
-    }
-    return StoreError(
-        f"the store cannot be written: {error.strerror}", facts=facts, hint=hints.get(error.errno or 0, "")
-    )
 
 
 class _LabWriter:

@@ -17,8 +17,8 @@ from repx.agent.claim import HEARTBEAT_S, beat
 from repx.agent.files import remove_tree
 from repx.agent.layout import Store, slot
 from repx.agent.leftovers import bury
-from repx.errors import StoreError
 from repx.process import Conversation
+from repx.store.location import store_error
 
 
 class Worker:
@@ -143,11 +143,7 @@ class WorkerPool:
             os.makedirs(self._directory, exist_ok=True)
             beat(self._directory)
         except OSError as error:
-            raise StoreError(
-                f"the store cannot be written: {error.strerror}",
-                facts=[("path", error.filename)],
-                hint="choose another with --store or REPX_STORE",
-            ) from None
+            raise store_error(error, self._store) from None
         threading.Thread(target=self._beat, daemon=True).start()
 
     def _beat(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from repx.agent.digest import digest_of_text
@@ -40,3 +41,20 @@ def verify_once(lab: LabDirectory, store: Store) -> None:
     except OSError:
         # Remembering saves time and nothing else; whoever has something to keep says that the store cannot be written.
         return
+
+
+def store_error(error: OSError, store: Store) -> StoreError:
+    """What a failing disk means to the user."""
+    facts = [("store", store.root)]
+    if error.filename:
+        facts.append(("path", str(error.filename)))
+    hints = {
+        errno.ENOSPC: "free some space and run the same command again; nothing that was finished is lost",
+        errno.EDQUOT: "your quota is used up; free some space and run the same command again",
+        errno.EACCES: "you may not write there; choose another store with --store or REPX_STORE",
+        errno.EPERM: "you may not write there; choose another store with --store or REPX_STORE",
+        errno.EROFS: "that file system is read-only; choose another store with --store or REPX_STORE",
+    }
+    return StoreError(
+        f"the store cannot be written: {error.strerror}", facts=facts, hint=hints.get(error.errno or 0, "")
+    )
