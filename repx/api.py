@@ -23,8 +23,8 @@ from repx.model.software import SoftwareResolver
 from repx.realize.host import HostSoftware
 from repx.realize.lab import WrittenLab, store_error, write_lab
 from repx.runtime.bar import Bar
-from repx.runtime.engine import Report
 from repx.runtime.local import local_engine
+from repx.runtime.report import Report
 from repx.runtime.units import State
 from repx.store.lab import LabDirectory, LabJob
 from repx.store.location import open_store

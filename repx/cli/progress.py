@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from repx.runtime.engine import Report
+from repx.runtime.report import Report
 from repx.runtime.units import State, Unit
 
 TAIL_LINES = 15
@@ -32,7 +32,7 @@ class Progress:
         self._width = 0
 
     def planned(self, total: int, found: int) -> None:
-        """See `repx.runtime.engine.Watcher`."""
+        """See `repx.runtime.report.Watcher`."""
         self._total = total
         self._draw()
 

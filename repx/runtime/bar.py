@@ -10,7 +10,7 @@ from repx.runtime.units import State, Unit
 
 
 class Bar:
-    """A `repx.runtime.engine.Watcher` that draws a bar with rich: in a terminal, or in a Jupyter cell.
+    """A `repx.runtime.report.Watcher` that draws a bar with rich: in a terminal, or in a Jupyter cell.
 
     `enabled=None` shows it where somebody is looking.
     """
@@ -42,7 +42,7 @@ class Bar:
         self._progress.stop()
 
     def planned(self, total: int, found: int) -> None:
-        """See `repx.runtime.engine.Watcher`."""
+        """See `repx.runtime.report.Watcher`."""
         self._progress.update(self._task, total=total)
 
     def started(self, unit: Unit) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from repx.agent.layout import Store
-from repx.runtime.engine import Engine, Options, Watcher
+from repx.runtime.engine import Engine
 from repx.runtime.limits import machine_cpus, machine_memory
+from repx.runtime.report import Options, Watcher
 from repx.store.lab import LabDirectory
 from repx.store.selection import select
 

@@ -132,3 +132,7 @@ class Unit:
 
     def __repr__(self) -> str:
         return f"<unit {self.name} {self.state.value}>"
+
+
+class UnresolvedError(Exception):
+    """An input is not there yet; only a dry run gets so far."""

@@ -1,0 +1,65 @@
+"""How to run, who is told what happens, and what came of it; values and one protocol, nothing that acts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from repx.runtime.units import State, Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run: slots, budget in bytes and CPUs, and what to do about what is done or fails."""
+
+    slots: int
+    cpus: int
+    mem: int
+    force: bool = False
+    continue_on_failure: bool = False
+    allow_drift: bool = False
+
+
+class Watcher(Protocol):
+    """Told what happens, as it happens."""
+
+    def planned(self, total: int, found: int) -> None:
+        """`total` units are known, of which `found` are done already; called again when a scatter adds some."""
+
+    def started(self, unit: Unit) -> None:
+        """A worker has taken a unit."""
+
+    def ended(self, unit: Unit) -> None:
+        """A unit has ended, also by being found or skipped."""
+
+    def notice(self, text: str) -> None:
+        """Something the user should know, in one line."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What came of it. `units` are all, those of scatters included."""
+
+    units: list[Unit] = field(default_factory=list)
+    interrupted: bool = False
+    trouble: list[str] = field(default_factory=list)
+    drift: list[str] = field(default_factory=list)
+
+    def count(self, state: State) -> int:
+        """How many units ended so."""
+        return sum(unit.state is state for unit in self.units)
+
+    @property
+    def found(self) -> int:
+        """How many were done already."""
+        return sum(unit.found for unit in self.units)
+
+    @property
+    def failed(self) -> list[Unit]:
+        """Those that failed, in order."""
+        return [unit for unit in self.units if unit.state is State.FAILED]
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether everything is done and safely on disk."""
+        return not self.interrupted and not self.trouble and all(unit.state is State.SUCCEEDED for unit in self.units)
