@@ -234,14 +234,16 @@ def effective_params(
         if top.id in known:
             stack.pop()
             continue
-        upstreams = [one for identity in top.upstream_ids() if (one := top.run.job(identity) or find(identity))]
-        waiting = [one for one in upstreams if one.id not in known]
+        ids = top.upstream_ids()
+        waiting = [
+            one for identity in ids if identity not in known and (one := top.run.job(identity) or find(identity))
+        ]
         if waiting:
             stack.extend(waiting)
             continue
         merged: dict[str, Any] = {}
-        for upstream in upstreams:
-            merged.update(known[upstream.id])
+        for identity in ids:
+            merged.update(known.get(identity, {}))
         known[top.id] = {**merged, **top.params} if merged else top.params
         stack.pop()
     return known[job.id]
