@@ -8,8 +8,12 @@ from collections.abc import Iterable
 from repx.agent.layout import Store, realization
 from repx.analysis.status import Status, unfinished_status
 from repx.analysis.steps import Part, parts_of
-from repx.store.lab import LabDirectory, LabJob
+from repx.store.lab import LabDirectory, LabJob, RunFile
 from repx.store.outcomes import CurrentResults
+from repx.store.settled import settled_selection
+
+PATIENCE = 300
+"""Jobs of a run that are looked at one by one before asking whether the whole run is known to be done."""
 
 
 class Statuses:
@@ -22,9 +26,13 @@ class Statuses:
         self._known: dict[str, Status] = {}
         self._culprits: dict[str, str] = {}
         self._run_culprits: dict[str, str] = {}
+        self._asked: Counter[str] = Counter()
+        self._settled: dict[str, bool] = {}
 
     def of(self, job: LabJob) -> Status:
         """How a job stands. Looks at its upstreams too where it has no result."""
+        if self._is_settled(job.run):
+            return Status.SUCCEEDED
         stack = [job]
         seen: set[str] = set()
         while stack:
@@ -70,6 +78,14 @@ class Statuses:
     def count(self, jobs: Iterable[LabJob]) -> Counter[Status]:
         """How many stand how."""
         return Counter(self.of(job) for job in jobs)
+
+    def _is_settled(self, run: RunFile) -> bool:
+        if run.name not in self._settled:
+            self._asked[run.name] += 1
+            if self._asked[run.name] <= PATIENCE:
+                return False
+            self._settled[run.name] = settled_selection(self._lab, self._store, [run.name]) is not None
+        return self._settled[run.name]
 
     def _on_disk(self, job: LabJob) -> Status | None:
         """What its own files say; None when it is neither done nor failed nor being worked on."""

@@ -7,7 +7,7 @@ import sys
 import click
 
 from repx.cli.options import json_option, lab_option, opened, store_option
-from repx.cli.render import note, print_json, print_lines
+from repx.cli.render import answer_may_be_cut, note, print_json, print_lines
 from repx.errors import UsageError, plural
 
 
@@ -41,9 +41,10 @@ def log(
     stream = "stderr" if stderr else "stdout"
     found = find_log(lab, store, job, index, attempt)
     if follow and found.running(stream).is_running:
-        for text in found.running(stream).follow(lines):
-            sys.stdout.write(text)
-            sys.stdout.flush()
+        with answer_may_be_cut():
+            for text in found.running(stream).follow(lines):
+                sys.stdout.write(text)
+                sys.stdout.flush()
         return
     texts, is_cut = found.tail(stream, lines)
     if as_json:

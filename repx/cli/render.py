@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain, islice
 from typing import Any
 
@@ -24,9 +25,21 @@ def print_lines(lines: Iterable[str]) -> None:
         return
     if hasattr(stream, "reconfigure"):
         stream.reconfigure(errors="backslashreplace")
-    for line in lines:
-        stream.write(line + "\n")
-    stream.flush()
+    with answer_may_be_cut():
+        for line in lines:
+            stream.write(line + "\n")
+        stream.flush()
+
+
+@contextmanager
+def answer_may_be_cut() -> Iterator[None]:
+    """Whoever reads our output may stop when they have seen enough: that is no failure."""
+    try:
+        yield
+    except BrokenPipeError:
+        # What is still buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise click.exceptions.Exit(0) from None
 
 
 def print_table(

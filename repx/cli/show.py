@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from repx.cli.options import json_option, lab_option, opened, store_option
-from repx.cli.render import print_facts, print_json, print_table, size_text
+from repx.cli.render import answer_may_be_cut, print_facts, print_json, print_table, size_text
 from repx.cli.show_facts import job_facts
 from repx.errors import UsageError
 
@@ -80,5 +80,6 @@ def _print_file(file: OutputFile) -> None:
                     facts=[("path", file.path), ("size", size_text(file.size))],
                     hint="send it to a file or another program: repx show output … > file",
                 )
-        shutil.copyfileobj(source, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+        with answer_may_be_cut():
+            shutil.copyfileobj(source, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
