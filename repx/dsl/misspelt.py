@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from typing import Any
 
 from repx.errors import nearest
@@ -16,8 +17,8 @@ _IMPORTED = re.compile(r"cannot import name '(\w+)' from 'repx'")
 
 def unknown_name(error: Exception) -> tuple[str, str] | None:
     """Headline and hint for a keyword or a name that repx does not have; None for every other error."""
-    import repx
-
+    # The public names stand above this layer: they are looked at as the loaded module they are, not imported.
+    repx = sys.modules["repx"]
     # The call is refused before it is made: the last frame is the user's own, and only the text says who refused.
     keyword = _KEYWORD.match(str(error)) if isinstance(error, TypeError) else None
     if keyword is not None and keyword[1] in repx.__all__:
