@@ -60,6 +60,9 @@ def main(argv: list[str] | None = None) -> None:
     except RepxError as error:
         print_error(error)
         sys.exit(error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(2)
     except click.ClickException as error:
         print_error(_as_usage_error(error))
         sys.exit(2)

@@ -11,11 +11,16 @@ from typing import Any
 
 import click
 
+from repx.errors import plural
 from repx.runtime.report import Report
 from repx.runtime.units import State, Unit
+from repx.store.params import shown
 
 TAIL_LINES = 15
 """Lines of a failed job's log that are shown at once."""
+
+TITLE_PARAMS = 60
+"""Characters of a job's params that stand beside its name."""
 
 REFRESH_S = 0.1
 
@@ -38,7 +43,7 @@ class Progress:
 
     def started(self, unit: Unit) -> None:
         """A worker has taken a unit."""
-        self._running[unit.number] = unit.name
+        self._running[unit.number] = title(unit)
         self._draw()
 
     def ended(self, unit: Unit) -> None:
@@ -60,11 +65,12 @@ class Progress:
 
     def _print_failure(self, unit: Unit) -> None:
         self._clear()
-        click.secho(f"failed: {unit.name}: {cause_text(unit.attempt or {})}", fg="red", err=True)
-        for line in log_tail(unit):
+        click.secho(f"failed: {title(unit)}: {cause_text(unit.attempt or {})}", fg="red", err=True)
+        tail = log_tail(unit)
+        for line in tail:
             click.echo(f"  | {line}", err=True)
-        if unit.job is not None:
-            click.echo(f"  more: repx log {unit.job.id[:12]} --stderr", err=True)
+        if tail and unit.job is not None:
+            click.echo(f"  all of it: repx log {unit.job.id[:12]}", err=True)
 
     def _draw(self) -> None:
         now = time.monotonic()
@@ -76,7 +82,7 @@ class Progress:
         if failed:
             line += f", {failed} failed"
         if self._running:
-            line += f", running {len(self._running)}: {next(iter(self._running.values()))[33:]}"
+            line += f", running {len(self._running)}: {next(iter(self._running.values()))}"
         sys.stderr.write("\r" + line[:100].ljust(self._width))
         sys.stderr.flush()
         self._width = len(line[:100])
@@ -86,6 +92,16 @@ class Progress:
             sys.stderr.write("\r" + " " * self._width + "\r")
             sys.stderr.flush()
             self._width = 0
+
+
+def title(unit: Unit) -> str:
+    """A unit as people know it: `train[lr=0.1,seed=1] 1q1yg2sxwbnh`."""
+    if unit.job is None:
+        return unit.name
+    params = ",".join(f"{name}={shown(value)}" for name, value in sorted(unit.job.params.items()))
+    if len(params) > TITLE_PARAMS:
+        params = params[: TITLE_PARAMS - 1] + "…"
+    return f"{_stage(unit)}{f'[{params}]' if params else ''} {unit.job.id[:12]}"
 
 
 def cause_text(attempt: dict[str, Any]) -> str:
@@ -114,15 +130,23 @@ def log_tail(unit: Unit) -> list[str]:
 
 
 def print_plan(report: Report, *, as_json: bool) -> None:
-    """What is reused and what would run, by stage."""
-    would_run = Counter(_stage(unit) for unit in report.units if unit.state is State.READY)
-    reused = Counter(_stage(unit) for unit in report.units if unit.found)
+    """What is done and what would run, by stage, in the order in which the stages come."""
+    # What waits for something that would run may still find a result of the same content: hence "at most".
+    would_run = Counter(_stage(unit) for unit in report.units if unit.state in (State.READY, State.WAITING))
+    done = Counter(_stage(unit) for unit in report.units if unit.found)
     if as_json:
-        click.echo(json.dumps({"run": dict(would_run), "reuse": dict(reused), "at_most": True}))
+        click.echo(json.dumps({"run": dict(would_run), "reuse": dict(done), "at_most": True}))
         return
-    click.echo(f"{sum(reused.values())} jobs are done; {sum(would_run.values())} would run, at most")
-    for stage in sorted(would_run):
-        click.echo(f"  {stage}: {would_run[stage]}" + (f" ({reused[stage]} done)" if reused[stage] else ""))
+    if not would_run:
+        print_nothing_to_run(len(report.units), as_json=False)
+        return
+    total = sum(would_run.values())
+    click.echo(f"at most {total} {plural('job', total)} would run; {sum(done.values())} done")
+    stages = dict.fromkeys(_stage(unit) for unit in sorted(report.units, key=lambda unit: unit.run))
+    width = max(len("stage"), *(len(stage) for stage in stages))
+    click.echo(f"  {'stage':<{width}}  would run  done")
+    for stage in stages:
+        click.echo(f"  {stage:<{width}}  {would_run[stage]:>9}  {done[stage]:>4}")
 
 
 def print_report(report: Report, *, as_json: bool) -> None:
@@ -146,7 +170,7 @@ def print_report(report: Report, *, as_json: bool) -> None:
     if ran == 0 and report.succeeded:
         print_nothing_to_run(len(report.units), as_json=False)
         return
-    line = f"{ran} ran"
+    line = f"{ran} {plural('job', ran)} ran"
     if report.found:
         line += f", {report.found} were done"
     for state in (State.FAILED, State.SKIPPED, State.CANCELLED):
@@ -154,7 +178,7 @@ def print_report(report: Report, *, as_json: bool) -> None:
             line += f", {report.count(state)} {state.value}"
     click.echo(line)
     for unit in report.failed:
-        click.echo(f"  failed: {unit.name}: {cause_text(unit.attempt or {})}")
+        click.echo(f"  failed: {title(unit)}: {cause_text(unit.attempt or {})}")
     for text in report.trouble:
         click.echo(f"  {text}")
 
@@ -164,7 +188,7 @@ def print_nothing_to_run(jobs: int, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"jobs": jobs, "found": jobs, "succeeded": jobs, "failures": [], "trouble": []}))
     else:
-        click.echo(f"all {jobs} jobs are done; nothing to run")
+        click.echo(f"all {jobs} jobs are done; nothing to run" if jobs != 1 else "the one job is done; nothing to run")
 
 
 def _stage(unit: Unit) -> str:

@@ -19,7 +19,6 @@ def realize(experiment: str, output: str, run_name: str | None, store_path: str 
     import shlex
 
     from repx import api
-    from repx.errors import plural
     from repx.store.location import open_store
 
     store = open_store(store_path)
@@ -30,7 +29,6 @@ def realize(experiment: str, output: str, run_name: str | None, store_path: str 
         answer = {"lab": written.lab_id, "path": written.path, "link": output, "new": written.is_new}
         click.echo(json.dumps({**answer, "runs": written.runs, "jobs": written.jobs}))
     else:
-        what = f"{written.runs} {plural('run', written.runs)}, {written.jobs} {plural('job', written.jobs)}"
-        click.echo(f"{output}: {what}{'' if written.is_new else '; nothing new'}")
+        click.echo(written.summary(output))
         click.echo(f"  {written.path}")
         click.echo(f"run it: repx run{'' if output == 'result' else f' --lab {shlex.quote(output)}'}")

@@ -44,6 +44,7 @@ def run(
     from repx.errors import InterruptedRunError, JobsFailedError, UsageError
     from repx.runtime.limits import parse_memory
     from repx.runtime.local import local_engine
+    from repx.runtime.units import State
     from repx.store.lab import LabDirectory
     from repx.store.location import open_store, verify_once
     from repx.store.settled import settled_selection
@@ -68,6 +69,8 @@ def run(
         api.check_link("result")
         written = api.realize_lab(api.load(experiment), store=store)
         api.link_result(written, "result", store)
+        if not as_json:
+            click.echo(written.summary("result"))
     lab = LabDirectory(lab_path or "result")
     if experiment is None:
         warn_if_edited(lab, lab_path or "result")
@@ -103,7 +106,10 @@ def run(
             "interrupted", hint="everything that had finished is kept; the same command goes on from there"
         )
     if not report.succeeded:
-        raise JobsFailedError("not everything succeeded")
+        hint = "what succeeded is kept; correct the cause and give the same command again"
+        if not continue_on_failure and report.count(State.CANCELLED):
+            hint += "; --continue-on-failure runs all that does not need what failed"
+        raise JobsFailedError("not everything succeeded", hint=hint)
 
 
 def _plan_unwritten(experiment: str, names: tuple[str, ...], store: Store, *, force: bool, as_json: bool) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from repx.agent.digest import canonical_json, digest_of_text, file_sha256, short_digest
 from repx.agent.files import remove_tree, sync_filesystem, walk
 from repx.agent.layout import Store
+from repx.errors import plural
 from repx.model.derivation import Derivation, Recipe
 from repx.model.graph import DerivationGraph, RunGraph
 from repx.model.lab import (
@@ -46,6 +47,11 @@ class WrittenLab:
     is_new: bool
     runs: int
     jobs: int
+
+    def summary(self, link: str) -> str:
+        """One line: `result: 2 runs, 21 jobs`."""
+        what = f"{self.runs} {plural('run', self.runs)}, {self.jobs} {plural('job', self.jobs)}"
+        return f"{link}: {what}{'' if self.is_new else ', unchanged'}"
 
 
 def write_lab(graph: DerivationGraph, store: Store, base: str) -> WrittenLab:

@@ -238,7 +238,9 @@ class UnitGraph:
         return barrier
 
     def _pass_barrier(self, barrier: Unit, run: str) -> bool:
-        failed = next((unit for unit in self.units_of(run) if unit.state is not State.SUCCEEDED), None)
+        # In a dry run, what is ready has not failed: what comes after it may run too.
+        bad = ENDED - {State.SUCCEEDED}
+        failed = next((unit for unit in self.units_of(run) if unit.state in bad), None)
         barrier.culprit = None if failed is None else failed.culprit or failed
         barrier.move(State.SUCCEEDED)
         self.release(barrier)
