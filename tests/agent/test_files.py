@@ -1,0 +1,165 @@
+"""Files put in place whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from repx.agent.files import (
+    ScratchFile,
+    is_inside,
+    link_exclusive,
+    locked_directory,
+    make_read_only,
+    publish_file,
+    read_file,
+    read_if_there,
+    remove_tree,
+    sync_filesystem,
+    write_file,
+)
+
+
+def test_publish_replaces_whole_and_leaves_nothing_beside(tmp_path: Path) -> None:
+    place = tmp_path / "f"
+    publish_file(str(place), b"one")
+    with place.open("rb") as reader:
+        publish_file(str(place), b"two", 0o444)
+        assert reader.read() == b"one"
+    assert place.read_bytes() == b"two"
+    assert os.listdir(tmp_path) == ["f"]
+
+
+def test_publish_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
+    place = tmp_path / "d"
+    place.mkdir()
+    with pytest.raises(OSError, match="directory"):
+        publish_file(str(place), b"x")
+    assert os.listdir(tmp_path) == ["d"]
+
+
+@pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4097, 65536, 3_000_000])
+def test_reading_gives_every_byte(tmp_path: Path, size: int) -> None:
+    data = os.urandom(size)
+    write_file(str(tmp_path / "f"), data)
+    assert read_file(str(tmp_path / "f")) == data
+    assert read_if_there(str(tmp_path / "f" / "g")) is None
+    assert read_if_there(str(tmp_path / "g")) is None
+
+
+def test_only_one_of_many_gets_the_name(tmp_path: Path) -> None:
+    won: list[int] = []
+    start = threading.Barrier(8)
+
+    def try_it(number: int) -> None:
+        own = tmp_path / f"own-{number}"
+        own.write_text(str(number))
+        start.wait()
+        if link_exclusive(str(own), str(tmp_path / "name")):
+            won.append(number)
+
+    threads = [threading.Thread(target=try_it, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [(tmp_path / "name").read_text()] == [str(number) for number in won]
+
+
+def test_a_link_that_is_there_already_counts_as_ours(tmp_path: Path) -> None:
+    """On NFS the answer to a link that worked may get lost, and the client asks again."""
+    own = tmp_path / "own"
+    own.write_text("x")
+    os.link(own, tmp_path / "name")
+    assert link_exclusive(str(own), str(tmp_path / "name"))
+    (tmp_path / "other").write_text("x")
+    assert not link_exclusive(str(tmp_path / "other"), str(tmp_path / "name"))
+
+
+def test_read_only_trees_are_removed(tmp_path: Path) -> None:
+    root = tmp_path / "t"
+    (root / "a/b").mkdir(parents=True)
+    (root / "a/b/f").write_text("x")
+    outside = tmp_path / "outside"
+    outside.write_text("kept")
+    (root / "a/l").symlink_to(outside)
+    make_read_only(str(root))
+    assert os.stat(root / "a/b/f").st_mode & 0o222 == 0
+    assert os.stat(outside).st_mode & 0o200
+    remove_tree(str(root))
+    remove_tree(str(root))
+    assert not root.exists()
+    assert outside.read_text() == "kept"
+
+
+def test_a_link_is_removed_and_not_what_it_means(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "l").symlink_to("d")
+    remove_tree(str(tmp_path / "l"))
+    assert os.listdir(tmp_path) == ["d"]
+
+
+def test_a_scratch_file_is_used_again_and_again(tmp_path: Path) -> None:
+    file = ScratchFile(str(tmp_path / "f"), append=True)
+    os.write(file.descriptor, b"first")
+    assert file.take(100) == b"first"
+    os.write(file.descriptor, b"second, longer")
+    assert file.take(3) is None
+    file.move(str(tmp_path / "kept"))
+    assert (tmp_path / "kept").read_bytes() == b"second, longer"
+    assert file.take(3) == b""
+    os.write(file.descriptor, b"third")
+    assert (tmp_path / "f").read_bytes() == b"third"
+    os.close(file.descriptor)
+
+
+def test_a_scratch_text_that_gets_shorter(tmp_path: Path) -> None:
+    file = ScratchFile(str(tmp_path / "f"))
+    file.write(b"a='long value'\n")
+    file.write(b"b=1\n")
+    text = (tmp_path / "f").read_text()
+    assert text.split() == ["b=1"]
+    assert text.endswith("\n")
+    os.close(file.descriptor)
+
+
+def test_a_lock_excludes(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    def second() -> None:
+        with locked_directory(str(tmp_path)):
+            order.append("second")
+
+    with locked_directory(str(tmp_path)):
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join(0.1)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+
+
+def test_a_file_system_is_flushed(tmp_path: Path) -> None:
+    sync_filesystem(str(tmp_path))
+    with pytest.raises(FileNotFoundError):
+        sync_filesystem(str(tmp_path / "gone"))
+
+
+@pytest.mark.parametrize(
+    ("path", "inside"),
+    [
+        ("a", True),
+        ("a/b", True),
+        ("a/..b", True),
+        ("..", False),
+        ("a/../b", False),
+        ("/a", False),
+        ("", False),
+        ("a\0", False),
+    ],
+)
+def test_paths_from_elsewhere(path: str, inside: bool) -> None:
+    assert is_inside(path) is inside
