@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from repx.dsl.sweep import concat as concat
     from repx.dsl.sweep import product as product
     from repx.dsl.sweep import zip as zip  # noqa: A004 - reads as repx.zip
+    from repx.errors import JobsFailedError as JobsFailedError
+    from repx.errors import RepxError as RepxError
     from repx.model.resources import Resources as Resources
     from repx.model.values import package as package
 
@@ -49,6 +51,7 @@ _HOMES = {
     "repx.dsl.scatter": ("scatter_gather",),
     "repx.dsl.stage": ("bash", "stage"),
     "repx.dsl.sweep": ("concat", "product", "zip"),
+    "repx.errors": ("JobsFailedError", "RepxError"),
     "repx.model.resources": ("Resources",),
     "repx.model.values": ("package",),
 }

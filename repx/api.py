@@ -20,8 +20,8 @@ from repx.errors import DefinitionError, JobsFailedError, StoreError, plural
 from repx.model.graph import DerivationGraph
 from repx.model.names import JobId, unknown
 from repx.model.software import SoftwareResolver
-from repx.realize.host import HostSoftware
-from repx.realize.lab import WrittenLab, store_error, write_lab
+from repx.realizer.host import HostSoftware
+from repx.realizer.lab import WrittenLab, store_error, write_lab
 from repx.runtime.bar import Bar
 from repx.runtime.local import local_engine
 from repx.runtime.report import Report

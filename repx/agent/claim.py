@@ -130,7 +130,7 @@ def is_runner_alive(runner: str, tmp: str) -> bool:
 
 
 def take_over(job_directory: str, tmp: str) -> bool:
-    """Remove a dead claim: its process group is killed first, where it is ours to kill. False when it was alive after all.
+    """Remove a dead claim, its process group killed first where it is ours to kill. False when it was alive after all.
 
     The job's directory is locked meanwhile, so that of two rescuers one does it; whoever then links first has the job.
     """
@@ -179,7 +179,7 @@ def kill_group(group: int, grace_s: float = 0.0) -> None:
 
 
 def end_processes_of(claim: dict[str, Any]) -> None:
-    """Kill what a dead worker was running on this machine: its process group, and what has its slot in the environment."""
+    """Kill what a dead worker was running here: its process group, and what has its slot in the environment."""
     if not _is_here(claim):
         return
     group = claim.get("group")

@@ -1,4 +1,4 @@
-"""What the dead leave behind in a store: their processes ended, their results kept, their files removed; runs no job."""
+"""What the dead leave in a store: their processes ended, their results kept, their files removed; runs no job."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from repx.agent.publish import recover_pending
 from repx.agent.record import RecordError, decode_outcome
 
 ABANDONED_S = 86400.0
-"""Age in seconds of something in tmp/ that names no owner (a Lab half written, say) at which it is taken to have none."""
+"""Seconds after which something in tmp/ that names no owner (a Lab half written, say) is taken to have none."""
 
 
 def clear_leftovers(store: Store) -> None:

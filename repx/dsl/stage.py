@@ -204,7 +204,7 @@ class Stage(AnyStage):
 
 
 def stage(
-    function: types.FunctionType | None = None,
+    function: Callable[..., Any] | None = None,
     *,
     name: str | Dynamic | None = None,
     version: str = "1",
@@ -238,7 +238,7 @@ def stage(
 
 
 def bash(
-    function: types.FunctionType | None = None,
+    function: Callable[..., Any] | None = None,
     *,
     script: str | Path | None = None,
     name: str | Dynamic | None = None,

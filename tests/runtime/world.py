@@ -24,8 +24,8 @@ import repx.cli.main as cli
 import repx.cli.progress
 import repx.cli.realize
 import repx.cli.run
-import repx.realize.check_bash
-import repx.realize.check_python
+import repx.realizer.check_bash
+import repx.realizer.check_python
 from repx.agent.files import remove_tree
 from repx.agent.record import decode_attempts, decode_outcome
 

@@ -15,7 +15,7 @@ import pytest
 from repx.agent import host_path
 from repx.errors import CheckError, SourceLocation
 from repx.model.software import ImportedModule, Software, SoftwareRequest
-from repx.realize.host import HostSoftware
+from repx.realizer.host import HostSoftware
 
 BASE = ("bash", "mkdir", "rm")
 PYTHON = ("python", f"{platform.python_implementation()} {platform.python_version()}")
@@ -168,7 +168,7 @@ def test_a_command_that_may_not_be_read_is_told(machine: Path, monkeypatch: pyte
     def refuse(path: str) -> str:
         raise PermissionError(path)
 
-    monkeypatch.setattr("repx.realize.host.content_sha256", refuse)
+    monkeypatch.setattr("repx.realizer.host.content_sha256", refuse)
     finding = resolve(bash("true", "plotter"), machine).findings[-2]
     assert finding.message == "command 'plotter' cannot be read, so nothing can identify it"
 

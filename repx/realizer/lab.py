@@ -31,9 +31,9 @@ from repx.model.lab import (
 from repx.model.resources import Resources
 from repx.model.software import Software
 from repx.model.values import StoredPath
-from repx.realize.bundle import agent_bundle
-from repx.realize.crate import crate_json, readme_text
-from repx.realize.render import StageFiles, relative_location, stage_files
+from repx.realizer.bundle import agent_bundle
+from repx.realizer.crate import crate_json, readme_text
+from repx.realizer.render import StageFiles, relative_location, stage_files
 from repx.store.location import store_error as store_error
 from repx.store.objects import add_object, link_tree
 

@@ -11,8 +11,8 @@ import pytest
 
 from repx.errors import CheckError, SourceLocation
 from repx.model.software import ImportedModule, SoftwareRequest
-from repx.realize.check_python import check_python
-from repx.realize.distributions import Distributions
+from repx.realizer.check_python import check_python
+from repx.realizer.distributions import Distributions
 
 
 def request(imports: str, *packages: str, script: str = "pass", optional: bool = False) -> SoftwareRequest:

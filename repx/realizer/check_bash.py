@@ -8,9 +8,9 @@ from typing import Protocol
 from repx.errors import Finding, SourceLocation
 from repx.model.software import SoftwareRequest
 from repx.process import Run, run
-from repx.realize.base_programs import BASE_NAMES
-from repx.realize.bash_commands import CommandUse, find_commands
-from repx.realize.shellcheck import Complaint, Script, lint
+from repx.realizer.base_programs import BASE_NAMES
+from repx.realizer.bash_commands import CommandUse, find_commands
+from repx.realizer.shellcheck import Complaint, Script, lint
 
 
 class CommandSource(Protocol):

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from repx.errors import Finding, SourceLocation
 from repx.model.software import ImportedModule, SoftwareRequest
-from repx.realize.distributions import Distributions
+from repx.realizer.distributions import Distributions
 
 
 def check_python(

@@ -15,11 +15,11 @@ from repx.agent.host_path import content_sha256, find_command, python_names
 from repx.errors import Finding, nearest
 from repx.model.software import Json, Software, SoftwareRequest
 from repx.process import Run, run
-from repx.realize.base_programs import BASE_NAMES
-from repx.realize.bash_commands import CommandUse
-from repx.realize.check_bash import check_bash, commands_used, location
-from repx.realize.check_python import check_python
-from repx.realize.distributions import Distributions
+from repx.realizer.base_programs import BASE_NAMES
+from repx.realizer.bash_commands import CommandUse
+from repx.realizer.check_bash import check_bash, commands_used, location
+from repx.realizer.check_python import check_python
+from repx.realizer.distributions import Distributions
 
 ALWAYS_IN_BASH = ("bash", "mkdir", "rm")
 """What the runtime itself needs on a Bash stage's PATH."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from repx.model.derivation import Recipe
 from repx.model.graph import DerivationGraph
-from repx.realize.render import StageFiles, relative_location
+from repx.realizer.render import StageFiles, relative_location
 
 NO_DATE = "1970-01-01"
 """The date of a crate whose experiment is under no version control."""

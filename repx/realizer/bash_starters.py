@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
 
-from repx.realize.bash_starter_options import (
+from repx.realizer.bash_starter_options import (
     COMMAND,
     ENV,
     FLOCK,
@@ -19,7 +19,7 @@ from repx.realize.bash_starter_options import (
     Lookup,
     after_options,
 )
-from repx.realize.bash_words import Word
+from repx.realizer.bash_words import Word
 
 
 @dataclass(frozen=True, slots=True)

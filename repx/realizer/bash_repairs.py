@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tree_sitter import Node
 
-from repx.realize.bash_words import EXPANSIONS, unescaped
+from repx.realizer.bash_words import EXPANSIONS, unescaped
 
 _AFTER_TIME = re.compile(rb"(?:[ \t]+-p(?=\s))?(?:[ \t]+--(?=\s))?")
 _COPROC_NAME = re.compile(rb"[ \t]+[A-Za-z_]\w*(?=[ \t]*[({]|[ \t]+(?:\[\[|(?:while|until|for|if|case|select)\b))")

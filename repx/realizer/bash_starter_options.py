@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 
-from repx.realize.bash_words import Word
+from repx.realizer.bash_words import Word
 
 
 class Lookup(Enum):

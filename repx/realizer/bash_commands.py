@@ -10,11 +10,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from repx.realize.bash_repairs import nodes
-from repx.realize.bash_starter_options import Lookup
-from repx.realize.bash_starters import InnerCommand, InnerProgram, InnerScript, started_by
-from repx.realize.bash_syntax import Syntax, parse, parse_heredoc
-from repx.realize.bash_words import Word, command_words, line_of
+from repx.realizer.bash_repairs import nodes
+from repx.realizer.bash_starter_options import Lookup
+from repx.realizer.bash_starters import InnerCommand, InnerProgram, InnerScript, started_by
+from repx.realizer.bash_syntax import Syntax, parse, parse_heredoc
+from repx.realizer.bash_words import Word, command_words, line_of
 
 BUILTINS = frozenset(
     ". : [ alias bg bind break builtin caller cd command compgen complete compopt continue declare dirs disown echo "

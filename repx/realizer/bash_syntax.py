@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import tree_sitter_bash
 from tree_sitter import Language, Node, Parser
 
-from repx.realize.bash_heredocs import Heredoc, cut_out, is_operator
-from repx.realize.bash_repairs import edits, nodes
-from repx.realize.bash_words import line_of
+from repx.realizer.bash_heredocs import Heredoc, cut_out, is_operator
+from repx.realizer.bash_repairs import edits, nodes
+from repx.realizer.bash_words import line_of
 
 _LANGUAGE = Language(tree_sitter_bash.language())
 

@@ -1,0 +1,89 @@
+"""The verbs a notebook uses: instantiate, realize, realize_many, for real."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import repx
+from repx import Inputs, JobsFailedError, Lab, Output, Run, out, stage
+from repx.errors import DefinitionError
+from repx.model.graph import DerivationGraph
+from repx.store.lab import LabDirectory
+
+
+@stage
+def square(result: Output = out("square.txt"), *, number: int) -> None:
+    if number < 0:
+        raise SystemExit("numbers below zero are not for us")
+    result.write_text(str(number**2))
+
+
+@stage
+def total(parts: Inputs, result: Output = out("total.txt")) -> None:
+    result.write_text(str(sum(int(part.read_text()) for part in parts)))
+
+
+def test_many_nodes_become_realizations_in_their_order(tmp_path: Path) -> None:
+    made = repx.realize_many([square(number=n) for n in (3, 1, 2)], store=str(tmp_path), jobs=2)
+    assert [one.params["number"] for one in made] == [3, 1, 2]
+    assert [one.outputs["result"].read_text() for one in made] == ["9", "1", "4"]
+    assert len({one.digest for one in made}) == 3
+    assert all(one.job.endswith("-square-1") for one in made)
+    html = made._repr_html_()
+    assert html.count("<tr>") == 4
+    assert "number=3" in html
+
+
+def test_equal_nodes_are_one_job_and_every_target_gets_it(tmp_path: Path) -> None:
+    made = repx.realize_many([square(number=5), square(number=5)], store=str(tmp_path))
+    assert [one.job for one in made] == [made[0].job] * 2
+
+
+def test_a_node_brings_what_it_takes_from(tmp_path: Path) -> None:
+    done = repx.realize(total(parts=[square(number=n).result for n in range(4)]), store=str(tmp_path))
+    assert not isinstance(done, LabDirectory)
+    assert done.outputs["result"].read_text() == "14"
+
+
+def test_done_work_is_found_not_repeated(tmp_path: Path) -> None:
+    first = repx.realize_many([square(number=6)], store=str(tmp_path))[0]
+    made_at = first.outputs["result"].stat().st_mtime_ns
+    again = repx.realize_many([square(number=6), square(number=7)], store=str(tmp_path))[0]
+    assert again.digest == first.digest
+    assert again.outputs["result"].stat().st_mtime_ns == made_at
+
+
+def test_failures_are_told_and_the_rest_is_done(tmp_path: Path) -> None:
+    with pytest.raises(JobsFailedError) as caught:
+        repx.realize_many([square(number=-1), square(number=2)], store=str(tmp_path))
+    assert "1 job failed" in str(caught.value)
+    assert "numbers below zero are not for us" in str(caught.value)
+    assert repx.realize_many([square(number=2)], store=str(tmp_path))[0].outputs["result"].read_text() == "4"
+
+
+def test_a_run_gives_the_realizations_of_all_its_jobs(tmp_path: Path) -> None:
+    run = Run("squares", square, params={"number": [1, 2, 3]})
+    made = repx.realize_many(run, store=str(tmp_path))
+    assert sorted(one.outputs["result"].read_text() for one in made) == ["1", "4", "9"]
+
+
+def test_a_lab_becomes_a_directory(tmp_path: Path) -> None:
+    directory = repx.realize(Lab([Run("squares", square, params={"number": [1, 2]})]), store=str(tmp_path))
+    assert isinstance(directory, LabDirectory)
+    directory.verify()
+    assert directory.runs["squares"].count == 2
+
+
+def test_instantiate_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REPX_STORE", str(tmp_path / "store"))
+    graph = repx.instantiate([square(number=1), square(number=2)])
+    assert isinstance(graph, DerivationGraph)
+    assert len(list(graph.jobs())) == 2
+    assert not (tmp_path / "store").exists()
+
+
+def test_what_cannot_be_realized_is_refused() -> None:
+    with pytest.raises(DefinitionError, match="cannot be realized"):
+        repx.realize_many(["square"])  # type: ignore[list-item]
