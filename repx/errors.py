@@ -1,14 +1,14 @@
 """Every error repx raises on purpose: what is wrong, where, and what to do next; knows nothing of how it is printed.
 
-    RepxError                 exit code 2, headline, facts, hint
-    ├── DefinitionError       the experiment file says something that cannot be
-    ├── CheckError            checks found problems in stage scripts (carries all findings)
-    ├── SoftwareError         a package is unknown, missing or has changed
-    ├── LabError              a Lab is missing, broken, tampered with or of an unknown format
-    ├── StoreError            the store cannot be read or written
-    ├── UsageError            a command was given something that names nothing, or too much
-    ├── JobsFailedError       exit code 1: the command worked, some jobs did not
-    └── InterruptedRunError   exit code 130: stopped by the user or by a signal
+RepxError                 exit code 2, headline, facts, hint
+├── DefinitionError       the experiment file says something that cannot be
+├── CheckError            checks found problems in stage scripts (carries all findings)
+├── SoftwareError         a package is unknown, missing or has changed
+├── LabError              a Lab is missing, broken, tampered with or of an unknown format
+├── StoreError            the store cannot be read or written
+├── UsageError            a command was given something that names nothing, or too much
+├── JobsFailedError       exit code 1: the command worked, some jobs did not
+└── InterruptedRunError   exit code 130: stopped by the user or by a signal
 """
 
 from __future__ import annotations

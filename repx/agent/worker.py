@@ -69,7 +69,7 @@ class Worker:
                     self._answer({"committed": count})
                 elif "job" in order:
                     self._answer(self._run(order))
-                    if self._batch and self._time_to_commit() == 0 or len(self._batch) >= Batch.LIMIT:
+                    if (self._batch and self._time_to_commit() == 0) or len(self._batch) >= Batch.LIMIT:
                         self._commit()
                 else:
                     self._stages[order["stage"]["id"]] = order["stage"]
