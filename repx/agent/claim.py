@@ -79,15 +79,24 @@ class ClaimFile:
         return link_exclusive(self.path, job_directory + "/" + CLAIM)
 
     def release(self, job_directory: str) -> None:
-        """Give a job back."""
-        with contextlib.suppress(FileNotFoundError):
+        """Give a job back, unless somebody else has it by now."""
+        if self.holds(job_directory):
             os.unlink(job_directory + "/" + CLAIM)
 
     def holds(self, job_directory: str) -> bool:
         """Whether the claim of a job is still this slot's."""
+        try:
+            status = os.stat(job_directory + "/" + CLAIM)
+        except FileNotFoundError:
+            return False
+        mine = os.fstat(self._descriptor)
+        if (status.st_dev, status.st_ino) == (mine.st_dev, mine.st_ino):
+            return True
+        # Where there are no hard links it is a copy.
         held = read_claim(job_directory)
-        mine = self._fields
-        return held is not None and all(held.get(key) == mine[key] for key in ("runner", "pid", "start"))
+        return held is not None and all(
+            held.get(key) == self._fields[key] for key in ("runner", "slot", "pid", "start")
+        )
 
 
 def read_claim(job_directory: str) -> dict[str, Any] | None:

@@ -177,10 +177,13 @@ class Worker:
         is_new: bool,
     ) -> dict[str, Any]:
         state = FAILED if attempt["cause"] else SUCCEEDED
-        if attempt["cause"] == "cancelled":
-            return {"state": "cancelled", "attempt": attempt}
         index, key = order["index"], order["key"]
         aside = job_directory if index == 0 else realization(job_directory, index, key)
+        if attempt["cause"] == "cancelled":
+            return {"state": "cancelled", "attempt": attempt}
+        if not self._claim.holds(aside):
+            # Taken over while this machine did not answer: whoever has it now decides.
+            return {"state": "busy"}
         for stream in ("stdout", "stderr"):
             kept = "%s/%s-%d.log" % (aside, stream, len(earlier) + 1)
             attempt[stream] = self._scratch.log(getattr(self._scratch, stream), kept)

@@ -1,0 +1,287 @@
+"""Publishing, step by step: killed after any of them, a result is complete, pending or not there, and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from repx.agent.claim import ClaimFile, boot_id
+from repx.agent.files import locked_directory, remove_tree
+from repx.agent.layout import Store
+from repx.agent.publish import (
+    Batch,
+    commit_pending,
+    displace,
+    make_current,
+    publish_failure,
+    publish_success,
+    recover_pending,
+)
+from repx.agent.record import FORMAT, encode_record, find_realization
+
+A, B = "a" * 32, "b" * 32
+
+
+class Jobs:
+    """A store with one job's directory."""
+
+    def __init__(self, root: Path) -> None:
+        self.store = Store(str(root / "store"))
+        self.store.create()
+        self.job = Path(self.store.job("job"))
+        self.job.mkdir()
+        self._made = root / "made"
+
+    def make(self, text: str) -> str:
+        """An `out` that a script has just filled."""
+        self._made.mkdir()
+        (self._made / "r").write_text(text)
+        return str(self._made)
+
+    def record(self, key: str, text: str, index: int = 0, boot: str | None = None, **attempt: Any) -> bytes:
+        outcome = {
+            "record": FORMAT, "job": "job", "stage": "s", "version": "1", "index": index, "key": key, "state": "succeeded",
+            "outputs": {"r": {"path": "r", "digest": text, "size": 1}},
+        }  # fmt: skip
+        return encode_record(
+            outcome, [{"boot": boot_id() if boot is None else boot, "stdout": "", "stderr": "", **attempt}]
+        )
+
+    def publish(self, key: str, text: str, index: int = 0, **attempt: Any) -> str:
+        record = self.record(key, text, index, **attempt)
+        return publish_success(str(self.job), index, key, self.make(text), record, self.store.tmp)
+
+    def complete(self, key: str, text: str, index: int = 0, **attempt: Any) -> None:
+        commit_pending(self.store, self.publish(key, text, index, **attempt), key)
+
+    def found(self, key: str, index: int = 0) -> str | None:
+        """What the complete result under a key says; its record must agree."""
+        found = find_realization(str(self.job), index, key)
+        if found is None:
+            return None
+        text = (Path(found[0]) / "out" / "r").read_text()
+        assert found[1]["outputs"]["r"]["digest"] == text
+        return text
+
+
+@pytest.fixture(name="jobs")
+def some_jobs(tmp_path: Path) -> Iterator[Jobs]:
+    yield Jobs(tmp_path)
+
+
+def test_a_result_is_pending_until_it_is_committed(jobs: Jobs) -> None:
+    directory = jobs.publish(A, "one")
+    assert jobs.found(A) is None
+    assert (jobs.job / "pending").is_file()
+    commit_pending(jobs.store, directory, A)
+    assert jobs.found(A) == "one"
+    assert os.path.samefile(jobs.store.key(A), jobs.job / "record.jsonl")
+    assert not (jobs.job / "pending").exists()
+    assert os.stat(jobs.job / "out" / "r").st_mode & 0o222 == 0
+
+
+def test_a_further_realization_stands_by_itself(jobs: Jobs) -> None:
+    jobs.complete(A, "zero")
+    jobs.complete(B, "two", index=2)
+    assert (jobs.job / f"2-{B[:8]}" / "out" / "r").read_text() == "two"
+    assert (jobs.found(A), jobs.found(B, 2), jobs.found(B)) == ("zero", "two", None)
+
+
+def test_a_pending_result_is_recovered(jobs: Jobs) -> None:
+    jobs.publish(A, "one")
+    outcome = recover_pending(jobs.store, str(jobs.job), A)
+    assert outcome is not None
+    assert jobs.found(A) == "one"
+    assert recover_pending(jobs.store, str(jobs.job), A) is None
+
+
+@pytest.mark.parametrize("boot", ["another", ""])
+def test_a_pending_result_of_another_boot_is_not(jobs: Jobs, boot: str) -> None:
+    """Its bytes may never have reached the disk."""
+    publish_success(str(jobs.job), 0, A, jobs.make("one"), jobs.record(A, "one", boot=boot), jobs.store.tmp)
+    assert recover_pending(jobs.store, str(jobs.job), A) is None
+
+
+def test_a_pending_record_cut_off_anywhere_is_none(jobs: Jobs) -> None:
+    jobs.publish(A, "one")
+    pending = jobs.job / "pending"
+    whole = pending.read_bytes()
+    for length in range(0, len(whole) - 1, 7):
+        pending.write_bytes(whole[:length])
+        assert recover_pending(jobs.store, str(jobs.job), A) is None
+    pending.write_bytes(whole)
+    assert recover_pending(jobs.store, str(jobs.job), B) is None
+    (jobs.job / "out" / "r").unlink()
+    assert recover_pending(jobs.store, str(jobs.job), A) is None
+
+
+def test_killed_between_the_steps_of_a_commit(jobs: Jobs) -> None:
+    jobs.publish(A, "one")
+    os.link(jobs.job / "pending", jobs.job / "record.jsonl")
+    assert jobs.found(A) == "one"
+    assert recover_pending(jobs.store, str(jobs.job), A) is not None
+    assert not (jobs.job / "pending").exists()
+    assert jobs.found(A) == "one"
+
+
+def test_killed_before_the_pending_record(jobs: Jobs) -> None:
+    os.rename(jobs.make("lost"), jobs.job / "out")
+    assert jobs.found(A) is None
+    assert recover_pending(jobs.store, str(jobs.job), A) is None
+    jobs.complete(A, "again")
+    assert jobs.found(A) == "again"
+
+
+def test_another_key_displaces_and_comes_back(jobs: Jobs) -> None:
+    (jobs.job / "stdout-1.log").write_text("long")
+    jobs.complete(A, "one", stdout={"file": "stdout-1.log"})
+    jobs.complete(B, "two")
+    assert (jobs.found(A), jobs.found(B)) == ("one", "two")
+    assert (jobs.job / "out" / "r").read_text() == "two"
+    assert (jobs.job / f"0-{A[:8]}" / "stdout-1.log").read_text() == "long"
+    assert make_current(jobs.store, str(jobs.job), 0, A)
+    assert (jobs.job / "out" / "r").read_text() == "one"
+    assert (jobs.job / "stdout-1.log").read_text() == "long"
+    assert (jobs.found(A), jobs.found(B)) == ("one", "two")
+    assert make_current(jobs.store, str(jobs.job), 0, B)
+    assert (jobs.found(A), jobs.found(B)) == ("one", "two")
+    assert sorted(path.name for path in jobs.job.iterdir()) == [f"0-{A[:8]}", "out", "record.jsonl"]
+
+
+def test_nothing_is_moved_under_somebodys_hands(jobs: Jobs) -> None:
+    jobs.complete(A, "one")
+    jobs.complete(B, "two")
+    claim = ClaimFile(jobs.store.tmp + "/claim", "runner", 0)
+    claim.take(str(jobs.job))
+    assert not make_current(jobs.store, str(jobs.job), 0, A)
+    assert jobs.found(A) == "one"
+
+
+def test_the_same_key_replaces(jobs: Jobs) -> None:
+    jobs.complete(A, "one")
+    jobs.complete(A, "two")
+    assert jobs.found(A) == "two"
+    assert sorted(path.name for path in jobs.job.iterdir()) == ["out", "record.jsonl"]
+
+
+def test_a_record_without_outputs_does_not_speak_for_new_ones(jobs: Jobs) -> None:
+    jobs.complete(A, "one")
+    (jobs.job / "out" / "r").unlink()
+    (jobs.job / "out").rmdir()
+    jobs.complete(A, "two")
+    assert jobs.found(A) == "two"
+
+
+def test_a_stale_pending_record_does_not_speak_for_new_outputs(jobs: Jobs) -> None:
+    jobs.complete(A, "one")
+    os.link(jobs.job / "record.jsonl", jobs.job / "pending")
+    directory = jobs.publish(B, "two")
+    # Writing the new pending record in place would have changed the old record, which was the same file.
+    assert jobs.found(A) == "one"
+    commit_pending(jobs.store, directory, B)
+    assert (jobs.found(A), jobs.found(B)) == ("one", "two")
+
+
+CHANGES = {"os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "open"}
+"""Audit events of the interpreter that come just before the file system is changed."""
+
+
+def killed_before(step: int, work: Callable[[], object]) -> bool:
+    """Do something in a process of its own that is killed before its n-th change of the file system."""
+    pid = os.fork()
+    if pid == 0:
+        left = step
+
+        def count(event: str, _: object) -> None:
+            nonlocal left
+            if event in CHANGES:
+                if left == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                left -= 1
+
+        sys.addaudithook(count)
+        work()
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+
+
+def test_a_kill_at_any_step_of_displacing_loses_nothing(tmp_path: Path) -> None:
+    step = 0
+    killed = True
+    while killed:
+        root = tmp_path / str(step)
+        root.mkdir()
+        jobs = Jobs(root)
+        jobs.complete(A, "one")
+        made = Path(jobs.make("two"))
+
+        def work(jobs: Jobs = jobs, made: Path = made) -> None:
+            record = jobs.record(B, "two")
+            directory = publish_success(str(jobs.job), 0, B, str(made), record, jobs.store.tmp)
+            commit_pending(jobs.store, directory, B)
+            make_current(jobs.store, str(jobs.job), 0, A)
+
+        killed = killed_before(step, work)
+        assert jobs.found(A) == "one", step
+        recover_pending(jobs.store, str(jobs.job), B)
+        # Whatever was left, the same work goes on from there.
+        if jobs.found(B) is None:
+            remove_tree(str(made))
+            jobs.complete(B, "two")
+        assert (jobs.found(A), jobs.found(B)) == ("one", "two"), step
+        for key, text in ((A, "one"), (B, "two"), (A, "one")):
+            make_current(jobs.store, str(jobs.job), 0, key)
+            assert jobs.found(key) == text, step
+        step += 1
+    assert step > 15
+
+
+def test_a_failure_replaces_the_one_before_and_a_success_ends_it(jobs: Jobs) -> None:
+    for text in ("bad", "worse"):
+        publish_failure(str(jobs.job), jobs.make(text), text.encode())
+        assert (jobs.job / "failed" / "r").read_text() == text
+        assert (jobs.job / "failure.jsonl").read_text() == text
+    publish_failure(str(jobs.job), str(jobs.job / "nothing"), b"even $out was gone")
+    assert not (jobs.job / "failed").exists()
+    jobs.complete(A, "good")
+    assert sorted(path.name for path in jobs.job.iterdir()) == ["out", "record.jsonl"]
+
+
+def test_a_batch_commits_all_and_gives_all_back(jobs: Jobs) -> None:
+    released: list[str] = []
+    batch = Batch(jobs.store, released.append)
+    for index in range(3):
+        batch.add(str(index), jobs.publish(A, str(index), index), A, after_failure=False)
+    # One of them is removed by somebody meanwhile: that is told, and the others do not suffer.
+    (jobs.job / f"1-{A[:8]}" / "pending").unlink()
+    with pytest.raises(FileNotFoundError):
+        batch.commit()
+    assert len(batch) == 0
+    assert released == ["0", "1", "2"]
+    assert [jobs.found(A, index) for index in range(3)] == ["0", None, "2"]
+
+
+def test_publishing_waits_for_who_moves_results(jobs: Jobs) -> None:
+    jobs.complete(A, "one")
+    with locked_directory(str(jobs.job)):
+        thread = threading.Thread(target=jobs.publish, args=(B, "two"))
+        thread.start()
+        thread.join(0.1)
+        assert jobs.found(A) == "one"
+        assert not (jobs.job / "pending").exists()
+    thread.join()
+    assert (jobs.job / "pending").exists()
+
+
+def test_displacing_what_is_not_whole_throws_it_away(jobs: Jobs) -> None:
+    (jobs.job / "out").mkdir()
+    displace(str(jobs.job), str(jobs.job), A, jobs.store.tmp)
+    assert list(jobs.job.iterdir()) == []
+    assert os.listdir(jobs.store.tmp) == []
