@@ -216,26 +216,22 @@ def order_runs(runs: Sequence[Run]) -> tuple[Run, ...]:
                     location=run.location,
                     hint="add it to runs",
                 )
-    ordered: list[Run] = []
-    done: set[Run] = set()
+    if not any(run.after for run in runs):
+        return tuple(sorted(runs, key=lambda one: one.name))
+    import networkx
 
-    def visit(run: Run, path: tuple[Run, ...]) -> None:
-        if run in done:
-            return
-        if run in path:
-            cycle = [*path[path.index(run) :], run]
-            raise DefinitionError(
-                "the runs come after each other in a circle: " + " → ".join(one.name for one in cycle),
-                location=run.location,
-            )
-        for dependency in sorted(run.after, key=lambda after: after.run.name):
-            visit(dependency.run, (*path, run))
-        done.add(run)
-        ordered.append(run)
-
-    for run in sorted(runs, key=lambda one: one.name):
-        visit(run, ())
-    return tuple(ordered)
+    graph = networkx.DiGraph((dependency.run, run) for run in runs for dependency in run.after)
+    graph.add_nodes_from(runs)
+    try:
+        return tuple(networkx.lexicographical_topological_sort(graph, key=lambda one: one.name))
+    except networkx.NetworkXUnfeasible:
+        cycle = [run for run, _ in networkx.find_cycle(graph)]
+    # Said from one that waits to what it waits for, beginning with the first by name.
+    first = min(range(len(cycle)), key=lambda place: cycle[place].name)
+    named = [cycle[(first - step) % len(cycle)].name for step in range(len(cycle) + 1)]
+    raise DefinitionError(
+        "the runs come after each other in a circle: " + " → ".join(named), location=cycle[first].location
+    )
 
 
 def package_base(path: str) -> str:
