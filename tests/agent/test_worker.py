@@ -1,0 +1,328 @@
+"""A worker driven through its pipes, as a runner does it, under every Python that agents must work with."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import repx
+from repx.agent.claim import this_process
+from repx.agent.layout import Store
+from repx.agent.record import decode_attempts, decode_outcome
+
+PATIENCE_S = 30.0
+START = """
+import sys, types
+package = types.ModuleType("repx")
+package.__path__ = [sys.argv.pop(1)]
+sys.modules["repx"] = package
+from repx.agent.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def pythons() -> list[str]:
+    """This Python, and the oldest that agents support where there is one: a shim on PATH may lead nowhere."""
+    found = [sys.executable]
+    places = [shutil.which("python3.9"), *map(str, sorted(Path.home().glob(".pyenv/versions/3.9.*/bin/python3.9")))]
+    for place in places:
+        if place and subprocess.run([place, "-c", ""], capture_output=True, check=False).returncode == 0:
+            found.append(place)
+            break
+    return found
+
+
+class Conversation:
+    """A store, a stage with a script of its own, and a worker to talk to."""
+
+    def __init__(self, root: Path, python: str) -> None:
+        self.root = root
+        self.store = Store(str(root / "store"))
+        self.store.create()
+        runner = Path(self.store.tmp) / "runner"
+        runner.mkdir()
+        (runner / "heartbeat").write_text(json.dumps(this_process()))
+        self.process = subprocess.Popen(
+            [
+                python,
+                "-S",
+                "-E",
+                "-c",
+                START,
+                str(Path(repx.__file__).parent),
+                "worker",
+                self.store.root,
+                "runner",
+                "0",
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self._stages = 0
+
+    def tell(self, **message: Any) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(message).encode() + b"\n")
+        self.process.stdin.flush()
+
+    def ask(self, script: str, **fields: Any) -> dict[str, Any]:
+        """Order one job, and wait for its answer."""
+        self.order(script, **fields)
+        return self.hear()
+
+    def order(self, script: str, **fields: Any) -> None:
+        self._stages += 1
+        stage = f"stage-{self._stages}"
+        file = self.root / f"{stage}.sh"
+        file.write_text('out=$1\nsource "${3%.json}.sh"\ncd "$out"\n' + script)
+        outputs = fields.pop("outputs", {"r": "r.txt"})
+        self.tell(
+            stage={
+                "id": stage, "kind": "bash", "name": "s", "version": "1", "argv": ["/bin/bash", str(file)],
+                "path": os.environ["PATH"], "env": {}, "outputs": outputs,
+            }
+        )  # fmt: skip
+        order = {
+            "job": "job", "stage": stage, "index": 0, "key": "k" * 32, "inputs": {}, "params": {}, "cpus": 1,
+            "time_s": None, "force": False, "lab": "lab", **fields,
+        }  # fmt: skip
+        self.tell(**order)
+
+    def hear(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, "the worker has ended"
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def commit(self) -> int:
+        self.tell(commit=True)
+        return int(self.hear()["committed"])
+
+    def end(self) -> int:
+        """Close its orders; its exit status."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        return self.process.wait(PATIENCE_S)
+
+    @property
+    def job(self) -> Path:
+        return Path(self.store.job("job"))
+
+    def wait_for(self, name: str) -> None:
+        """Until a script has made this file in the root."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not (self.root / name).exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    def is_running(self, name: str) -> bool:
+        """Whether the process lives whose id stands in this file."""
+        try:
+            state = Path(f"/proc/{int((self.root / name).read_text())}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return False
+        return state not in "ZX"
+
+    def clean(self) -> None:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(PATIENCE_S)
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+@pytest.fixture(name="worker", params=pythons(), ids=lambda path: Path(path).name)
+def a_worker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Conversation]:
+    conversation = Conversation(tmp_path, request.param)
+    yield conversation
+    conversation.clean()
+
+
+def test_success_failure_and_what_is_found(worker: Conversation) -> None:
+    answer = worker.ask('echo hello; echo "$n" > "$out/r.txt"', params={"n": 5})
+    assert (answer["state"], answer["job"], answer["index"], answer["key"]) == ("succeeded", "job", 0, "k" * 32)
+    assert answer["outputs"]["r"]["size"] == 2
+    assert (worker.job / "pending").exists()
+    assert worker.commit() == 1
+    outcome = decode_outcome((worker.job / "record.jsonl").read_bytes())
+    assert (outcome["state"], outcome["lab"]) == ("succeeded", "lab")
+    assert not (worker.job / "claim").exists()
+    found = worker.ask("exit 1")
+    assert (found["state"], found["outputs"]) == ("found", answer["outputs"])
+    failed = worker.ask("echo no >&2; exit 4", key="l" * 32)
+    assert (failed["state"], failed["attempt"]["exit"], failed["attempt"]["stderr"]) == ("failed", 4, "no\n")
+    assert not (worker.job / "claim").exists()
+    forced = worker.ask('echo forced > "$out/r.txt"', force=True)
+    assert forced["state"] == "succeeded"
+    assert worker.end() == 0
+    assert (worker.job / "out" / "r.txt").read_text() == "forced\n"
+    assert os.listdir(worker.store.tmp) == []
+
+
+def test_a_missing_output(worker: Conversation) -> None:
+    answer = worker.ask("echo > one", outputs={"a": "one", "b": "two", "c": "d/three"})
+    assert answer["state"] == "failed"
+    assert answer["attempt"]["detail"] == "the script ended well but did not make: b ($out/two), c ($out/d/three)"
+    assert (worker.job / "failed" / "one").exists()
+
+
+def test_inputs_by_path_by_text_by_list_and_none(worker: Conversation) -> None:
+    (worker.root / "given").write_text("given ")
+    one = {"path": str(worker.root / "given"), "file": "a name", "digest": "d"}
+    inputs = {"a": one, "b": {"text": "item ", "file": "item.json", "digest": "e"}, "c": [one, one], "d": None}
+    answer = worker.ask('cat "$a" "$b" "${c[@]}" > "$out/r.txt"; echo "${#c[@]}$d" >> "$out/r.txt"', inputs=inputs)
+    assert answer["state"] == "succeeded"
+    assert (worker.job / "out" / "r.txt").read_text() == "given item given given 2\n"
+    assert worker.commit() == 1
+    outcome = decode_outcome((worker.job / "record.jsonl").read_bytes())
+    assert outcome["inputs"] == {"a": "d", "b": "e", "c": ["d", "d"], "d": None}
+
+
+def test_a_time_limit_for_a_job_that_ignores_sigterm(worker: Conversation) -> None:
+    script = "trap '' TERM; echo $$ > ../../../../pid; while true; do sleep 0.1; done"
+    answer = worker.ask(script.replace("../../../../", f"{worker.root}/"), time_s=0.3)
+    assert answer["state"] == "failed"
+    assert (answer["attempt"]["cause"], answer["attempt"]["signal"]) == ("timeout", 9)
+    assert answer["attempt"]["detail"] == "stopped after its time limit of 0.3 s"
+    assert not worker.is_running("pid")
+
+
+def test_a_stop_while_a_job_runs(worker: Conversation) -> None:
+    worker.ask('echo one > "$out/r.txt"')
+    worker.order(f"echo $$ > {worker.root}/pid; sleep 300", job="other")
+    worker.wait_for("pid")
+    worker.tell(stop=True)
+    assert worker.hear()["state"] == "cancelled"
+    assert worker.process.wait(PATIENCE_S) == 0
+    assert not worker.is_running("pid")
+    # What had finished is kept; of the other nothing is left.
+    assert (worker.job / "record.jsonl").exists()
+    assert os.listdir(worker.store.job("other")) == []
+    assert os.listdir(worker.store.tmp) == []
+
+
+@pytest.mark.parametrize("by", ["orders", "sigterm"])
+def test_the_end_of_orders_while_a_job_runs(worker: Conversation, by: str) -> None:
+    worker.ask('echo one > "$out/r.txt"')
+    worker.order(f"echo $$ > {worker.root}/pid; sleep 300", job="other")
+    worker.wait_for("pid")
+    if by == "sigterm":
+        worker.process.terminate()
+    assert worker.end() == 0
+    assert not worker.is_running("pid")
+    assert (worker.job / "record.jsonl").exists()
+    assert os.listdir(worker.store.tmp) == []
+
+
+def test_a_killed_worker_leaves_a_pending_result_that_the_next_one_takes_up(worker: Conversation) -> None:
+    worker.ask('echo one > "$out/r.txt"')
+    worker.order(f"echo $$ > {worker.root}/pid; sleep 300", job="other")
+    worker.wait_for("pid")
+    worker.process.kill()
+    worker.process.wait(PATIENCE_S)
+    assert worker.is_running("pid")
+    following = Conversation.__new__(Conversation)
+    following.__dict__.update(worker.__dict__)
+    following.process = subprocess.Popen(
+        [*worker.process.args[:-1], "1"],  # type: ignore[index]
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert following.ask("exit 1")["state"] == "found"
+        assert following.ask('echo again > "$out/r.txt"', job="other")["state"] == "succeeded"
+        assert not worker.is_running("pid")
+        assert following.end() == 0
+    finally:
+        following.clean()
+    assert sorted(os.listdir(worker.job)) == ["out", "record.jsonl"]
+
+
+def test_nothing_outlives_its_job(worker: Conversation) -> None:
+    script = """
+sleep 300 & echo $! > ROOT/background
+setsid sleep 301 & echo $! > ROOT/daemon
+(setsid bash -c 'trap "" TERM HUP; echo $$ > ROOT/twice; sleep 302 & wait' &)
+while [ ! -s ROOT/twice ]; do sleep 0.01; done
+echo > "$out/r.txt"
+"""
+    answer = worker.ask(script.replace("ROOT", str(worker.root)))
+    assert answer["state"] == "succeeded"
+    assert [worker.is_running(name) for name in ("background", "daemon", "twice")] == [False, False, False]
+    # And the next job's measure is its own.
+    assert worker.ask('echo > "$out/r.txt"', job="next")["attempt"]["max_rss"] < 30 << 20
+
+
+def test_a_claim_of_somebody_alive_is_respected(worker: Conversation) -> None:
+    worker.job.mkdir()
+    (worker.job / "claim").write_text(json.dumps({"claim": 1, "runner": "x", "slot": 0, **this_process()}))
+    assert worker.ask("exit 1")["state"] == "busy"
+    assert (worker.job / "claim").exists()
+
+
+def test_a_result_whose_claim_was_lost_meanwhile_is_not_published(worker: Conversation) -> None:
+    worker.order(
+        f'echo > {worker.root}/started; while [ ! -e {worker.root}/go ]; do sleep 0.01; done; echo > "$out/r.txt"'
+    )
+    worker.wait_for("started")
+    (worker.job / "claim").unlink()
+    (worker.job / "claim").write_text(json.dumps({"claim": 1, "runner": "x", "slot": 0, **this_process()}))
+    (worker.root / "go").touch()
+    assert worker.hear()["state"] == "busy"
+    assert os.listdir(worker.job) == ["claim"]
+
+
+def test_attempts_and_their_logs_are_kept_apart(worker: Conversation) -> None:
+    for number in range(3):
+        answer = worker.ask(f"echo number {number}; exit 1")
+        assert answer["attempt"]["stdout"] == f"number {number}\n"
+    attempts = decode_attempts((worker.job / "failure.jsonl").read_bytes())
+    assert [attempt["stdout"] for attempt in attempts] == [f"number {number}\n" for number in range(3)]
+    assert all(attempt["start"] <= attempt["end"] for attempt in attempts)
+
+
+def test_a_program_that_is_not_there_fails_one_job(worker: Conversation) -> None:
+    worker.tell(
+        stage={
+            "id": "x",
+            "kind": "bash",
+            "name": "s",
+            "version": "1",
+            "argv": ["/nowhere"],
+            "path": "",
+            "env": {},
+            "outputs": {},
+        }
+    )
+    worker.tell(job="job", stage="x", index=0, key="k", inputs={}, params={}, cpus=1, time_s=None, force=False, lab="")
+    answer = worker.hear()
+    assert answer["state"] == "failed"
+    assert "/nowhere: No such file or directory" in answer["attempt"]["detail"]
+    assert worker.ask('echo > "$out/r.txt"')["state"] == "succeeded"
+
+
+def test_usage() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", START, str(Path(repx.__file__).parent), "nonsense"], capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (2, b"usage: agent worker STORE RUNNER NUMBER\n")
+
+
+def test_signals_reach_a_job_as_usual(worker: Conversation) -> None:
+    """A worker ignores Ctrl-C; its jobs must not inherit that."""
+    answer = worker.ask("kill -INT $$; sleep 1")
+    assert (answer["state"], answer["attempt"]["signal"]) == ("failed", signal.SIGINT)
