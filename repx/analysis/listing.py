@@ -12,6 +12,7 @@ from repx.analysis.statuses import Statuses
 from repx.analysis.steps import Part
 from repx.errors import UsageError, nearest
 from repx.model.names import unknown
+from repx.store.attempts import all_attempts, cause_text
 from repx.store.lab import LabDirectory, LabJob, RunFile
 from repx.store.outcomes import effective_params
 from repx.store.params import is_typed, read_condition
@@ -101,9 +102,10 @@ class RunCounts(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """A failed job, and the step of it that failed, if it was one."""
+    """A failed job, why, and the step of it that failed, if it was one."""
 
     job: LabJob
+    cause: str
     culprit: str
 
 
@@ -150,8 +152,13 @@ class _Counter:
             if not self._count_once or self._is_new(job.id):
                 self.total[status] += 1
                 if status is Status.FAILED:
-                    self.failures.append(Failure(job, self._statuses.culprit(job)))
+                    self.failures.append(self._failure(job))
         return RunCounts(run.name, counts, steps)
+
+    def _failure(self, job: LabJob) -> Failure:
+        culprit = self._statuses.culprit(job)
+        attempts = all_attempts(self._store.job(culprit) if culprit else self._statuses.directory(job))
+        return Failure(job, cause_text(attempts[-1]) if attempts else "", culprit)
 
     def _is_new(self, identity: str) -> bool:
         if identity in self._seen:

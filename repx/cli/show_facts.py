@@ -15,7 +15,7 @@ def job_facts(job: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "job", job["id"]
     yield "about", job.get("about") or ""
     yield "stage", job["stage"] + (f", version {job['version']}" if "version" in job else "")
-    yield "type", job["stage_type"] + (f", {job['kind']}" if job.get("kind") else "")
+    yield "type", ", ".join(dict.fromkeys(filter(None, (job["stage_type"], job.get("kind")))))
     yield "runs", " ".join(job.get("runs", []))
     yield "status", job["status"] + (f", because of {job['because_of']}" if job.get("because_of") else "")
     yield "steps", ", ".join(f"{count} {status}" for status, count in job.get("steps", {}).items())

@@ -47,7 +47,9 @@ def _cells(counts: Mapping[Status, int]) -> list[str]:
 
 
 def _failures(summary: Summary) -> list[str]:
-    return [one.job.id + (f" ({one.culprit})" if one.culprit else "") for one in summary.failures]
+    return [
+        f"{one.job.id}: " + (f"step {one.culprit}: " if one.culprit else "") + one.cause for one in summary.failures
+    ]
 
 
 def _as_json(summary: Summary) -> dict[str, object]:
@@ -57,7 +59,7 @@ def _as_json(summary: Summary) -> dict[str, object]:
             for one in summary.runs
         ],
         "total": {"jobs": sum(summary.total.values()), **_named(summary.total)},
-        "failures": [{"job": one.job.id, "because_of": one.culprit or None} for one in summary.failures],
+        "failures": [{"job": one.job.id, "cause": one.cause, "step": one.culprit or None} for one in summary.failures],
     }
 
 

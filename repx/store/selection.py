@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from repx.model.names import unknown
 from repx.store.lab import LabDirectory, LabJob
 from repx.store.outcomes import effective_params
 from repx.store.params import is_typed, read_condition, shown
+
+_NUMBERS = re.compile(r"(\d+)")
 
 _SHOWN_JOBS = 12
 """How many jobs an error names."""
@@ -107,10 +110,11 @@ def find_job(lab: LabDirectory, name: str) -> LabJob:
     if len(jobs) == 1:
         return jobs[0]
     few = jobs[:_SHOWN_JOBS]
-    lines = [f"{job.id}  {text}".rstrip() for job, text in zip(few, varying_params(lab, few), strict=True)]
+    told = sorted(zip(varying_params(lab, few), (job.id for job in few), strict=True), key=lambda one: _natural(one[0]))
+    lines = [f"{identity}  {text}".rstrip() for text, identity in told]
     if len(jobs) > len(lines):
         lines.append(f"… and {len(jobs) - len(lines)} more")
-    example = next((text for text in varying_params(lab, jobs[:2]) if text), "param=value").replace("  ", ",")
+    example = told[0][0].replace("  ", ",") or "param=value"
     raise UsageError(
         f"{name!r} has {len(jobs)} jobs, and one is needed",
         facts=[("they are", "\n".join(lines))],
@@ -176,8 +180,13 @@ def _that_match(lab: LabDirectory, name: str, jobs: Iterable[LabJob], conditions
 
 
 def _values(params: Sequence[Mapping[str, Any]], name: str) -> str:
-    values = list(dict.fromkeys(shown(one[name]) for one in params if name in one))
+    values = sorted({shown(one[name]) for one in params if name in one}, key=_natural)
     return ", ".join([*values[:_SHOWN_JOBS], *(["…"] if len(values) > _SHOWN_JOBS else [])]) or "it takes none"
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """The order people expect of texts with numbers in them: 2 before 10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in _NUMBERS.split(text)]
 
 
 def _closure(
