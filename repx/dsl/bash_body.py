@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from pathlib import Path
+from types import FunctionType
+from typing import Any, NoReturn, Protocol
 
-from repx.dsl.node import caller, tracing
+from repx.dsl.caller import caller
+from repx.dsl.interface import Interface
+from repx.dsl.node import tracing
 from repx.errors import DefinitionError, RepxError, SourceLocation
 from repx.model.derivation import Script
 
-if TYPE_CHECKING:
-    from repx.dsl.stage import Stage
+
+class BashStage(Protocol):
+    """What is asked of a stage to make its script."""
+
+    name: str
+    function: FunctionType
+    interface: Interface
+    location: SourceLocation
+    script_file: Path | None
+
+    @property
+    def text_origin(self) -> SourceLocation:
+        """Where line 1 of the script stands."""
 
 
 class Placeholder:
@@ -97,7 +112,7 @@ for _name in ("neg", "pos", "abs", "invert", "int", "float", "index", "len", "co
     setattr(Placeholder, f"__{_name}__", _refusing("computed with"))
 
 
-def bash_script(stage: Stage) -> Script:
+def bash_script(stage: BashStage) -> Script:
     """The text of a Bash stage. Raises DefinitionError when the body does not return one."""
     if stage.script_file is not None:
         return _from_file(stage)
@@ -128,21 +143,21 @@ def bash_script(stage: Stage) -> Script:
     return _checked(stage, text)
 
 
-def _place(stage: Stage, error: Exception) -> SourceLocation:
+def _place(stage: BashStage, error: Exception) -> SourceLocation:
     """The last line of the stage's own file that led to an error."""
     file = stage.function.__code__.co_filename
     lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == file]
     return SourceLocation(stage.location.file, lines[-1]) if lines else stage.location
 
 
-def _variable(stage: Stage, name: str) -> str:
+def _variable(stage: BashStage, name: str) -> str:
     spec = stage.interface.input(name)
     if spec is not None and spec.kind == "paths":
         return f"${{{name}[@]}}"
     return f"${name}"
 
 
-def _from_file(stage: Stage) -> Script:
+def _from_file(stage: BashStage) -> Script:
     assert stage.script_file is not None
     try:
         text = stage.script_file.read_text(encoding="utf-8")
@@ -153,7 +168,7 @@ def _from_file(stage: Stage) -> Script:
     return _checked(stage, text)
 
 
-def _checked(stage: Stage, text: str) -> Script:
+def _checked(stage: BashStage, text: str) -> Script:
     if "\0" in text:
         raise DefinitionError(f"the script of stage {stage.name!r} contains a NUL character", location=stage.location)
     if not text.strip():

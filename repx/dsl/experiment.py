@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import repx.dsl.node as node
+from repx.dsl.caller import caller
 from repx.dsl.stage import AnyStage
 from repx.dsl.sweep import Sweep, as_sweep
 from repx.errors import DefinitionError, RepxError, SourceLocation, nearest
@@ -60,7 +61,7 @@ def soft(run: Run) -> After:
     return After(_is_run("soft", run), "soft")
 
 
-class Run:
+class Run(node.WholeRun):
     """A pipeline with its sweep, named. Instantiated once per assignment.
 
     `params` is a mapping of names to lists (a Cartesian product), or a sweep made by `repx.product`, `zip`, `concat`.
@@ -79,7 +80,7 @@ class Run:
         container: ContainerMode | None = None,
         hash_mode: HashMode = "pure",
     ) -> None:
-        self.location = node.caller()
+        self.location = caller()
         self.name = check_name("run", name, self.location)
         self.pipelines = self._pipelines(pipeline, pipelines)
         if hash_mode not in ("pure", "params-only"):
@@ -139,7 +140,7 @@ class Lab:
         container: ContainerMode | None = None,
         run_container: ContainerMode | None = None,
     ) -> None:
-        self.location = node.caller()
+        self.location = caller()
         self.runs = (runs,) if isinstance(runs, Run) else tuple(_listed("runs", runs, self.location))
         if not self.runs:
             raise DefinitionError("the Lab has no runs", location=self.location)
@@ -262,4 +263,4 @@ def _is_run(what: str, run: Any) -> Run:
     hint = "give the Run itself, as Run(…) returned it"
     if isinstance(run, AnyStage):
         hint = f"a stage runs inside a pipeline: wrap it as Run({run.name!r}, {run.name})"
-    raise DefinitionError(f"{what} was given {run!r}, not a run", location=node.caller(), hint=hint)
+    raise DefinitionError(f"{what} was given {run!r}, not a run", location=caller(), hint=hint)

@@ -12,10 +12,10 @@ from operator import itemgetter
 from typing import Any
 
 from repx.dsl.experiment import Lab, Run
-from repx.dsl.node import Node
+from repx.dsl.node import Callee, Node
 from repx.dsl.recipes import ParamsView, RecipeBook, dynamic_resources, part_resources
 from repx.dsl.scatter import ScatterGather
-from repx.dsl.stage import AnyStage, Stage
+from repx.dsl.stage import Stage
 from repx.dsl.trace import PipelineArguments, pipeline_arguments, pipeline_name, trace
 from repx.dsl.wiring import FromAxis, FromNode, Surroundings, Wiring, wire
 from repx.errors import CheckError, DefinitionError, nearest
@@ -397,7 +397,7 @@ class _ResourceTable:
         return found
 
 
-def _has_bash(stage: AnyStage) -> bool:
+def _has_bash(stage: Callee) -> bool:
     parts = stage.stages() if isinstance(stage, ScatterGather) else (stage,)
     return any(isinstance(part, Stage) and part.kind == "bash" for part in parts)
 

@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import contextvars
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
+from repx.dsl.caller import caller
+from repx.dsl.interface import Interface
 from repx.errors import DefinitionError, SourceLocation, nearest
+from repx.model.resources import Resources
 from repx.model.values import Value
 
-if TYPE_CHECKING:
-    from repx.dsl.stage import AnyStage
+
+class Callee(Protocol):
+    """What a node is a call of: a stage, or a scatter-gather."""
+
+    name: str
+    location: SourceLocation
+    interface: Interface
+    resources: Resources
+
+    @property
+    def output_names(self) -> frozenset[str] | None:
+        """The names of its outputs; None when they depend on params."""
+
+
+class WholeRun:
+    """A run as something that can be passed: all its results (`repx.dsl.experiment.Run`)."""
+
+    name: str
 
 
 class OutputRef:
@@ -67,7 +85,7 @@ class Node:
 
     def __init__(
         self,
-        stage: AnyStage,
+        stage: Callee,
         call: dict[str, Value],
         wires: dict[str, Any],
         implicit: tuple[Node, ...],
@@ -144,19 +162,6 @@ def tracing() -> Iterator[list[Node]]:
         yield nodes
     finally:
         _current.reset(token)
-
-
-def caller() -> SourceLocation:
-    """The innermost place of the user's code that led here: outside this package and outside the standard library."""
-    frame = sys._getframe(1)
-    while frame is not None:
-        module = str(frame.f_globals.get("__name__", ""))
-        if not module.startswith("repx.") and module not in ("contextlib", "functools"):
-            return SourceLocation(frame.f_code.co_filename, frame.f_lineno)
-        if frame.f_back is None:
-            break
-        frame = frame.f_back
-    return SourceLocation("<unknown>", 0)
 
 
 def sources_of(node: Node) -> Iterator[Node]:

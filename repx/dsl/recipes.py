@@ -9,8 +9,9 @@ from typing import Any
 
 from repx.agent.digest import short_digest
 from repx.dsl.interface import check_output_path, refuse_equal_paths
+from repx.dsl.node import Callee
 from repx.dsl.scatter import ScatterGather
-from repx.dsl.stage import AnyStage, Stage
+from repx.dsl.stage import Stage
 from repx.errors import DefinitionError, Finding, RepxError, nearest
 from repx.model.derivation import HashMode, InputSpec, Parts, Recipe, Step, encode_lines, recipe_lines
 from repx.model.names import check_name, check_variable
@@ -51,7 +52,7 @@ class RecipeBook:
         self._packages: dict[str, Software] = {}
         self._recipes: dict[tuple[Any, ...], Recipe] = {}
 
-    def resolve(self, stages: Iterable[AnyStage], packages: Iterable[str]) -> list[Finding]:
+    def resolve(self, stages: Iterable[Callee], packages: Iterable[str]) -> list[Finding]:
         """Ask the package set about all stages, and all packages that are values of params, in one go."""
         wanted = [part for one in stages for part in (one.stages() if isinstance(one, ScatterGather) else (one,))]
         asked = [one for one in dict.fromkeys(wanted) if isinstance(one, Stage) and one not in self._software]
@@ -75,7 +76,7 @@ class RecipeBook:
             return PackageRef(value.name, short_digest(hashlib.sha256(encode_lines("repx-package 1", lines)).digest()))
         return value
 
-    def recipe(self, stage: AnyStage, hash_mode: HashMode, params: Mapping[str, Value] | None = None) -> Recipe:
+    def recipe(self, stage: Callee, hash_mode: HashMode, params: Mapping[str, Value] | None = None) -> Recipe:
         """The recipe of a stage, in the shape it has for `params` (needed only when it is dynamic)."""
         if isinstance(stage, ScatterGather):
             return self._made((stage, hash_mode), lambda: self._scatter_gather(stage, hash_mode))

@@ -22,7 +22,7 @@ from typing import Literal
 
 from repx.agent.digest import TreeError, tree_digest
 from repx.agent.files import walk
-from repx.dsl.node import caller
+from repx.dsl.caller import caller
 from repx.errors import DefinitionError, SourceLocation, nearest
 from repx.model.values import StoredPath
 

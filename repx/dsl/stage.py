@@ -8,9 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
+from repx.dsl.bash_body import bash_script
+from repx.dsl.caller import caller
 from repx.dsl.cutout import bash_text_origin, cut_out, source_location
 from repx.dsl.interface import Interface, read_interface
-from repx.dsl.node import ItemRef, Node, OuterInput, OutputRef, caller
+from repx.dsl.node import ItemRef, Node, OuterInput, OutputRef, WholeRun
 from repx.errors import DefinitionError, SourceLocation, nearest
 from repx.model.derivation import Script
 from repx.model.names import check_name, check_version
@@ -42,8 +44,6 @@ class AnyStage:
 
     def __call__(self, *nodes: Any, **given: Any) -> Node:
         """Make a node: positional nodes are wired by matching names, keywords are inputs or params."""
-        from repx.dsl.experiment import Run
-
         location = caller()
         implicit = []
         for node in nodes:
@@ -72,7 +72,7 @@ class AnyStage:
                     hint=nearest(name, params | inputs),
                 )
         for name, wire in wires.items():
-            if isinstance(wire, Run) and (spec := self.interface.input(name)) and spec.kind != "results":
+            if isinstance(wire, WholeRun) and (spec := self.interface.input(name)) and spec.kind != "results":
                 raise DefinitionError(
                     f"input {name!r} of stage {self.name!r} was given the run {wire.name!r}",
                     location=location,
@@ -150,8 +150,6 @@ class Stage(AnyStage):
     def script(self) -> Script:
         """The script and what identifies it. Raises DefinitionError."""
         if self.kind == "bash":
-            from repx.dsl.bash_body import bash_script
-
             return bash_script(self)
         cut = cut_out(self.function)
         modules = tuple((module.path, module.text) for module in cut.modules)
@@ -291,9 +289,7 @@ def _is_source(value: Any) -> bool:
 
 
 def _checked_wire(stage_name: str, name: str, value: Any, location: SourceLocation) -> Any:
-    from repx.dsl.experiment import Run
-
-    if value is None or _is_source(value) or isinstance(value, Run):
+    if value is None or _is_source(value) or isinstance(value, WholeRun):
         return value
     if isinstance(value, Sequence) and not isinstance(value, str) and all(_is_source(one) for one in value):
         return list(value)

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from repx.dsl.node import caller
+from repx.dsl.caller import caller
 from repx.errors import DefinitionError, nearest, plural
 from repx.model.derivation import param_text
 from repx.model.values import Value, check_value

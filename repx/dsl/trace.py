@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,8 +89,3 @@ def _innermost(error: Exception, pipeline: Callable[..., Any], location: SourceL
             place = SourceLocation(code.co_filename, frame.tb_lineno)
         frame = frame.tb_next
     return place
-
-
-def stages_of(nodes: Sequence[Node]) -> list[AnyStage]:
-    """The distinct stages of a trace, in order."""
-    return list(dict.fromkeys(node._stage for node in nodes))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from repx.dsl.experiment import Run
-from repx.dsl.node import Node, OutputRef
+from repx.dsl.node import Node, OutputRef, WholeRun
 from repx.errors import DefinitionError, nearest
 from repx.model.derivation import InputSpec, Recipe, RunResults
 from repx.model.values import StoredPath
@@ -79,7 +78,7 @@ def _given(
                 hint=f"annotate it as {spec.name}: Input | None if it may be missing",
             )
         return ()
-    if isinstance(given, Run):
+    if isinstance(given, WholeRun):
         return (results_of(given.name, around, node),)
     return (_single(node, spec, given, producers),)
 

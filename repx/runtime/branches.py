@@ -1,17 +1,15 @@
-"""Scatter-gather while it runs: a whole becomes its scatter, then the steps of each item, then its gather; starts nothing."""
+"""Scatter-gather while it runs: first its scatter, then the steps of each item, then its gather; starts nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from repx.runtime.dag import UnitGraph
 from repx.runtime.units import ENDED, State, Unit, UnresolvedError
 from repx.store.lab import LabDirectory, LabJob
 from repx.store.outcomes import Outcome, Resolved, job_inputs
 from repx.store.scatter import ItemsError, ScatterGatherJob
-
-if TYPE_CHECKING:
-    from repx.runtime.dag import UnitGraph
 
 
 class Branches:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from repx.agent.files import publish_file
@@ -17,7 +17,6 @@ from repx.agent.layout import Store
 from repx.agent.publish import make_current
 from repx.errors import LabError
 from repx.model.resources import Resources
-from repx.runtime.branches import Branches
 from repx.runtime.schedule import DEFAULT_CPUS, DEFAULT_MEM, Needs
 from repx.runtime.units import ENDED, State, Unit, UnresolvedError
 from repx.store.lab import LabDirectory, LabJob
@@ -62,8 +61,37 @@ class UnitGraph:
         self._results: dict[str, tuple[str, str]] = {}
         self._effective: dict[str, dict[str, Any]] = {}
         self._needs: dict[str, tuple[Needs, float | None]] = {}
-        self._branches = Branches(self, lab)
-        self._build()
+        self._open_scatter: Callable[[Unit], bool] | None = None
+
+    def build(self, open_scatter: Callable[[Unit], bool]) -> None:
+        """A unit for every realization of every selected job, wired to those it takes from.
+
+        `open_scatter` is the `on_ready` of a scatter-gather (`repx.runtime.branches`). Raises LabError.
+        """
+        self._open_scatter = open_scatter
+        run_order = {name: number for number, name in enumerate(self._lab.runs)}
+        for selected in self._selection.jobs.values():
+            for index in range(selected.stage["realizations"]):
+                unit = self.add(run_order[selected.run.name], selected, index)
+                if index == 0:
+                    self._by_job[selected.id] = unit
+                else:
+                    self._by_job[selected.id].parts.append(unit)
+        barriers = {name: self._barrier(name) for name in self._selection.runs}
+        before = self._runs_before()
+        for unit in list(self.units):
+            job = unit.job
+            assert isinstance(job, LabJob)
+            upstreams = job.upstream_ids()
+            for identity in upstreams:
+                upstream = self._by_job.get(identity)
+                if upstream is None:
+                    raise LabError(
+                        f"job {job.id} takes from {identity}, which is not in the Lab", facts=[("run", job.run.path)]
+                    )
+                unit.after(upstream)
+            self._order_runs(unit, job, bool(upstreams), barriers, before)
+        self._waiting.extend(unit for unit in self.units if unit.waiting == 0)
 
     def settle(self) -> None:
         """Look at every unit that waits for nothing any more, and at those that this frees, until none is left."""
@@ -103,7 +131,7 @@ class UnitGraph:
         if isinstance(job, LabJob):
             unit.needs, unit.time_s = self.needs_of(job.resource_hints)
             if job.parts:
-                unit.on_ready = self._branches.open_scatter
+                unit.on_ready = self._open_scatter
         return unit
 
     def look_later(self, unit: Unit) -> None:
@@ -165,32 +193,6 @@ class UnitGraph:
                 publish_file(path, made.text.encode("utf-8", "surrogatepass"), 0o444)
             self._results[run] = path, made.digest
         return self._results[run]
-
-    def _build(self) -> None:
-        """A unit for every realization of every selected job, wired to those it takes from."""
-        run_order = {name: number for number, name in enumerate(self._lab.runs)}
-        for selected in self._selection.jobs.values():
-            for index in range(selected.stage["realizations"]):
-                unit = self.add(run_order[selected.run.name], selected, index)
-                if index == 0:
-                    self._by_job[selected.id] = unit
-                else:
-                    self._by_job[selected.id].parts.append(unit)
-        barriers = {name: self._barrier(name) for name in self._selection.runs}
-        before = self._runs_before()
-        for unit in list(self.units):
-            job = unit.job
-            assert isinstance(job, LabJob)
-            upstreams = job.upstream_ids()
-            for identity in upstreams:
-                upstream = self._by_job.get(identity)
-                if upstream is None:
-                    raise LabError(
-                        f"job {job.id} takes from {identity}, which is not in the Lab", facts=[("run", job.run.path)]
-                    )
-                unit.after(upstream)
-            self._order_runs(unit, job, bool(upstreams), barriers, before)
-        self._waiting.extend(unit for unit in self.units if unit.waiting == 0)
 
     def _order_runs(
         self,

@@ -11,6 +11,7 @@ from repx.agent.layout import Store
 from repx.agent.leftovers import clear_leftovers
 from repx.agent.record import failure_of
 from repx.model.garbage import no_collection
+from repx.runtime.branches import Branches
 from repx.runtime.dag import UnitGraph
 from repx.runtime.orders import job_order, stage_order
 from repx.runtime.report import Options, Report, Watcher
@@ -53,9 +54,7 @@ class Engine:
 
     def survey(self) -> Report:
         """What is done and what would run, at most; starts nothing and writes nothing."""
-        with no_collection():
-            self._graph = UnitGraph(self._lab, self._store, self._selection, self, dry=True)
-            self._graph.settle()
+        self._make_graph(dry=True)
         return Report(self._graph.units)
 
     def execute(self) -> Report:
@@ -63,9 +62,7 @@ class Engine:
         with contextlib.suppress(OSError):
             # Where nothing may be written, a run that has nothing to do is still one that succeeds.
             clear_leftovers(self._store)
-        with no_collection():
-            self._graph = UnitGraph(self._lab, self._store, self._selection, self, dry=False)
-            self._graph.settle()
+        self._make_graph(dry=False)
         self.grown()
         report = Report(self._graph.units)
         if len(self._schedule) or self._busy:
@@ -110,6 +107,12 @@ class Engine:
         """All units are known, or some more."""
         units = self._graph.units
         self._watcher.planned(len(units), sum(unit.found for unit in units))
+
+    def _make_graph(self, *, dry: bool) -> None:
+        with no_collection():
+            self._graph = UnitGraph(self._lab, self._store, self._selection, self, dry=dry)
+            self._graph.build(Branches(self._graph, self._lab).open_scatter)
+            self._graph.settle()
 
     # -- working
 
