@@ -47,13 +47,13 @@ def check_variable(kind: str, name: str, location: SourceLocation | None) -> str
 
 def check_name(kind: str, name: object, location: SourceLocation | None = None) -> str:
     """A name that becomes part of a file name: stages and runs."""
-    if not isinstance(name, str) or not _NAME.match(name) or len(name) > 150:
+    if not is_file_name(name):
         raise DefinitionError(
             f"{kind} {name!r} cannot be part of a file name",
             location=location,
             hint="ASCII letters, digits and . _ + - only, starting with a letter or digit, at most 150",
         )
-    return name
+    return str(name)
 
 
 def check_version(version: object, location: SourceLocation | None = None) -> str:
@@ -75,9 +75,19 @@ def job_id(digest: str, name: str, version: str) -> JobId:
     return JobId(f"{digest}-{name}-{version}")
 
 
-def is_job_id(text: str) -> bool:
+def is_job_id(text: object) -> bool:
     """Whether `text` is a whole job id."""
-    return bool(_JOB_ID.match(text))
+    return isinstance(text, str) and bool(_JOB_ID.match(text))
+
+
+def is_file_name(text: object) -> bool:
+    """Whether a stage, a run or a version may be called so."""
+    return isinstance(text, str) and bool(_NAME.match(text)) and len(text) <= 150
+
+
+def is_variable(text: object) -> bool:
+    """Whether an input, an output or a param may be called so, as far as its letters go."""
+    return isinstance(text, str) and bool(_IDENTIFIER.match(text))
 
 
 def parse_job_id(text: str) -> tuple[str, str, str]:

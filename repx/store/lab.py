@@ -21,6 +21,16 @@ from repx.agent.files import is_inside
 from repx.errors import LabError
 from repx.model.lab import FORMAT, JOBS_START, MANIFEST
 from repx.model.names import is_job_id, unknown
+from repx.store.lab_json import (
+    ANOTHER,
+    Complaint,
+    broken,
+    check_format,
+    manifest_complaints,
+    read_json,
+    root_complaints,
+)
+from repx.store.run_shape import header_complaints, is_job, job_complaints
 
 _JOBS_START = JOBS_START.encode()
 _END = b"}}\n"
@@ -29,48 +39,48 @@ _END = b"}}\n"
 class LabJob:
     """One job as its line in a run file says it."""
 
-    __slots__ = ("_body", "id", "run")
+    __slots__ = ("body", "id", "run")
 
     def __init__(self, identity: str, body: dict[str, Any], run: RunFile) -> None:
         self.id = identity
-        self._body = body
+        self.body = body
         self.run = run
 
     @property
     def stage(self) -> dict[str, Any]:
         """What all jobs of its stage share."""
-        stage: dict[str, Any] = self.run.stages[self._body["stage"]]
+        stage: dict[str, Any] = self.run.stages[self.body["stage"]]
         return stage
 
     @property
     def stage_digest(self) -> str:
         """The digest that names its stage's directory below store/."""
-        digest: str = self._body["stage"]
+        digest: str = self.body["stage"]
         return digest
 
     @property
     def recipe(self) -> str:
         """The recipe digest: stage and params, without inputs."""
-        recipe: str = self._body["recipe"]
+        recipe: str = self.body["recipe"]
         return recipe
 
     @property
     def params(self) -> dict[str, Any]:
         """Params by name; a path is its place in the Lab, a package its name."""
-        params: dict[str, Any] = self._body["params"]
+        params: dict[str, Any] = self.body["params"]
         return params
 
     @property
     def references(self) -> dict[str, str]:
         """Which params are not what their text says: "path" or "package" by name."""
-        references: dict[str, str] = self._body.get("references", {})
+        references: dict[str, str] = self.body.get("references", {})
         return references
 
     @property
     def inputs(self) -> list[dict[str, Any]]:
         """Where its inputs come from, one mapping a source; fan-in repeats `target_input`, in order."""
-        whole: list[dict[str, Any]] | None = self._body.get("inputs")
-        mappings: list[dict[str, Any]] = self._body["executables"]["main"]["inputs"] if whole is None else whole
+        whole: list[dict[str, Any]] | None = self.body.get("inputs")
+        mappings: list[dict[str, Any]] = self.body["executables"]["main"]["inputs"] if whole is None else whole
         return mappings
 
     @property
@@ -82,24 +92,24 @@ class LabJob:
     @property
     def resource_hints(self) -> dict[str, Any]:
         """Resources as the Lab spells them."""
-        hints: dict[str, Any] = self._body.get("resource_hints", {})
+        hints: dict[str, Any] = self.body.get("resource_hints", {})
         return hints
 
     @property
     def parts(self) -> dict[str, str]:
         """Of a scatter-gather: recipe digests of its parts, and `scatter_id`."""
-        parts: dict[str, str] = self._body.get("parts", {})
+        parts: dict[str, str] = self.body.get("parts", {})
         return parts
 
     def part_hints(self, role: str) -> dict[str, Any]:
         """Resources of a part of a scatter-gather; `role` as in the Lab: `scatter`, `step-<name>`, `gather`."""
-        hints: dict[str, Any] = self._body["executables"][role].get("resource_hints", {})
+        hints: dict[str, Any] = self.body["executables"][role].get("resource_hints", {})
         return hints
 
     @property
     def stage_type(self) -> str:
         """`simple` or `scatter-gather`."""
-        kind: str = self._body["stage_type"]
+        kind: str = self.body["stage_type"]
         return kind
 
     def upstream_ids(self) -> list[str]:
@@ -130,13 +140,13 @@ class RunFile:
             raise self._broken("it is truncated or no run file")
         try:
             header = json.loads(self._data[:start].rstrip(b",") + b"}")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._broken(f"its header is no JSON: {error}") from None
         if header.get("format") != FORMAT:
             raise self._broken(f"its format is {header.get('format')!r}; this repx reads {FORMAT}")
-        missing = [key for key in ("name", "dependencies", "stages", "count", "digest") if key not in header]
-        if missing:
-            raise self._broken("it has no " + ", ".join(missing))
+        complaints = list(header_complaints(header))
+        if complaints:
+            raise self._broken("\n".join(complaints))
         self.name: str = header["name"]
         self.dependencies: dict[str, str] = header["dependencies"]
         self.stages: dict[str, dict[str, Any]] = header["stages"]
@@ -144,7 +154,6 @@ class RunFile:
         self.digest: str = header["digest"]
         self._start = start + len(_JOBS_START)
         self._stop = len(self._data) - len(_END)
-        self._check_stages()
 
     def jobs(self) -> Iterator[LabJob]:
         """All jobs, by id. Raises LabError at a line that is none."""
@@ -199,27 +208,21 @@ class RunFile:
         text = self._data[start:end]
         try:
             body = json.loads((text[:-1] if text.endswith(b",") else text).decode("utf-8", "surrogatepass"))
-            if body["stage"] in self.stages:
+            if not is_job(body):
+                reason = "its line has not what a job has"
+            elif body["stage"] in self.stages:
                 return LabJob(identity, body, self)
-            reason = f"its stage {body['stage']!r} is not in the run file"
+            else:
+                reason = f"its stage {body['stage']!r} is not in the run file"
         except (ValueError, KeyError, TypeError) as error:
             reason = f"{type(error).__name__}: {error}"
         raise self._broken(f"job {identity}: {reason}")
-
-    def _check_stages(self) -> None:
-        for digest, stage in self.stages.items():
-            places = [stage.get("executable"), stage.get("software")]
-            if not all(isinstance(place, str) and is_inside(place) for place in places):
-                raise self._broken(f"stage {digest} names a file outside the Lab")
-            outputs = stage.get("outputs")
-            if not isinstance(outputs, dict) or not all(is_inside(str(path)) for path in outputs.values()):
-                raise self._broken(f"stage {digest} has an output outside $out")
 
     def _broken(self, reason: str) -> LabError:
         return LabError(
             "a run file of the Lab is broken",
             facts=[("file", self.path), ("because", reason)],
-            hint="realize the Lab again, or copy it again from where it came from",
+            hint=ANOTHER,
         )
 
 
@@ -228,33 +231,21 @@ class LabDirectory:
 
     def __init__(self, path: str | Path) -> None:
         self.path = os.path.realpath(path)
-        manifest = _read_json(str(path), self.path, MANIFEST)
-        complaints: list[tuple[str, object]] = []
-        for key, wanted in (("labId", str), ("lab_version", str), ("metadata", str), ("files", list)):
-            if not isinstance(manifest.get(key), wanted):
-                complaints.append((MANIFEST, f"{key} is {manifest.get(key)!r}"))
-        if manifest.get("format") != FORMAT:
-            complaints.append((MANIFEST, f"format is {manifest.get('format')!r}; this repx reads {FORMAT}"))
-        for entry in manifest.get("files") or []:
-            if not (
-                isinstance(entry, dict)
-                and is_inside(str(entry.get("path", "")))
-                and isinstance(entry.get("sha256"), str)
-            ):
-                complaints.append((MANIFEST, f"files has {entry!r}"))
-        if isinstance(manifest.get("metadata"), str) and not is_inside(manifest["metadata"]):
-            complaints.append((MANIFEST, f"metadata is {manifest['metadata']!r}, outside the Lab"))
+        manifest = read_json(str(path), self.path, MANIFEST)
+        check_format(str(path), MANIFEST, manifest)
+        complaints = list(manifest_complaints(manifest))
         if complaints:
             raise self._broken(complaints)
         self.lab_id: str = manifest["labId"]
         self.version: str = manifest["lab_version"]
         self.files: dict[str, str] = {entry["path"]: entry["sha256"] for entry in manifest["files"]}
         self._manifest = manifest
-        root = _read_json(str(path), self.path, self._inside(manifest["metadata"]))
-        if not isinstance(root.get("runs"), list) or not all(
-            isinstance(run, str) and is_inside(run) for run in root["runs"]
-        ):
-            raise self._broken([(manifest["metadata"], "runs is no list of files of the Lab")])
+        place = self._inside(manifest["metadata"])
+        root = read_json(str(path), self.path, place)
+        check_format(str(path), place, root)
+        complaints = list(root_complaints(place, root))
+        if complaints:
+            raise self._broken(complaints)
         self._places: list[str] = root["runs"]
         self.git_commit: str = root.get("gitHash", "unknown")
         self.repx_version: str = root.get("repx_version", "unknown")
@@ -308,7 +299,7 @@ class LabDirectory:
 
     def software(self, place: str) -> dict[str, Any]:
         """A software manifest of the Lab, by its place."""
-        return _read_json(self.path, self.path, self._inside(place))
+        return read_json(self.path, self.path, self._inside(place))
 
     def _inside(self, place: str) -> str:
         """A place of the Lab that does not lead out of it, not even through links. Raises LabError."""
@@ -327,7 +318,7 @@ class LabDirectory:
 
     def verify(self) -> None:
         """Hash every file, follow every link, check every job. Raises LabError with all complaints."""
-        complaints: list[tuple[str, object]] = []
+        complaints: list[Complaint] = []
         content = {key: value for key, value in self._manifest.items() if key != "labId"}
         if digest_of_text(canonical_json(content)) != self.lab_id:
             complaints.append((MANIFEST, "its labId is not the digest of the rest"))
@@ -340,6 +331,7 @@ class LabDirectory:
                 complaints.append((place, "it is not in the manifest"))
         if not complaints:
             complaints.extend(self._check_jobs())
+            complaints.extend(self._check_groups())
         if complaints:
             raise self._broken(complaints)
 
@@ -356,7 +348,7 @@ class LabDirectory:
             return error.strerror or str(error)
         return "" if found == digest else f"it has changed: SHA-256 {found[:16]}… instead of {digest[:16]}…"
 
-    def _check_jobs(self) -> Iterator[tuple[str, object]]:
+    def _check_jobs(self) -> Iterator[Complaint]:
         ids = sorted({identity for run in self.runs.values() for identity in run.ids()})
         for run in self.runs.values():
             count = 0
@@ -369,7 +361,13 @@ class LabDirectory:
             if count != run.count:
                 yield run.place, f"it has {count} jobs instead of {run.count}"
 
-    def _check_job(self, run: RunFile, job: LabJob, ids: list[str]) -> Iterator[tuple[str, object]]:
+    def _check_groups(self) -> Iterator[Complaint]:
+        for group, members in self.groups.items():
+            for name in members:
+                if name not in self.runs:
+                    yield self._manifest["metadata"], f"group {group} has {name!r}, which is no run"
+
+    def _check_job(self, run: RunFile, job: LabJob, ids: list[str]) -> Iterator[Complaint]:
         link = f"jobs/{job.id}"
         try:
             target = os.readlink(f"{self.path}/{link}").rstrip("/")
@@ -377,45 +375,13 @@ class LabDirectory:
                 yield link, f"it leads to {target}"
         except OSError as error:
             yield link, error.strerror or str(error)
-        for mapping in job.inputs:
-            upstream = mapping.get("job_id")
-            if upstream is not None:
+        for complaint in job_complaints(job.body, job.inputs):
+            yield run.place, f"job {job.id}: {complaint}"
+        for upstream in [one.get("job_id") for one in job.inputs if isinstance(one, dict)]:
+            if isinstance(upstream, str) and is_job_id(upstream):
                 place = bisect.bisect_left(ids, upstream)
                 if place == len(ids) or ids[place] != upstream:
                     yield run.place, f"job {job.id} takes from {upstream}, which is not there"
-            stored = mapping.get("source_value")
-            if stored is not None and not is_inside(stored):
-                yield run.place, f"job {job.id} takes {stored!r}, outside the Lab"
-        for name, kind in job.references.items():
-            if kind == "path" and not is_inside(str(job.params.get(name))):
-                yield run.place, f"param {name} of job {job.id} is {job.params.get(name)!r}, outside the Lab"
 
-    def _broken(self, complaints: list[tuple[str, object]]) -> LabError:
-        shown = complaints[:20]
-        more = len(complaints) - len(shown)
-        facts = [*shown, ("…", f"and {more} more")] if more else shown
-        return LabError(
-            f"the Lab {self.path} is broken or has been changed",
-            facts=facts,
-            hint="realize it again, or copy it again from where it came from",
-        )
-
-
-def _read_json(shown: str, root: str, place: str) -> dict[str, Any]:
-    path = f"{root}/{place}"
-    try:
-        with open(path, encoding="utf-8") as file:
-            value = json.load(file)
-    except (FileNotFoundError, NotADirectoryError):
-        if not os.path.exists(root):
-            raise LabError(f"there is no Lab at {shown}", hint="make one: repx realize experiment.py") from None
-        raise LabError(
-            f"{shown} is not a Lab", facts=[("missing", place)], hint="make one: repx realize experiment.py"
-        ) from None
-    except OSError as error:
-        raise LabError(f"the Lab cannot be read: {error.strerror}", facts=[("file", path)]) from None
-    except ValueError as error:
-        raise LabError("a file of the Lab is no JSON", facts=[("file", path), ("because", error)]) from None
-    if not isinstance(value, dict):
-        raise LabError("a file of the Lab is no JSON object", facts=[("file", path)])
-    return value
+    def _broken(self, complaints: list[Complaint]) -> LabError:
+        return broken(self.path, complaints)
