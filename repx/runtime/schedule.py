@@ -12,6 +12,9 @@ DEFAULT_CPUS = 1
 DEFAULT_MEM = 1 << 30
 """What a unit that does not say is taken to need: one CPU, one GiB (as RepX)."""
 
+OVERTAKES = 4
+"""How often per slot the first unit in order may be overtaken by units that fit where it does not."""
+
 
 class Needs(NamedTuple):
     """What a unit occupies while it runs: CPUs, memory in bytes."""
@@ -23,7 +26,8 @@ class Needs(NamedTuple):
 class Schedule:
     """Ready units in order: one run's before the next one's, and as they became ready within a run.
 
-    A unit that needs more than there is may run when nothing else does.
+    One that does not fit is overtaken by others, but not for ever. A unit that needs more than there is may run when
+    nothing else does.
     """
 
     def __init__(self, slots: int, cpus: int, mem: int) -> None:
@@ -35,6 +39,7 @@ class Schedule:
         self._used_mem = 0
         self._queues: dict[Needs, list[tuple[int, int, int]]] = {}
         self._sequence = 0
+        self._overtaken: tuple[int, int] = (-1, 0)
 
     def add(self, unit: int, run: int, needs: Needs) -> None:
         """A unit has become ready."""
@@ -45,12 +50,20 @@ class Schedule:
         """The unit to start now, which is then taken to be running; None when none fits."""
         if self.running >= self.slots:
             return None
-        best: Needs | None = None
+        first = best = None
         for needs, queue in self._queues.items():
-            if queue and self._fits(needs) and (best is None or queue[0] < self._queues[best][0]):
+            if first is None or queue[0] < self._queues[first][0]:
+                first = needs
+            if self._fits(needs) and (best is None or queue[0] < self._queues[best][0]):
                 best = needs
-        if best is None:
+        if best is None or first is None:
             return None
+        if best != first:
+            # The first does not fit now. Others may go before it for a while; then they wait until it does.
+            unit = self._queues[first][0][2]
+            self._overtaken = (unit, self._overtaken[1] + 1 if self._overtaken[0] == unit else 1)
+            if self._overtaken[1] > OVERTAKES * self.slots:
+                return None
         _, _, unit = heapq.heappop(self._queues[best])
         if not self._queues[best]:
             del self._queues[best]

@@ -50,7 +50,6 @@ class Place:
         (self.job / "claim").write_text(json.dumps(claim))
         return claim
 
-    @property
     def is_alive(self) -> bool:
         held = read_claim(str(self.job))
         assert held is not None
@@ -86,7 +85,7 @@ def test_one_has_it_and_gives_it_back(place: Place) -> None:
     assert not second.take(str(place.job))
     assert first.holds(str(place.job))
     assert not second.holds(str(place.job))
-    assert place.is_alive
+    assert place.is_alive()
     assert not place.take_over()
     first.release(str(place.job))
     first.release(str(place.job))
@@ -109,7 +108,7 @@ def test_a_claim_says_what_runs_now(place: Place) -> None:
 
 def test_a_dead_process_is_dead(place: Place) -> None:
     place.write(pid=a_dead_pid(), start=1)
-    assert not place.is_alive
+    assert not place.is_alive()
     assert place.take_over()
     assert read_claim(str(place.job)) is None
     assert place.take_over()
@@ -122,42 +121,42 @@ def test_a_zombie_is_dead(place: Place) -> None:
     while start_time(process.pid) and time.monotonic() < deadline:
         time.sleep(0.01)
     place.write(pid=process.pid, start=started)
-    assert not place.is_alive
+    assert not place.is_alive()
     process.wait()
 
 
 def test_a_process_id_given_to_another_is_dead(place: Place, sleeper: subprocess.Popen[bytes]) -> None:
     place.write(pid=sleeper.pid, start=start_time(sleeper.pid))
-    assert place.is_alive
+    assert place.is_alive()
     place.write(pid=sleeper.pid, start=start_time(sleeper.pid) - 1)
-    assert not place.is_alive
+    assert not place.is_alive()
 
 
 @pytest.mark.parametrize("elsewhere", [{"host": "another"}, {"boot": "another"}, {"pidns": 1}])
 def test_elsewhere_the_heartbeat_decides(place: Place, elsewhere: dict[str, Any]) -> None:
     place.write(pid=os.getpid(), **elsewhere)
     beat(str(place.tmp / "runner"))
-    assert place.is_alive
+    assert place.is_alive()
     assert not place.take_over()
     old = time.time() - LEASE_S - 1
     os.utime(place.tmp / "runner" / "heartbeat", (old, old))
-    assert not place.is_alive
+    assert not place.is_alive()
     beat(str(place.tmp / "runner"))
-    assert place.is_alive
+    assert place.is_alive()
     (place.tmp / "runner" / "heartbeat").unlink()
     # A claim just made may be ahead of its runner's first heartbeat.
-    assert place.is_alive
+    assert place.is_alive()
     os.utime(place.job / "claim", (old, old))
-    assert not place.is_alive
+    assert not place.is_alive()
     assert place.take_over()
 
 
 def test_a_claim_that_cannot_be_read_is_alive_for_a_lease(place: Place) -> None:
     (place.job / "claim").write_bytes(b"\0\0")
-    assert place.is_alive
+    assert place.is_alive()
     old = time.time() - LEASE_S - 1
     os.utime(place.job / "claim", (old, old))
-    assert not place.is_alive
+    assert not place.is_alive()
 
 
 def test_taking_over_kills_the_group(place: Place, sleeper: subprocess.Popen[bytes]) -> None:

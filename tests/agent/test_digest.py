@@ -72,10 +72,8 @@ def test_a_name_cannot_imitate_two_entries(tmp_path: Path) -> None:
 
 
 def test_names_that_are_no_text(tmp_path: Path) -> None:
-    root = os.fsencode(tmp_path)
     for name in (b"\xff", b"\xfe"):
-        with open(root + b"/" + name, "wb"):
-            pass
+        (tmp_path / os.fsdecode(name)).touch()
     assert len(tree_digest(str(tmp_path))) == 64
 
 

@@ -30,7 +30,7 @@ def test_publish_replaces_whole_and_leaves_nothing_beside(tmp_path: Path) -> Non
         publish_file(str(place), b"two", 0o444)
         assert reader.read() == b"one"
     assert place.read_bytes() == b"two"
-    assert os.listdir(tmp_path) == ["f"]
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]
 
 
 def test_publish_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_publish_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
     place.mkdir()
     with pytest.raises(OSError, match="directory"):
         publish_file(str(place), b"x")
-    assert os.listdir(tmp_path) == ["d"]
+    assert [path.name for path in tmp_path.iterdir()] == ["d"]
 
 
 @pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4097, 65536, 3_000_000])
@@ -87,8 +87,8 @@ def test_read_only_trees_are_removed(tmp_path: Path) -> None:
     outside.write_text("kept")
     (root / "a/l").symlink_to(outside)
     make_read_only(str(root))
-    assert os.stat(root / "a/b/f").st_mode & 0o222 == 0
-    assert os.stat(outside).st_mode & 0o200
+    assert (root / "a/b/f").stat().st_mode & 0o222 == 0
+    assert outside.stat().st_mode & 0o200
     remove_tree(str(root))
     remove_tree(str(root))
     assert not root.exists()
@@ -99,7 +99,7 @@ def test_a_link_is_removed_and_not_what_it_means(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "l").symlink_to("d")
     remove_tree(str(tmp_path / "l"))
-    assert os.listdir(tmp_path) == ["d"]
+    assert [path.name for path in tmp_path.iterdir()] == ["d"]
 
 
 def test_a_scratch_file_is_used_again_and_again(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Publishing, step by step: killed after any of them, a result is complete, pending or not there, and nothing is lost."""
+"""Publishing, step by step: killed before any of them, a result is complete, pending or not there; nothing is lost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,8 @@ class Jobs:
 
     def record(self, key: str, text: str, index: int = 0, boot: str | None = None, **attempt: Any) -> bytes:
         outcome = {
-            "record": FORMAT, "job": "job", "stage": "s", "version": "1", "index": index, "key": key, "state": "succeeded",
+            "record": FORMAT, "job": "job", "stage": "s", "version": "1", "index": index, "key": key,
+            "state": "succeeded",
             "outputs": {"r": {"path": "r", "digest": text, "size": 1}},
         }  # fmt: skip
         return encode_record(
@@ -72,8 +73,8 @@ class Jobs:
 
 
 @pytest.fixture(name="jobs")
-def some_jobs(tmp_path: Path) -> Iterator[Jobs]:
-    yield Jobs(tmp_path)
+def some_jobs(tmp_path: Path) -> Jobs:
+    return Jobs(tmp_path)
 
 
 def test_a_result_is_pending_until_it_is_committed(jobs: Jobs) -> None:
@@ -82,9 +83,9 @@ def test_a_result_is_pending_until_it_is_committed(jobs: Jobs) -> None:
     assert (jobs.job / "pending").is_file()
     commit_pending(jobs.store, directory, A)
     assert jobs.found(A) == "one"
-    assert os.path.samefile(jobs.store.key(A), jobs.job / "record.jsonl")
+    assert Path(jobs.store.key(A)).samefile(jobs.job / "record.jsonl")
     assert not (jobs.job / "pending").exists()
-    assert os.stat(jobs.job / "out" / "r").st_mode & 0o222 == 0
+    assert (jobs.job / "out" / "r").stat().st_mode & 0o222 == 0
 
 
 def test_a_further_realization_stands_by_itself(jobs: Jobs) -> None:
@@ -132,7 +133,7 @@ def test_killed_between_the_steps_of_a_commit(jobs: Jobs) -> None:
 
 
 def test_killed_before_the_pending_record(jobs: Jobs) -> None:
-    os.rename(jobs.make("lost"), jobs.job / "out")
+    Path(jobs.make("lost")).rename(jobs.job / "out")
     assert jobs.found(A) is None
     assert recover_pending(jobs.store, str(jobs.job), A) is None
     jobs.complete(A, "again")
@@ -284,4 +285,4 @@ def test_displacing_what_is_not_whole_throws_it_away(jobs: Jobs) -> None:
     (jobs.job / "out").mkdir()
     displace(str(jobs.job), str(jobs.job), A, jobs.store.tmp)
     assert list(jobs.job.iterdir()) == []
-    assert os.listdir(jobs.store.tmp) == []
+    assert list(Path(jobs.store.tmp).iterdir()) == []

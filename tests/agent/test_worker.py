@@ -145,6 +145,10 @@ class Conversation:
         self.process.stdout.close()
 
 
+def names(directory: str | Path) -> list[str]:
+    return sorted(path.name for path in Path(directory).iterdir())
+
+
 @pytest.fixture(name="worker", params=pythons(), ids=lambda path: Path(path).name)
 def a_worker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Conversation]:
     conversation = Conversation(tmp_path, request.param)
@@ -170,7 +174,7 @@ def test_success_failure_and_what_is_found(worker: Conversation) -> None:
     assert forced["state"] == "succeeded"
     assert worker.end() == 0
     assert (worker.job / "out" / "r.txt").read_text() == "forced\n"
-    assert os.listdir(worker.store.tmp) == []
+    assert names(worker.store.tmp) == []
 
 
 def test_a_missing_output(worker: Conversation) -> None:
@@ -211,8 +215,8 @@ def test_a_stop_while_a_job_runs(worker: Conversation) -> None:
     assert not worker.is_running("pid")
     # What had finished is kept; of the other nothing is left.
     assert (worker.job / "record.jsonl").exists()
-    assert os.listdir(worker.store.job("other")) == []
-    assert os.listdir(worker.store.tmp) == []
+    assert names(worker.store.job("other")) == []
+    assert names(worker.store.tmp) == []
 
 
 @pytest.mark.parametrize("by", ["orders", "sigterm"])
@@ -225,7 +229,7 @@ def test_the_end_of_orders_while_a_job_runs(worker: Conversation, by: str) -> No
     assert worker.end() == 0
     assert not worker.is_running("pid")
     assert (worker.job / "record.jsonl").exists()
-    assert os.listdir(worker.store.tmp) == []
+    assert names(worker.store.tmp) == []
 
 
 def test_a_killed_worker_leaves_a_pending_result_that_the_next_one_takes_up(worker: Conversation) -> None:
@@ -249,7 +253,7 @@ def test_a_killed_worker_leaves_a_pending_result_that_the_next_one_takes_up(work
         assert following.end() == 0
     finally:
         following.clean()
-    assert sorted(os.listdir(worker.job)) == ["out", "record.jsonl"]
+    assert names(worker.job) == ["out", "record.jsonl"]
 
 
 def test_nothing_outlives_its_job(worker: Conversation) -> None:
@@ -283,7 +287,7 @@ def test_a_result_whose_claim_was_lost_meanwhile_is_not_published(worker: Conver
     (worker.job / "claim").write_text(json.dumps({"claim": 1, "runner": "x", "slot": 0, **this_process()}))
     (worker.root / "go").touch()
     assert worker.hear()["state"] == "busy"
-    assert os.listdir(worker.job) == ["claim"]
+    assert names(worker.job) == ["claim"]
 
 
 def test_attempts_and_their_logs_are_kept_apart(worker: Conversation) -> None:

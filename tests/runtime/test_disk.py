@@ -1,4 +1,4 @@
-"""Disks that are full and stores that may not be written: a clear error, nothing half-written, the same command goes on."""
+"""Full disks and stores that may not be written: a clear error, nothing half-written, the same command goes on."""
 
 from __future__ import annotations
 
@@ -100,7 +100,8 @@ def unprivileged(world: World, *argv: str) -> tuple[str, ...]:
     setpriv = shutil.which("setpriv")
     needs(os.geteuid() == 0 and setpriv, "only root can become somebody else")
     home = str(Path(repx.__file__).parent.parent)
-    code = f"import os, sys; os.chdir({str(world.root)!r}); sys.path.insert(0, {home!r}); from repx.cli.main import main; main()"
+    code = f"import os, sys; os.chdir({str(world.root)!r}); sys.path.insert(0, {home!r}); "
+    code += "from repx.cli.main import main; main()"
     return ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-c", code, *argv)
 
 

@@ -25,11 +25,9 @@ import repx.cli.progress
 import repx.cli.realize
 import repx.cli.run
 import repx.realizer.check_bash
-import repx.realizer.check_python
 from repx.agent.files import remove_tree
 from repx.agent.record import decode_attempts, decode_outcome
 
-REPX = (sys.executable, "-c", "from repx.cli.main import main; main()")
 PATIENCE_S = 30.0
 """Seconds after which a test gives up waiting for something that should happen at once."""
 
@@ -233,9 +231,9 @@ def _become(argv: list[str], root: Path, store: Path, stdout: Path, stderr: Path
         os.setpgid(0, 0)
     os.chdir(root)
     os.environ["REPX_STORE"] = str(store)
-    for number, path in ((1, stdout), (2, stderr)):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), number)
-    sys.stdin, sys.stdout, sys.stderr = open(os.devnull), open(1, "w"), open(2, "w")
+    for number, path in ((0, Path(os.devnull)), (1, stdout), (2, stderr)):
+        os.dup2(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), number)
+    sys.stdin, sys.stdout, sys.stderr = (os.fdopen(number, mode) for number, mode in ((0, "r"), (1, "w"), (2, "w")))
     warnings.resetwarnings()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     status = 0
@@ -268,4 +266,7 @@ def a_world(tmp_path: Path) -> Iterator[World]:
     world.tidy()
 
 
-_NAMES = "Input, Inputs, Lab, Output, Outputs, Resources, Results, Run, WorkItem, bash, hard, out, scatter_gather, soft, stage"
+_NAMES = (
+    "Input, Inputs, Lab, Output, Outputs, Resources, Results, Run, WorkItem, bash, hard, out, scatter_gather, "
+    "soft, stage"
+)
