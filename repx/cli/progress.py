@@ -7,13 +7,13 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import click
 
 from repx.errors import plural
 from repx.runtime.report import Report
 from repx.runtime.units import State, Unit
+from repx.store.attempts import cause_text
 from repx.store.params import shown
 
 TAIL_LINES = 15
@@ -102,18 +102,6 @@ def title(unit: Unit) -> str:
     if len(params) > TITLE_PARAMS:
         params = params[: TITLE_PARAMS - 1] + "…"
     return f"{_stage(unit)}{f'[{params}]' if params else ''} {unit.job.id[:12]}"
-
-
-def cause_text(attempt: dict[str, Any]) -> str:
-    """Why an attempt failed, in a few words."""
-    cause = attempt.get("cause", "")
-    if attempt.get("detail"):
-        return str(attempt["detail"])
-    if cause == "exit":
-        return f"exit status {attempt['exit']}"
-    if cause == "signal":
-        return f"killed by signal {attempt['signal']}"
-    return cause or "unknown"
 
 
 def log_tail(unit: Unit) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -132,6 +133,18 @@ def test_a_file_is_printed_byte_for_byte(world: World) -> None:
     assert world.see("show", "output", "double[seed=1]", "table").stdout == "n,m\n1,2\n"
     assert world.see("show", "output", "double[seed=1]", "sub/table.csv").stdout == "n,m\n1,2\n"
     assert world.see("show", "output", "double[seed=1]", "undeclared.txt").stdout == "more\n"
+
+
+def test_a_terminal_gets_text_only(world: World) -> None:
+    ours, theirs = os.openpty()
+    try:
+        args = [*REPX, "show", "output", "double[seed=1]", "extra/raw.bin", "--lab", world.lab, "--store", world.store]
+        done = subprocess.run(args, stdout=theirs, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    assert done.returncode == 2
+    assert "extra/raw.bin is no text" in done.stderr
 
 
 def test_logs_say_where_the_other_stream_is(world: World) -> None:
