@@ -9,7 +9,7 @@ import os
 import random
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,9 @@ from repx.errors import LabError
 from repx.store.lab import LabDirectory
 from tests.cli.test_bad_experiments import shown
 from tests.golden_texts import Golden, golden_fixture
-from tests.runtime.world import World, a_world, tree
+from tests.runtime.world import World, tree
 
-__all__ = ["a_world", "golden_fixture"]
+__all__ = ["golden_fixture"]
 
 EXPERIMENT = '''
 @bash
@@ -49,6 +49,7 @@ class Tampered:
         self.root = path / "revision/metadata.json"
         self.run = path / json.loads(self.root.read_text())["runs"][0]
         self.script = next(path.glob("store/*/bin/make"))
+        self.place = str(self.script.relative_to(path))
         self.job = next((path / "jobs").glob("*-make-1"))
 
     def replace(self, file: Path, old: str, new: str) -> None:
@@ -146,12 +147,12 @@ CHANGES: dict[str, Callable[[Tampered], object]] = {
     "run_a_link_out": sealed(lambda lab: link_out(lab, lab.run)),
     "run_format": sealed(lambda lab: lab.replace(lab.run, '"format":', '"format":9')),
     "run_line_edited": lambda lab: lab.replace(lab.run, '"n":1', '"n":2'),
-    "run_line_cut": sealed(lambda lab: lab.replace(lab.run, '"stage_type":', '"stage_ty')),
+    "run_line_cut": sealed(lambda lab: lab.replace(lab.run, '"make-1","stage_type":', '"make-1","stage_ty')),
     "run_output_above": sealed(lambda lab: lab.replace(lab.run, '{"data":"data.txt"}', '{"data":"../data.txt"}')),
     "run_output_absolute": sealed(lambda lab: lab.replace(lab.run, '"result.txt"}', '"/tmp/r"}')),
     "run_input_absolute": sealed(lambda lab: lab.replace(lab.run, '"source_value":"', '"source_value":"/')),
     "run_input_above": sealed(lambda lab: lab.replace(lab.run, '"source_value":"', '"source_value":"../')),
-    "run_executable_above": sealed(lambda lab: lab.replace(lab.run, '"executable":"', '"executable":"../')),
+    "run_executable_above": sealed(lambda lab: lab.replace(lab.run, lab.place, "../" + lab.place)),
     "run_software_above": sealed(lambda lab: lab.replace(lab.run, '"software":"', '"software":"../')),
     "run_count_wrong": sealed(lambda lab: lab.replace(lab.run, '"count":2', '"count":3')),
     "script_changed": lambda lab: lab.replace(lab.script, "make", "fake"),
@@ -166,11 +167,19 @@ CHANGES: dict[str, Callable[[Tampered], object]] = {
 }
 
 
-@pytest.mark.parametrize("case", CHANGES)
-def test_a_changed_lab_is_refused_and_what_was_done_stays(case: str, world: World, golden: Golden) -> None:
+@pytest.fixture(scope="module", name="world")
+def a_world_where_all_is_done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One Lab, realized and run once; each test makes a copy of it."""
+    world = World(tmp_path_factory.mktemp("labs"))
     (world.root / "table.csv").write_text("x,1\n")
     world.realize("import repx\n" + EXPERIMENT)
     assert world.run().status == 0
+    yield world
+    world.tidy()
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_a_changed_lab_is_refused_and_what_was_done_stays(case: str, world: World, golden: Golden) -> None:
     lab = Tampered(copied(world))
     CHANGES[case](lab)
     before, diary = tree(world.store / "outputs"), world.entries()
@@ -190,8 +199,6 @@ def test_a_changed_lab_is_refused_and_what_was_done_stays(case: str, world: Worl
 
 @pytest.mark.parametrize("seed", range(3))
 def test_no_change_of_a_run_file_is_more_than_a_lab_error(seed: int, world: World) -> None:
-    (world.root / "table.csv").write_text("x,1\n")
-    world.realize("import repx\n" + EXPERIMENT)
     lab = Tampered(copied(world))
     original = lab.run.read_bytes()
     chance = random.Random(seed)
@@ -221,11 +228,10 @@ def mutated(content: bytes, chance: random.Random) -> bytes:
 
 
 def test_an_untouched_copy_runs(world: World) -> None:
-    (world.root / "table.csv").write_text("x,1\n")
-    world.realize("import repx\n" + EXPERIMENT)
     lab = Tampered(copied(world))
     lab.seal()
     assert LabDirectory(lab.path).lab_id == LabDirectory(world.root / "result").lab_id
+    world.forget()
     assert world.repx("run", "--lab", "tampered").status == 0
     assert set(world.entries()) == {"make 1", "use"}
 
@@ -240,6 +246,8 @@ def _steady(text: str) -> str:
 def copied(world: World) -> Path:
     """A copy of ./result that may be written to."""
     copy = world.root / "tampered"
+    for old in (copy, world.root / "bin"):
+        shutil.rmtree(old, ignore_errors=True)
     shutil.copytree(world.root / "result", copy, symlinks=True)
     for path in copy.rglob("*"):
         if not path.is_symlink():
