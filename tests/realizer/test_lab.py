@@ -69,9 +69,7 @@ def written(experiments: Experiments, store: Path) -> Path:
     return Path(realize_lab(load(str(experiments.folder / "experiment.py")), store=Store(str(store))).path)
 
 
-_PRELUDE = (
-    "import repx\nfrom repx import Input, Inputs, Lab, Output, Results, Run, WorkItem, bash, out, scatter_gather, soft, stage\n"
-)
+_PRELUDE = "import repx\nfrom repx import Input, Inputs, Lab, Output, Results, Run, WorkItem, bash, out, scatter_gather, soft, stage\n"
 
 
 def tree(root: Path) -> dict[str, str]:
@@ -80,7 +78,7 @@ def tree(root: Path) -> dict[str, str]:
     for path in sorted(root.rglob("*")):
         name = str(path.relative_to(root))
         if path.is_symlink():
-            entries[name] = f"link {os.readlink(path)}"
+            entries[name] = f"link {path.readlink()}"
         elif path.is_file():
             mode = "x" if path.stat().st_mode & 0o100 else "f"
             entries[name] = f"{mode} {hashlib.sha256(path.read_bytes()).hexdigest()}"
@@ -134,7 +132,7 @@ def test_nothing_in_a_lab_names_this_machine(experiments: Experiments, tmp_path:
     for path in lab.rglob("*"):
         if path.is_file() and "host-tools" not in path.parts and not path.is_symlink():
             content = path.read_bytes()
-            for told in (str(tmp_path), os.path.dirname(sys.executable), os.uname().nodename + " "):
+            for told in (str(tmp_path), str(Path(sys.executable).parent), os.uname().nodename + " "):
                 assert told.encode() not in content, f"{path} says {told}"
 
 
