@@ -7,12 +7,11 @@ else it is ready to run. What something it needs prevents is skipped.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
-from repx.agent.files import publish_file
+from repx.agent.files import publish_file, read_if_there
 from repx.agent.layout import Store
 from repx.agent.publish import make_current
 from repx.errors import LabError
@@ -189,8 +188,10 @@ class UnitGraph:
             outcomes = {identity: unit.outcome for identity, unit in units.items()}
             made = results_text(self._lab.run(run), outcomes, self._params_of)
             path = f"{self._store.objects}/{made.digest[:32]}-{run}.json"
-            if not self.dry and not os.path.exists(path):
-                publish_file(path, made.text.encode("utf-8", "surrogatepass"), 0o444)
+            text = made.text.encode("utf-8", "surrogatepass")
+            # Equal results of other jobs have the same name, and paths that may be gone by now.
+            if not self.dry and read_if_there(path) != text:
+                publish_file(path, text, 0o444)
             self._results[run] = path, made.digest
         return self._results[run]
 

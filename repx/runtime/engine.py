@@ -20,6 +20,7 @@ from repx.runtime.software import HostPrograms
 from repx.runtime.units import State, Unit
 from repx.runtime.workers import Worker, WorkerPool
 from repx.store.lab import LabDirectory, LabJob
+from repx.store.location import store_error
 from repx.store.outcomes import Outcome, look_up
 from repx.store.scatter import PartJob
 from repx.store.selection import Selection
@@ -59,6 +60,12 @@ class Engine:
 
     def execute(self) -> Report:
         """Do what is missing. Raises SoftwareError or StoreError when nothing can be started at all."""
+        try:
+            return self._execute()
+        except OSError as error:
+            raise store_error(error, self._store) from None
+
+    def _execute(self) -> Report:
         with contextlib.suppress(OSError):
             # Where nothing may be written, a run that has nothing to do is still one that succeeds.
             clear_leftovers(self._store)

@@ -145,3 +145,26 @@ def test_a_store_that_cannot_be_made(shared: World) -> None:
     assert refused.status == 2, refused.stderr
     assert "Permission denied" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_a_disk_that_is_full_when_results_are_handed_over(small: World) -> None:
+    """The runner itself writes the file that says what a run gave."""
+    small.realize(
+        """
+@bash
+def fills(result: Output = out("r.txt")):
+    return 'echo > "$result"; df --output=avail -B1 . | tail -n 1 | xargs -I N head -c N /dev/zero > BALLAST || true'
+
+@bash
+def use(first: Results, result: Output = out("r.txt")):
+    return 'wc -l < "$first" > "$result"'
+
+first = Run("first", fills)
+lab = Lab(runs=[first, Run("second", use, after=[first])])
+""".replace("BALLAST", str(small.store / "ballast"))
+    )
+    full = small.repx("run")
+    assert full.status in (1, 2), full.stdout
+    assert "No space left on device" in full.stderr
+    assert "Traceback" not in full.stderr
+    (small.store / "ballast").unlink(missing_ok=True)

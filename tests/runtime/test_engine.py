@@ -166,3 +166,15 @@ def test_hard_results_wait_for_success(world: World) -> None:
     mended.touch()
     assert world.run("second").status == 0
     assert world.output("report", "r.txt") == "[1, 2, 3] [] ['1', '2', '3']"
+
+
+def test_equal_results_of_other_jobs_are_those_of_today(world: World) -> None:
+    text = RESULTS.replace("KIND", "hard").replace("MENDED", "DIARY")
+    world.realize(text)
+    assert world.run().status == 0
+    world.forget()
+    # The same bytes from jobs of other ids; those of before are gone.
+    world.realize(text.replace('> "$result"\'', '> "$result"; true\''))
+    done = world.run()
+    assert done.status == 0, done.stderr
+    assert world.output("report", "r.txt") == "[1, 2, 3] [] ['1', '2', '3']"

@@ -13,20 +13,19 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
-# What the commands of these tests import, so that a fork has it.
-import repx.api
 import repx.cli.main as cli
-import repx.cli.progress
-import repx.cli.realize
-import repx.cli.run
-import repx.realizer.check_bash
 from repx.agent.files import remove_tree
 from repx.agent.record import decode_attempts, decode_outcome
+
+# What the commands of these tests import, so that a fork has it.
+for name in ("repx.api", "repx.cli.progress", "repx.cli.realize", "repx.cli.run", "repx.realizer.check_bash"):
+    import_module(name)
 
 PATIENCE_S = 30.0
 """Seconds after which a test gives up waiting for something that should happen at once."""
