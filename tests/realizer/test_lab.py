@@ -69,7 +69,10 @@ def written(experiments: Experiments, store: Path) -> Path:
     return Path(realize_lab(load(str(experiments.folder / "experiment.py")), store=Store(str(store))).path)
 
 
-_PRELUDE = "import repx\nfrom repx import Input, Inputs, Lab, Output, Results, Run, WorkItem, bash, out, scatter_gather, soft, stage\n"
+_PRELUDE = (
+    "import repx\n"
+    "from repx import Input, Inputs, Lab, Output, Results, Run, WorkItem, bash, out, scatter_gather, soft, stage\n"
+)
 
 
 def tree(root: Path) -> dict[str, str]:
