@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections import Counter
@@ -22,7 +23,9 @@ TAIL_LINES = 15
 TITLE_PARAMS = 60
 """Characters of a job's params that stand beside its name."""
 
-REFRESH_S = 0.1
+DRAWS_AT_ONCE = 20
+DRAWS_PER_S = 10
+"""How often the live line is drawn: at once for jobs that take their time, and rarely in a flood of short ones."""
 
 
 class Progress:
@@ -33,7 +36,8 @@ class Progress:
         self._total = 0
         self._counts: Counter[State] = Counter()
         self._running: dict[int, str] = {}
-        self._drawn = 0.0
+        self._looked = time.monotonic()
+        self._draws = float(DRAWS_AT_ONCE)
         self._width = 0
 
     def planned(self, total: int, found: int) -> None:
@@ -66,26 +70,32 @@ class Progress:
     def _print_failure(self, unit: Unit) -> None:
         self._clear()
         click.secho(f"failed: {title(unit)}: {cause_text(unit.attempt or {})}", fg="red", err=True)
-        tail = log_tail(unit)
+        stream, tail = log_tail(unit)
         for line in tail:
             click.echo(f"  | {line}", err=True)
         if tail and unit.job is not None:
-            click.echo(f"  all of it: repx log {unit.job.id[:12]}", err=True)
+            option = " --stderr" if stream == "stderr" else ""
+            click.echo(f"  more: repx log {unit.job.id[:12]}{option}", err=True)
 
     def _draw(self) -> None:
-        now = time.monotonic()
-        if self._quiet or now - self._drawn < REFRESH_S:
+        if self._quiet:
             return
-        self._drawn = now
+        now = time.monotonic()
+        self._draws = min(DRAWS_AT_ONCE, self._draws + (now - self._looked) * DRAWS_PER_S)
+        self._looked = now
+        if self._draws < 1:
+            return
+        self._draws -= 1
         done, failed = self._counts[State.SUCCEEDED], self._counts[State.FAILED]
         line = f"{done}/{self._total} done"
         if failed:
             line += f", {failed} failed"
         if self._running:
             line += f", running {len(self._running)}: {next(iter(self._running.values()))}"
-        sys.stderr.write("\r" + line[:100].ljust(self._width))
+        line = line[: shutil.get_terminal_size().columns - 1]
+        sys.stderr.write("\r" + line.ljust(self._width))
         sys.stderr.flush()
-        self._width = len(line[:100])
+        self._width = len(line)
 
     def _clear(self) -> None:
         if self._width:
@@ -104,8 +114,8 @@ def title(unit: Unit) -> str:
     return f"{_stage(unit)}{f'[{params}]' if params else ''} {unit.job.id[:12]}"
 
 
-def log_tail(unit: Unit) -> list[str]:
-    """The last lines a failed job wrote to stderr, or else to stdout."""
+def log_tail(unit: Unit) -> tuple[str, list[str]]:
+    """The last lines a failed job wrote to stderr, or else to stdout, with the name of the stream."""
     attempt = unit.attempt or {}
     for stream in ("stderr", "stdout"):
         text = attempt.get(stream)
@@ -113,8 +123,8 @@ def log_tail(unit: Unit) -> list[str]:
             directory = attempt.get("directory")
             text = _end_of(Path(directory) / text["file"]) if directory else ""
         if text:
-            return str(text).rstrip("\n").split("\n")[-TAIL_LINES:]
-    return []
+            return stream, str(text).rstrip("\n").split("\n")[-TAIL_LINES:]
+    return "", []
 
 
 def print_plan(report: Report, *, as_json: bool) -> None:
