@@ -53,6 +53,8 @@ def store_error(error: OSError, store: Store) -> StoreError:
         errno.EDQUOT: "your quota is used up; free some space and run the same command again",
         errno.EACCES: "you may not write there; choose another store with --store or REPX_STORE",
         errno.EPERM: "you may not write there; choose another store with --store or REPX_STORE",
+        errno.EEXIST: "a file is in the way; choose another store with --store or REPX_STORE",
+        errno.ENOTDIR: "a file is in the way; choose another store with --store or REPX_STORE",
         errno.EROFS: "that file system is read-only; choose another store with --store or REPX_STORE",
     }
     return StoreError(
