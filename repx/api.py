@@ -26,9 +26,10 @@ from repx.runtime.bar import Bar
 from repx.runtime.local import local_engine
 from repx.runtime.report import Report
 from repx.runtime.units import State
-from repx.store.lab import LabDirectory, LabJob
+from repx.store.lab import LabDirectory
 from repx.store.location import open_store
 from repx.store.outcomes import Outcome
+from repx.store.run_file import LabJob
 
 Target = Lab | Run | Node | Iterable["Run | Node"]
 """What can be instantiated and realized."""

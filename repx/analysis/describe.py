@@ -11,8 +11,9 @@ from repx.analysis.status import Status
 from repx.analysis.statuses import Statuses
 from repx.analysis.steps import StoredJob
 from repx.store.attempts import all_attempts, cause_text
-from repx.store.lab import LabDirectory, LabJob
+from repx.store.lab import LabDirectory
 from repx.store.outcomes import effective_params
+from repx.store.run_file import LabJob
 
 _ATTEMPT = ("start", "end", "host", "exit", "signal", "cause", "detail", "max_rss", "cpu")
 

@@ -6,8 +6,9 @@ import os
 
 from repx.agent.layout import Store
 from repx.analysis.jobs import JobCollection, JobView, Source
-from repx.store.lab import LabDirectory, RunFile
+from repx.store.lab import LabDirectory
 from repx.store.location import open_store
+from repx.store.run_file import RunFile
 from repx.store.selection import find_job
 
 

@@ -14,8 +14,9 @@ from repx.analysis.status import Status
 from repx.analysis.statuses import Statuses
 from repx.errors import UsageError
 from repx.store.attempts import all_attempts, log_text
-from repx.store.lab import LabDirectory, LabJob
+from repx.store.lab import LabDirectory
 from repx.store.outcomes import effective_params
+from repx.store.run_file import LabJob
 from repx.store.selection import param_names
 
 if TYPE_CHECKING:

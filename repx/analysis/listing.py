@@ -13,9 +13,10 @@ from repx.analysis.steps import Part
 from repx.errors import UsageError, nearest
 from repx.model.names import unknown
 from repx.store.attempts import all_attempts, cause_text
-from repx.store.lab import LabDirectory, LabJob, RunFile
+from repx.store.lab import LabDirectory
 from repx.store.outcomes import effective_params
 from repx.store.params import is_typed, read_condition
+from repx.store.run_file import LabJob, RunFile
 from repx.store.selection import find_runs, listed_jobs, param_names, stage_names
 from repx.store.settled import settled_selection
 

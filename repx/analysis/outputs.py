@@ -11,7 +11,8 @@ from repx.analysis.status import Status
 from repx.analysis.statuses import Statuses
 from repx.analysis.steps import StoredJob
 from repx.errors import UsageError, nearest, plural
-from repx.store.lab import LabDirectory, LabJob
+from repx.store.lab import LabDirectory
+from repx.store.run_file import LabJob
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from repx.agent.layout import Store, realization
 from repx.analysis.status import Status, unfinished_status
 from repx.analysis.steps import Part, parts_of
 from repx.store.current import CurrentResults
-from repx.store.lab import LabDirectory, LabJob, RunFile
+from repx.store.lab import LabDirectory
+from repx.store.run_file import LabJob, RunFile
 from repx.store.settled import settled_selection
 
 PATIENCE = 300

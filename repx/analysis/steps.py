@@ -17,8 +17,9 @@ from repx.analysis.status import Status, unfinished_status
 from repx.errors import UsageError
 from repx.model.names import is_job_id, parse_job_id
 from repx.store.current import CurrentResults
-from repx.store.lab import LabDirectory, LabJob
+from repx.store.lab import LabDirectory
 from repx.store.outcomes import Outcome, Resolved, look_up
+from repx.store.run_file import LabJob
 from repx.store.scatter import ItemsError, PartJob, ScatterGatherJob
 from repx.store.selection import find_job
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from repx.runtime.dag import UnitGraph
 from repx.runtime.units import ENDED, State, Unit, UnresolvedError
-from repx.store.lab import LabDirectory, LabJob
+from repx.store.lab import LabDirectory
 from repx.store.outcomes import Outcome, Resolved, job_inputs
+from repx.store.run_file import LabJob
 from repx.store.scatter import ItemsError, ScatterGatherJob
 
 

@@ -18,8 +18,9 @@ from repx.errors import LabError
 from repx.model.resources import Resources
 from repx.runtime.schedule import DEFAULT_CPUS, DEFAULT_MEM, Needs
 from repx.runtime.units import ENDED, State, Unit, UnresolvedError
-from repx.store.lab import LabDirectory, LabJob
+from repx.store.lab import LabDirectory
 from repx.store.outcomes import Outcome, Resolved, effective_params, look_up, resolve, results_text
+from repx.store.run_file import LabJob
 from repx.store.scatter import PartJob
 from repx.store.selection import Selection
 

@@ -19,9 +19,10 @@ from repx.runtime.schedule import Schedule
 from repx.runtime.software import HostPrograms
 from repx.runtime.units import State, Unit
 from repx.runtime.workers import Worker, WorkerPool
-from repx.store.lab import LabDirectory, LabJob
+from repx.store.lab import LabDirectory
 from repx.store.location import store_error
 from repx.store.outcomes import Outcome, look_up
+from repx.store.run_file import LabJob
 from repx.store.scatter import PartJob
 from repx.store.selection import Selection
 from repx.store.settled import remember_settled

@@ -14,8 +14,8 @@ from enum import Enum
 from typing import Any
 
 from repx.runtime.schedule import Needs
-from repx.store.lab import LabJob
 from repx.store.outcomes import Outcome, Resolved
+from repx.store.run_file import LabJob
 from repx.store.scatter import PartJob
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from repx.agent.layout import Store
 from repx.agent.record import resolved_key
-from repx.store.lab import LabDirectory, LabJob, RunFile
+from repx.store.lab import LabDirectory
 from repx.store.outcomes import (
     Outcome,
     effective_params,
@@ -16,6 +16,7 @@ from repx.store.outcomes import (
     resolve,
     results_text,
 )
+from repx.store.run_file import LabJob, RunFile
 from repx.store.scatter import ScatterResults
 
 

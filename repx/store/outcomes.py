@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from repx.agent.digest import canonical_json
 from repx.agent.layout import Store
 from repx.agent.record import find_realization, resolved_key
-from repx.store.lab import LabJob, RunFile
+from repx.store.run_file import LabJob, RunFile
 
 
 class Outcome(NamedTuple):

@@ -10,9 +10,10 @@ from typing import Any
 from repx.agent.digest import ID_LENGTH
 from repx.errors import UsageError, nearest
 from repx.model.names import unknown
-from repx.store.lab import LabDirectory, LabJob
+from repx.store.lab import LabDirectory
 from repx.store.outcomes import effective_params
 from repx.store.params import is_typed, read_condition, shown
+from repx.store.run_file import LabJob
 
 _NUMBERS = re.compile(r"(\d+)")
 

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from repx.agent.digest import digest_of_text
 from repx.agent.files import publish_file, read_if_there
 from repx.agent.layout import RECORD, Store
-from repx.store.lab import LabDirectory, RunFile
+from repx.store.lab import LabDirectory
 from repx.store.outcomes import Outcome
+from repx.store.run_file import RunFile
 
 _FORMAT = "repx-settled 1"
 

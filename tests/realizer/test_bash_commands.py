@@ -221,6 +221,21 @@ def test_a_very_long_chain_is_read() -> None:
     assert names("(" * 2000 + "foo" + ")" * 2000) <= {"foo"}
 
 
+@pytest.mark.parametrize(
+    ("script", "found"),
+    [
+        ("größe 🐍; äh foo", {"größe", "äh"}),
+        ("echo {🐍,é} x{🐍; foo; bar🐍", {"foo", "bar🐍"}),
+        ("echo 'é' \"$(foo)🐍$(bar)\" $é ${x:-é$(baz)}", {"foo", "bar", "baz"}),
+        ("cat <<é\n$(foo)\né\nbar", {"foo", "bar"}),
+        ("é() { foo; }; é", {"foo"}),
+    ],
+)
+def test_characters_beyond_ascii_are_characters_of_words(script: str, found: set[str]) -> None:
+    for _ in range(100):  # where the grammar saw them, it died now and then
+        assert names(script) - {"echo", "cat"} == found
+
+
 @given(st.text())
 def test_any_text_is_read(script: str) -> None:
     find_commands(script)
