@@ -27,12 +27,12 @@ class Syntax:
 def parse(script: str) -> Syntax:
     """The syntax tree of a script, the grammar's gaps closed; its here-documents stand beside it."""
     text, heredocs = script.encode("utf-8", "replace"), []
-    root = _parser().parse(text).root_node
+    root = _tree(text)
     # One at a time: what the tree says after the first one is not to be trusted.
     while b"<<" in text and (operator := next(filter(is_operator, nodes(root)), None)) is not None:
         text, heredoc = cut_out(operator, text)
         heredocs.append(heredoc)
-        root = _parser().parse(text).root_node
+        root = _tree(text)
     root, text = _repaired(root, text)
     return Syntax(root, text, _first_error(root), tuple(heredocs))
 
@@ -40,12 +40,17 @@ def parse(script: str) -> Syntax:
 def parse_heredoc(heredoc: Heredoc) -> Syntax:
     """The expansions of a here-document as the tree of its `script()`."""
     text = heredoc.script().encode("utf-8", "replace")
-    root, text = _repaired(_parser().parse(text).root_node, text)
+    root, text = _repaired(_tree(text), text)
     return Syntax(root, text, _first_error(root))
 
 
-def _parser() -> Parser:
-    return Parser(_LANGUAGE)
+def _tree(text: bytes) -> Node:
+    # The grammar's scanner asks C's isdigit and the like about every character, and dies of one far beyond a byte, such
+    # as an emoji after "{". It gets "." instead, as common in words as any; words are read from the text itself.
+    return Parser(_LANGUAGE).parse(text.translate(_ASCII)).root_node
+
+
+_ASCII = bytes(range(128)) + b"." * 128
 
 
 def _repaired(root: Node, text: bytes) -> tuple[Node, bytes]:
@@ -56,7 +61,7 @@ def _repaired(root: Node, text: bytes) -> tuple[Node, bytes]:
             break
         for edit in reversed(repairs):
             text = text[: edit.start] + edit.replacement + text[edit.end :]
-        root = _parser().parse(text).root_node
+        root = _tree(text)
     return root, text
 
 
