@@ -175,7 +175,8 @@ class NodePlan:
         return self.dynamic or any(self.producers[node].dynamic for node in self._possible_sources())
 
     def _wiring(self, recipes: dict[Node, Recipe], own: Recipe | None = None) -> Wiring:
-        producers = {node: recipes.get(node) or plan.recipe for node, plan in self.producers.items()}
+        # Only what it may take from: a pipeline of 10,000 links has as many nodes before each.
+        producers = {node: recipes.get(node) or self.producers[node].recipe for node in self._possible_sources()}
         known = {node: recipe for node, recipe in producers.items() if recipe is not None}
         recipe = own or self.recipe
         assert recipe is not None
