@@ -74,6 +74,28 @@ def test_a_python_body_that_fails_ends_with_its_own_lines(world: World) -> None:
     assert re.search(r"failed: one [0-9a-z]{12}: exit status 1", done.stdout)
 
 
+RESULTS = """
+@bash
+def make(data: Output = out("data.txt"), *, n: int = 1):
+    return 'echo "$n" > "$data"'
+
+@stage(packages=["python3"])
+def look(work: Results, mean: Output = out("mean.txt")):
+    mean.write_text("".join(str(job.WHAT) for job in work.jobs()))
+
+work = Run("work", make)
+lab = Lab(runs=[work, Run("look", look, after=[work])])
+"""
+
+
+@pytest.mark.parametrize(("what", "said"), [("params['m']", "'m' is not here; there is n"), ("outputs['n']", "'n' is")])
+def test_results_say_which_names_there_are(world: World, what: str, said: str) -> None:
+    world.realize(RESULTS.replace("WHAT", what))
+    done = world.repx("run")
+    assert done.status == 1
+    assert f'KeyError: "{said}' in done.stderr
+
+
 EXPERIMENT = """
 @bash
 def make(data: Output = out("data.txt"), *, n: int = 1):
