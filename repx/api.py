@@ -16,6 +16,7 @@ from repx.dsl.experiment import HostPackages, Lab, Run
 from repx.dsl.instantiate import instantiate as instantiate_lab
 from repx.dsl.load import load_experiment
 from repx.dsl.node import Node, replay, sources_of
+from repx.dsl.stage import AnyStage
 from repx.errors import DefinitionError, JobsFailedError, StoreError, plural
 from repx.model.graph import DerivationGraph
 from repx.model.names import JobId, unknown
@@ -24,7 +25,7 @@ from repx.realizer.host import HostSoftware
 from repx.realizer.lab import WrittenLab, store_error, write_lab
 from repx.runtime.bar import Bar
 from repx.runtime.local import local_engine
-from repx.runtime.report import Report
+from repx.runtime.report import Report, unit_title
 from repx.runtime.units import State
 from repx.store.lab import LabDirectory
 from repx.store.location import open_store
@@ -180,7 +181,7 @@ def realize_many(
 
 def failures_error(report: Report) -> JobsFailedError:
     """What failed, as one error."""
-    facts = [(unit.name, _cause(unit.attempt or {})) for unit in report.failed[:10]]
+    facts = [(unit_title(unit), _cause(unit.attempt or {})) for unit in report.failed[:10]]
     skipped = report.count(State.SKIPPED)
     facts += [("skipped", f"{skipped} that need what failed")] if skipped else []
     facts += [("trouble", text) for text in report.trouble]
@@ -212,14 +213,17 @@ def as_lab(target: Target) -> Lab:
         return Lab(runs=_with_upstreams([target]))
     if isinstance(target, Node):
         return _lab_of_nodes([target])
-    items = list(target)
+    items = [target] if isinstance(target, AnyStage) else list(target)
     if items and all(isinstance(item, Run) for item in items):
         return Lab(runs=_with_upstreams([item for item in items if isinstance(item, Run)]))
     if items and all(isinstance(item, Node) for item in items):
         return _lab_of_nodes([item for item in items if isinstance(item, Node)])
+    uncalled = next((item for item in items if isinstance(item, AnyStage)), None)
     raise DefinitionError(
         f"{target!r} cannot be realized",
-        hint="give a Lab, a Run, the result of calling a stage, or a list of one of these",
+        hint=f"call the stage: {uncalled.name}(…)"
+        if uncalled is not None
+        else "give a Lab, a Run, the result of calling a stage, or a list of one of these",
     )
 
 

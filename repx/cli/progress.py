@@ -12,16 +12,12 @@ from pathlib import Path
 import click
 
 from repx.errors import plural
-from repx.runtime.report import Report
+from repx.runtime.report import Report, stage_of, unit_title
 from repx.runtime.units import State, Unit
 from repx.store.attempts import cause_text
-from repx.store.params import shown
 
 TAIL_LINES = 15
 """Lines of a failed job's log that are shown at once."""
-
-TITLE_PARAMS = 60
-"""Characters of a job's params that stand beside its name."""
 
 DRAWS_AT_ONCE = 20
 DRAWS_PER_S = 10
@@ -47,7 +43,7 @@ class Progress:
 
     def started(self, unit: Unit) -> None:
         """A worker has taken a unit."""
-        self._running[unit.number] = title(unit)
+        self._running[unit.number] = unit_title(unit)
         self._draw()
 
     def ended(self, unit: Unit) -> None:
@@ -69,7 +65,7 @@ class Progress:
 
     def _print_failure(self, unit: Unit) -> None:
         self._clear()
-        click.secho(f"failed: {title(unit)}: {cause_text(unit.attempt or {})}", fg="red", err=True)
+        click.secho(f"failed: {unit_title(unit)}: {cause_text(unit.attempt or {})}", fg="red", err=True)
         stream, tail = log_tail(unit)
         for line in tail:
             click.echo(f"  | {line}", err=True)
@@ -104,16 +100,6 @@ class Progress:
             self._width = 0
 
 
-def title(unit: Unit) -> str:
-    """A unit as people know it: `train[lr=0.1,seed=1] 1q1yg2sxwbnh`."""
-    if unit.job is None:
-        return unit.name
-    params = ",".join(f"{name}={shown(value)}" for name, value in sorted(unit.job.params.items()))
-    if len(params) > TITLE_PARAMS:
-        params = params[: TITLE_PARAMS - 1] + "…"
-    return f"{_stage(unit)}{f'[{params}]' if params else ''} {unit.job.id[:12]}"
-
-
 def log_tail(unit: Unit) -> tuple[str, list[str]]:
     """The last lines a failed job wrote to stderr, or else to stdout, with the name of the stream."""
     attempt = unit.attempt or {}
@@ -130,8 +116,8 @@ def log_tail(unit: Unit) -> tuple[str, list[str]]:
 def print_plan(report: Report, *, as_json: bool) -> None:
     """What is done and what would run, by stage, in the order in which the stages come."""
     # What waits for something that would run may still find a result of the same content: hence "at most".
-    would_run = Counter(_stage(unit) for unit in report.units if unit.state in (State.READY, State.WAITING))
-    done = Counter(_stage(unit) for unit in report.units if unit.found)
+    would_run = Counter(stage_of(unit) for unit in report.units if unit.state in (State.READY, State.WAITING))
+    done = Counter(stage_of(unit) for unit in report.units if unit.found)
     if as_json:
         click.echo(json.dumps({"run": dict(would_run), "reuse": dict(done), "at_most": True}))
         return
@@ -140,7 +126,7 @@ def print_plan(report: Report, *, as_json: bool) -> None:
         return
     total = sum(would_run.values())
     click.echo(f"at most {total} {plural('job', total)} would run; {sum(done.values())} done")
-    stages = dict.fromkeys(_stage(unit) for unit in sorted(report.units, key=lambda unit: unit.run))
+    stages = dict.fromkeys(stage_of(unit) for unit in sorted(report.units, key=lambda unit: unit.run))
     width = max(len("stage"), *(len(stage) for stage in stages))
     click.echo(f"  {'stage':<{width}}  would run  done")
     for stage in stages:
@@ -176,7 +162,7 @@ def print_report(report: Report, *, as_json: bool) -> None:
             line += f", {report.count(state)} {state.value}"
     click.echo(line)
     for unit in report.failed:
-        click.echo(f"  failed: {title(unit)}: {cause_text(unit.attempt or {})}")
+        click.echo(f"  failed: {unit_title(unit)}: {cause_text(unit.attempt or {})}")
     for text in report.trouble:
         click.echo(f"  {text}")
 
@@ -187,10 +173,6 @@ def print_nothing_to_run(jobs: int, *, as_json: bool) -> None:
         click.echo(json.dumps({"jobs": jobs, "found": jobs, "succeeded": jobs, "failures": [], "trouble": []}))
     else:
         click.echo(f"all {jobs} jobs are done; nothing to run" if jobs != 1 else "the one job is done; nothing to run")
-
-
-def _stage(unit: Unit) -> str:
-    return "step" if unit.job is None else str(unit.job.stage["name"])
 
 
 def _end_of(path: Path) -> str:

@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from repx.runtime.units import State, Unit
+from repx.store.params import shown
+
+TITLE_PARAMS = 60
+"""Characters of a job's params that stand beside its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +67,18 @@ class Report:
     def succeeded(self) -> bool:
         """Whether everything is done and safely on disk."""
         return not self.interrupted and not self.trouble and all(unit.state is State.SUCCEEDED for unit in self.units)
+
+
+def unit_title(unit: Unit) -> str:
+    """A unit as people know it: `train[lr=0.1,seed=1] 1q1yg2sxwbnh`."""
+    if unit.job is None:
+        return unit.name
+    params = ",".join(f"{name}={shown(value)}" for name, value in sorted(unit.job.params.items()))
+    if len(params) > TITLE_PARAMS:
+        params = params[: TITLE_PARAMS - 1] + "…"
+    return f"{stage_of(unit)}{f'[{params}]' if params else ''} {unit.job.id[:12]}"
+
+
+def stage_of(unit: Unit) -> str:
+    """The name of a unit's stage."""
+    return "step" if unit.job is None else str(unit.job.stage["name"])
