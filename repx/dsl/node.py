@@ -68,6 +68,9 @@ class ItemRef:
 
     __slots__ = ()
 
+    def __repr__(self) -> str:
+        return "<the work item>"
+
 
 class OuterInput:
     """An input of the whole, inside the function of a scatter-gather."""
@@ -76,6 +79,9 @@ class OuterInput:
 
     def __init__(self, name: str) -> None:
         self.name = name
+
+    def __repr__(self) -> str:
+        return f"<input {self.name}>"
 
 
 class Node:

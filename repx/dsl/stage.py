@@ -51,9 +51,7 @@ class AnyStage:
                 raise DefinitionError(
                     f"stage {self.name!r} was given {node!r} by position",
                     location=location,
-                    hint=f"call it: {self.name}({node.name}(…))"
-                    if isinstance(node, AnyStage)
-                    else "positions take the results of other stages, wired by name; give everything else by name",
+                    hint=self._instead_of_position(node),
                 )
             implicit.append(node)
         params = {param.name for param in self.interface.params}
@@ -79,6 +77,15 @@ class AnyStage:
                     hint=f"annotate it as {name}: Results",
                 )
         return Node(self, call, wires, tuple(implicit), location)
+
+    def _instead_of_position(self, given: Any) -> str:
+        if isinstance(given, AnyStage):
+            return f"call it: {self.name}({given.name}(…))"
+        if isinstance(given, ItemRef | OuterInput):
+            kinds = ("item",) if isinstance(given, ItemRef) else ("path", "paths")
+            name = next((spec.name for spec in self.interface.inputs if spec.kind in kinds), None)
+            return f"give it by name: {self.name}({name}=…)" if name else f"{self.name!r} takes no such input"
+        return "positions take the results of other stages, wired by name; give everything else by name"
 
     def _checked(self, name: str, value: Any, location: SourceLocation) -> Value:
         if isinstance(value, Node | OutputRef):
@@ -217,7 +224,8 @@ def stage(
     """A stage whose Python body runs as a job: `@stage` or `@stage(packages=["numpy"])`.
 
     `name`, `inputs`, `outputs` and `resources` may be functions of the params: `inputs` returns an iterable of names,
-    `outputs` a mapping of names to paths below `$out`. Raises DefinitionError.
+    `outputs` a mapping of names to paths below `$out`. Two stages may have one name, which is for people: what they
+    do tells their jobs apart, and both are listed. Raises DefinitionError.
     """
     options = {
         "name": name,

@@ -267,5 +267,14 @@ def parts(item: WorkItem):
 run = Run("work", parts)
 """
     + LAB,
+    "work_item_by_position": FINE
+    + """
+@stage
+def step(item: WorkItem, one: Output = out("r")): pass
+@scatter_gather(scatter=make, gather=use)
+def parts(item: WorkItem):
+    return step(item)
+"""
+    + LAB,
     "realizations_none": '@stage(realizations=0)\ndef one(r: Output = out("r")): pass\n' + FINE + LAB,
 }
