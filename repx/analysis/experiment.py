@@ -7,7 +7,7 @@ import os
 from repx.agent.layout import Store
 from repx.analysis.jobs import JobCollection, JobView, Source
 from repx.store.lab import LabDirectory
-from repx.store.location import open_store
+from repx.store.location import store_of
 from repx.store.run_file import RunFile
 from repx.store.selection import find_job
 
@@ -35,7 +35,8 @@ class Experiment:
     def __init__(
         self, lab: str | os.PathLike[str] = "./result", store: str | os.PathLike[str] | Store | None = None
     ) -> None:
-        self._source = Source(LabDirectory(os.fspath(lab)), store if isinstance(store, Store) else open_store(store))
+        directory = LabDirectory(os.fspath(lab))
+        self._source = Source(directory, store if isinstance(store, Store) else store_of(directory, store))
 
     def runs(self) -> dict[str, RunView]:
         """Runs by name, each after those it comes after."""

@@ -9,7 +9,7 @@ import click
 
 from repx.agent.layout import Store
 from repx.store.lab import LabDirectory
-from repx.store.location import open_store
+from repx.store.location import store_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -38,4 +38,5 @@ def quiet_option(command: Command) -> Command:
 
 def opened(lab_path: str, store_path: str | None) -> tuple[LabDirectory, Store]:
     """The Lab and the store that the options name."""
-    return LabDirectory(lab_path), open_store(store_path)
+    lab = LabDirectory(lab_path)
+    return lab, store_of(lab, store_path)

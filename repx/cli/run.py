@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Sequence
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 import click
 
+from repx.agent.layout import Store
 from repx.cli.options import json_option, store_option
-
-if TYPE_CHECKING:
-    from repx.agent.layout import Store
+from repx.errors import InterruptedRunError, JobsFailedError, UsageError
+from repx.store.lab import LabDirectory
+from repx.store.location import open_store, store_of, verify_once
 
 
 @click.command()
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 @store_option
 @json_option
 def run(
-    names: tuple[str, ...],
+    names: Sequence[str],
     lab_path: str | None,
     jobs: int | None,
     mem: str | None,
@@ -41,38 +42,26 @@ def run(
     """Run what is missing of the named runs, groups, stages and jobs; of everything when none is named."""
     from repx.cli.edited import warn_if_edited
     from repx.cli.progress import Progress, print_nothing_to_run, print_plan, print_report
-    from repx.errors import InterruptedRunError, JobsFailedError, UsageError
     from repx.runtime.limits import parse_memory
     from repx.runtime.local import local_engine
     from repx.runtime.units import State
-    from repx.store.lab import LabDirectory
-    from repx.store.location import open_store, verify_once
     from repx.store.settled import settled_selection
 
     # Until the engine has its own way to stop: a half-made Lab is tidied up on SIGTERM as on Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    store = open_store(store_path)
-    experiment = names[0] if names and names[0].endswith(".py") else None
-    if experiment is not None:
+    if names and names[0].endswith(".py"):
         if lab_path is not None:
             raise UsageError("both an experiment and --lab were given", hint="give one of them")
-        from repx import api
-
-        names = names[1:]
-        if names and names[0].endswith(".py"):
-            raise UsageError(
-                f"two experiments were given: {experiment} and {names[0]}", hint="run them one after the other"
-            )
+        experiment, *names = names
+        store = open_store(store_path)
+        _refuse_second(experiment, names)
         if dry_run:
             _plan_unwritten(experiment, names, store, force=force, as_json=as_json)
             return
-        api.check_link("result")
-        written = api.realize_lab(api.load(experiment), store=store)
-        api.link_result(written, "result", store)
-        if not as_json:
-            click.echo(written.summary("result"))
-    lab = LabDirectory(lab_path or "result")
-    if experiment is None:
+        lab = _realized(experiment, store, as_json=as_json)
+    else:
+        lab = LabDirectory(lab_path or "result")
+        store = store_of(lab, store_path)
         warn_if_edited(lab, lab_path or "result")
     if not dry_run:
         verify_once(lab, store)
@@ -112,12 +101,30 @@ def run(
         raise JobsFailedError("not everything succeeded", hint=hint)
 
 
-def _plan_unwritten(experiment: str, names: tuple[str, ...], store: Store, *, force: bool, as_json: bool) -> None:
+def _refuse_second(experiment: str, names: Sequence[str]) -> None:
+    if names and names[0].endswith(".py"):
+        raise UsageError(
+            f"two experiments were given: {experiment} and {names[0]}", hint="run them one after the other"
+        )
+
+
+def _realized(experiment: str, store: Store, *, as_json: bool) -> LabDirectory:
+    """The Lab of an experiment, linked as ./result."""
+    from repx import api
+
+    api.check_link("result")
+    written = api.realize_lab(api.load(experiment), store=store)
+    api.link_result(written, "result", store)
+    if not as_json:
+        click.echo(written.summary("result"))
+    return LabDirectory(written.path)
+
+
+def _plan_unwritten(experiment: str, names: Sequence[str], store: Store, *, force: bool, as_json: bool) -> None:
     """The plan for an experiment whose Lab is made aside and thrown away: a dry run leaves the store as it is."""
     from repx import api
     from repx.cli.progress import Progress, print_plan
     from repx.runtime.local import local_engine
-    from repx.store.lab import LabDirectory
 
     with TemporaryDirectory(prefix="repx-") as aside:
         lab = LabDirectory(api.realize_lab(api.load(experiment), store=aside).path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from repx.agent.files import publish_file, read_if_there
@@ -16,6 +16,7 @@ from repx.agent.layout import Store
 from repx.agent.publish import make_current
 from repx.errors import LabError
 from repx.model.resources import Resources
+from repx.runtime.run_order import RunOrder
 from repx.runtime.schedule import DEFAULT_CPUS, DEFAULT_MEM, Needs
 from repx.runtime.units import ENDED, State, Unit, UnresolvedError
 from repx.store.lab import LabDirectory
@@ -56,8 +57,7 @@ class UnitGraph:
         self._hooks = hooks
         self._by_job: dict[str, Unit] = {}
         self._waiting: deque[Unit] = deque()
-        self._barriers_of: dict[int, list[tuple[Unit, str]]] = {}
-        self._ids: dict[frozenset[str], set[str]] = {}
+        self._barriers_of: dict[int, list[list[tuple[Unit, str]]]] = {}
         self._results: dict[str, tuple[str, str]] = {}
         self._effective: dict[str, dict[str, Any]] = {}
         self._needs: dict[str, tuple[Needs, float | None]] = {}
@@ -78,7 +78,7 @@ class UnitGraph:
                 else:
                     self._by_job[selected.id].parts.append(unit)
         barriers = {name: self._barrier(name) for name in self._selection.runs}
-        before = self._runs_before()
+        order = RunOrder(self._lab, self._selection)
         for unit in list(self.units):
             job = unit.job
             assert isinstance(job, LabJob)
@@ -90,7 +90,11 @@ class UnitGraph:
                         f"job {job.id} takes from {identity}, which is not in the Lab", facts=[("run", job.run.path)]
                     )
                 unit.after(upstream)
-            self._order_runs(unit, job, bool(upstreams), barriers, before)
+            waits = order.waits(job, is_first=not upstreams)
+            if waits:
+                self._barriers_of[unit.number] = [[(barriers[name], kind) for name, kind in one] for one in waits]
+                for barrier in {barriers[name] for one in waits for name, _ in one}:
+                    unit.after(barrier)
         self._waiting.extend(unit for unit in self.units if unit.waiting == 0)
 
     def settle(self) -> None:
@@ -168,10 +172,14 @@ class UnitGraph:
             upstream = self._by_job[identity]
             if upstream.state in (State.FAILED, State.SKIPPED, State.CANCELLED):
                 return upstream
-        for barrier, kind in self._barriers_of.get(unit.number, ()):
-            if kind == "hard" and barrier.culprit is not None:
-                return barrier.culprit
-        return None
+        blocking = []
+        for barriers in self._barriers_of.get(unit.number, ()):
+            blamed = [barrier.culprit for barrier, kind in barriers if kind == "hard" and barrier.culprit is not None]
+            if not blamed:
+                # One of its runs lets it go on.
+                return None
+            blocking.extend(blamed)
+        return blocking[0] if blocking else None
 
     def outcome_of(self, identity: str) -> Outcome:
         """The result of an upstream job. Raises UnresolvedError, in a dry run only."""
@@ -195,41 +203,6 @@ class UnitGraph:
                 publish_file(path, text, 0o444)
             self._results[run] = path, made.digest
         return self._results[run]
-
-    def _order_runs(
-        self,
-        unit: Unit,
-        job: LabJob,
-        has_upstreams: bool,
-        barriers: Mapping[str, Unit],
-        before: Mapping[str, frozenset[str]],
-    ) -> None:
-        """Let a job wait for the runs its run comes after: the first jobs of a run, and those that take results."""
-        if not job.run.dependencies:
-            return
-        taken = {mapping["source_run"] for mapping in job.inputs if "source_run" in mapping}
-        for name, kind in self._lab.dependencies(job.run).items():
-            if name in barriers and (name in taken or not has_upstreams):
-                # A job that an earlier run shares with this one cannot wait for that run to end.
-                if job.id in self._ids_of(before[name]):
-                    continue
-                unit.after(barriers[name])
-                self._barriers_of.setdefault(unit.number, []).append((barriers[name], kind))
-
-    def _ids_of(self, runs: frozenset[str]) -> set[str]:
-        """The ids of all jobs of some runs; looked at once."""
-        if runs not in self._ids:
-            self._ids[runs] = {identity for run in runs for identity in self._lab.run(run).ids()}
-        return self._ids[runs]
-
-    def _runs_before(self) -> dict[str, frozenset[str]]:
-        """Each run with itself and all the runs it comes after, transitively."""
-        before: dict[str, frozenset[str]] = {}
-        for name, run in self._lab.runs.items():
-            before[name] = frozenset({name}).union(
-                *(before.get(other, {other}) for other in self._lab.dependencies(run))
-            )
-        return before
 
     def _barrier(self, run: str) -> Unit:
         """A unit that ends when all of a run's jobs have ended; it is not counted and never runs."""

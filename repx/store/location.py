@@ -24,6 +24,18 @@ def open_store(path: str | os.PathLike[str] | None = None) -> Store:
     return Store(os.path.abspath(os.path.expanduser(given or f"{home}/repx")))
 
 
+def store_of(lab: LabDirectory, path: str | os.PathLike[str] | None = None) -> Store:
+    """The store to look for a Lab's results in: `path`, else `$REPX_STORE`, else the store the Lab itself lies in.
+
+    A Lab that lies in none has its results where `open_store` says.
+    """
+    labs = os.path.dirname(lab.path)
+    root = os.path.dirname(labs)
+    if path is None and "REPX_STORE" not in os.environ and labs == Store(root).labs and os.path.isdir(Store(root).tmp):
+        return Store(root)
+    return open_store(path)
+
+
 def verify_once(lab: LabDirectory, store: Store) -> None:
     """Verify a Lab in full, unless its files look as they did the last time that was done. Raises LabError."""
     remembered = f"{store.verified}/{digest_of_text(lab.path)}"

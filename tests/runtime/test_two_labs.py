@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+
+import pytest
+
+import repx
+from repx.store.lab import LabDirectory
+from repx.store.location import store_of
 from tests.runtime.world import World, a_world
 
 __all__ = ["a_world"]
@@ -45,3 +52,38 @@ def test_two_runs_of_a_lab_share_a_job(world: World) -> None:
     assert world.run().status == 0
     assert world.entries() == {"shared": 3, "own": 3}
     assert world.repx("run", "more", "--json").answer["found"] == 4
+
+
+def test_the_store_that_a_lab_lies_in_is_where_its_results_are_looked_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.realize(COUNT.replace("OWN", "own"))
+    assert world.run().status == 0
+    monkeypatch.delenv("REPX_STORE", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(world.root / "elsewhere"))
+    lab = LabDirectory(world.root / "result")
+    assert store_of(lab).root == str(world.store)
+    assert store_of(lab, world.root / "given").root == str(world.root / "given")
+    assert [job.status for job in repx.Experiment(world.root / "result").jobs()] == ["succeeded"] * 4
+    shutil.copytree(lab.path, world.root / "moved", symlinks=True)
+    assert store_of(LabDirectory(world.root / "moved")).root == str(world.root / "elsewhere" / "repx")
+
+
+SHARED = """
+@bash
+def fail(result: Output = out("r.txt")):
+    return 'exit 1'
+
+@bash
+def work(result: Output = out("r.txt")):
+    return 'echo work >> DIARY; echo ok > "$result"'
+
+bad = Run("bad", fail)
+lab = Lab(runs=[bad, Run("careful", work, after=[bad]), Run("patient", work, after=[soft(bad)])])
+"""
+
+
+def test_a_job_of_two_runs_runs_when_one_of_them_lets_it(world: World) -> None:
+    world.realize(SHARED)
+    assert world.run("--continue-on-failure").status == 1
+    assert world.entries() == {"work": 1}
