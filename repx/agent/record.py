@@ -25,6 +25,7 @@ from repx.agent.layout import FAILURE, OUT, RECORD, realization
 FORMAT = 1
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
+_quote = json.encoder.encode_basestring_ascii
 SUCCEEDED = "succeeded"
 FAILED = "failed"
 
@@ -39,7 +40,8 @@ def resolved_key(recipe: str, index: int, inputs: Sequence[tuple[str, str, str]]
     `inputs` are (input name, file name, content digest), in the order of the derivation; fan-in repeats the name.
     """
     lines = ["repx-resolved-key 1", "recipe " + recipe, "index %d" % index]
-    lines.extend("input %s %s %s" % (name, digest, base) for name, base, digest in inputs)
+    # A file's name may hold anything, a line's end among it: as JSON no name can imitate another line.
+    lines.extend("input %s %s %s" % (name, digest, _quote(base)) for name, base, digest in inputs)
     return digest_of_text("\n".join(lines) + "\n")
 
 

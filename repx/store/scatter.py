@@ -92,12 +92,11 @@ class ScatterGatherJob:
                 outcome = before[source.removeprefix("step:")]
                 inputs[name] = _output_value(outcome, output)
         recipe = self.job.parts[f"step-{step['step']}"]
-        hashed = hashed_inputs(inputs)
-        text = f"repx-step 1\n{recipe}\n" + "".join(f"{name} {file} {digest}\n" for name, file, digest in hashed)
+        key = resolved_key(recipe, 0, hashed_inputs(inputs))
         stage = step["stage"]
-        identity = f"{digest_of_text(text)}-{stage['name']}-{stage['version']}"
+        identity = f"{digest_of_text(f'repx-step 1 {key}')}-{stage['name']}-{stage['version']}"
         part = self._part(f"step-{step['step']}", stage, recipe, step["fixed"], identity)
-        return part, Resolved(inputs, resolved_key(recipe, 0, hashed))
+        return part, Resolved(inputs, key)
 
     def gather(self, sinks: Sequence[Outcome], scatter: Outcome) -> tuple[PartJob, Resolved]:
         """The gather, which stands for the whole: it has the id of the job."""
