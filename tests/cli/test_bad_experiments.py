@@ -28,7 +28,7 @@ def test_a_mistake_is_told_with_its_place_and_nothing_is_written(case: str, worl
 def shown(text: str, world: World) -> str:
     """A message without what differs from machine to machine."""
     text = text.replace(f"{world.root}/", "").replace(str(world.root), ".")
-    text = re.sub(r"\b[0-9a-df-np-sv-z]{32}-", "<32 digits>-", text)
+    text = re.sub(r"\b[0-9a-df-np-sv-z]{32}-", "<digest>-", text)
     return re.sub(r" at 0x[0-9a-f]+", " at 0x…", text)
 
 
