@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from repx.agent.digest import canonical_json
+from repx.agent.digest import canonical_json, short_digest
 from repx.model.derivation import (
     Derivation,
     Edge,
@@ -36,7 +36,7 @@ _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=
 
 def stored_name(path: StoredPath) -> str:
     """Where a stored path stands in a Lab."""
-    return f"store/{path.digest[:32]}-{path.name}"
+    return f"store/{short_digest(bytes.fromhex(path.digest))}-{path.name}"
 
 
 def json_value(value: Value) -> Any:

@@ -10,12 +10,13 @@ from repx.agent.digest import TreeError, tree_digest
 from repx.agent.files import make_read_only, remove_tree
 from repx.agent.layout import Store
 from repx.errors import StoreError
+from repx.model.lab import stored_name
 from repx.model.values import StoredPath
 
 
 def add_object(store: Store, path: StoredPath) -> str:
     """The place of a stored path below `objects/`; copied there if it is new. StoreError when it changed meanwhile."""
-    target = f"{store.objects}/{path.digest[:32]}-{path.name}"
+    target = f"{store.objects}/{stored_name(path).removeprefix('store/')}"
     if os.path.lexists(target):
         return target
     beside = f"{store.tmp}/object-{uuid.uuid4().hex}"

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from repx.agent.digest import canonical_json
 from repx.agent.layout import Store
 from repx.agent.record import find_realization, resolved_key
+from repx.store.params import stored_name
 from repx.store.run_file import LabJob, RunFile
 
 
@@ -101,7 +102,8 @@ def results_text(
         outcome = outcomes.get(job.id)
         seen = {
             "stage": job.stage["name"],
-            "params": params_of(job),
+            # A path's name is what the user swept; where it is stored says nothing to them.
+            "params": {name: _named(value) for name, value in params_of(job).items()},
             "state": "failed" if outcome is None else "succeeded",
         }
         digests = {} if outcome is None else {name: output["digest"] for name, output in outcome.outputs.items()}
@@ -120,7 +122,10 @@ def results_text(
 def effective_params(
     job: LabJob, find: Callable[[str], LabJob | None], known: dict[str, dict[str, Any]]
 ) -> dict[str, Any]:
-    """A job's params and those it inherits from everything upstream; nearer ones win, its own last."""
+    """A job's params and those it inherits from everything upstream; nearer ones win, its own last.
+
+    A stored path that it takes as an input counts as a param of that name: what is swept tells jobs apart.
+    """
     stack = [job]
     while stack:
         top = stack[-1]
@@ -137,6 +142,15 @@ def effective_params(
         merged: dict[str, Any] = {}
         for identity in ids:
             merged.update(known.get(identity, {}))
+        merged.update(_paths_taken(top))
         known[top.id] = {**merged, **top.params} if merged else top.params
         stack.pop()
     return known[job.id]
+
+
+def _paths_taken(job: LabJob) -> dict[str, str]:
+    return {mapping["target_input"]: mapping["source_value"] for mapping in job.inputs if "source_value" in mapping}
+
+
+def _named(value: Any) -> Any:
+    return stored_name(value) if isinstance(value, str) else value

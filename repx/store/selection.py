@@ -138,8 +138,10 @@ def stage_names(lab: LabDirectory) -> set[str]:
 
 
 def param_names(lab: LabDirectory) -> set[str]:
-    """The names of all params that any stage declares."""
-    return {name for run in lab.runs.values() for stage in run.stages.values() for name in stage["params"]}
+    """The names of all params that any stage declares, and of the inputs that a swept path may come in by."""
+    stages = [stage for run in lab.runs.values() for stage in run.stages.values()]
+    inputs = {name for stage in stages for name, kind, _ in stage["inputs"] if kind in ("path", "paths")}
+    return inputs.union(*(stage["params"] for stage in stages))
 
 
 def stage_of(identity: str) -> str:
