@@ -67,15 +67,19 @@ def show(name: str, measure: Measure, limit: str = "", per: int = 0) -> None:
 class Bench:
     """The measurements; each works in a directory of its own."""
 
-    def __init__(self, directory: Path, rounds: int) -> None:
-        self.directory = directory
+    def __init__(self, base: Path, rounds: int) -> None:
+        self.base = base
+        self.directory = base
         self.rounds = rounds
 
     def env(self, jobs: int) -> dict[str, str]:
         return {"REPX_BENCH_JOBS": str(jobs), "REPX_STORE": str(self.directory / "store")}
 
     def fresh(self) -> None:
-        subprocess.run(["rm", "-rf", str(self.directory)], check=True)
+        """A new directory. The old one stays until the end: for minutes ext4 gives no inode out again, and looks past
+        each of 100,000 that were just freed whenever it makes a new one.
+        """
+        self.directory = self.base / str(len(list(self.base.iterdir())))
         self.directory.mkdir()
 
     def instantiate(self, jobs: int = 100_000, limit: str = "≤ 2.5 s, 250 MB") -> None:
@@ -175,35 +179,29 @@ class Bench:
         said = f"{ratios:.2f} × wall, {ours.cpu / bare.cpu:.2f} × CPU, {more:.3f} ms a job more"
         print(f"{'':8}repx / bare loop: {said}; {limit}")
 
-    def scripts(self, jobs: int) -> list[list[str]]:
-        """An argv for every job: the Lab's script, with an output directory of its own and prepared arguments."""
-        outside = self.directory / "outside"
-        subprocess.run(["rm", "-rf", str(outside)], check=True)
-        outside.mkdir()
+    def scripts(self, jobs: int) -> tuple[Path, list[list[str]]]:
+        """A new directory with prepared arguments, and an argv for every job: the Lab's script, an output of its own."""
+        outside = Path(tempfile.mkdtemp(prefix="outside-", dir=self.directory))
         lab = (self.directory / "result").resolve()
         script = next(path for path in sorted(lab.glob("store/*/bin/*")))
         (outside / "inputs.json").write_text("{}")
         (outside / "params.json").write_text("{}")
-        assignments = "seed=1 place=1 before=''\ndeclare -A inputs=() params=([seed]=1)\n"
-        (outside / "params.sh").write_text(assignments)
-        return [
-            ["bash", str(script), f"{outside}/{number}", f"{outside}/inputs.json", f"{outside}/params.json"]
-            for number in range(jobs)
-        ]
+        (outside / "params.sh").write_text("seed=1 place=1 before=''\ndeclare -A inputs=() params=([seed]=1)\n")
+        given = [f"{outside}/inputs.json", f"{outside}/params.json"]
+        return outside, [["bash", str(script), f"{outside}/{number}", *given] for number in range(jobs)]
 
     def loop(self, jobs: int, slots: int = 2) -> Measure:
         """Start the scripts, `slots` at once, with nothing around them but a directory each."""
-        self.scripts(jobs)
-        return measured(
-            [sys.executable, str(HERE / "bare_loop.py"), str(self.directory / "outside"), str(jobs), str(slots)]
-        )
+        outside, _ = self.scripts(jobs)
+        return measured([sys.executable, str(HERE / "bare_loop.py"), str(outside), str(jobs), str(slots)])
 
     def ninja(self, jobs: int) -> Measure:
+        outside, scripts = self.scripts(jobs)
         lines = ["rule job", "  command = mkdir $out && bash $script $out $inputs $params 2>/dev/null"]
-        for _, script, out, inputs, params in self.scripts(jobs):
+        for _, script, out, inputs, params in scripts:
             lines += [f"build {out}: job", f"  script = {script}", f"  inputs = {inputs}", f"  params = {params}"]
-        (self.directory / "outside" / "build.ninja").write_text("\n".join(lines) + "\n")
-        return measured(["ninja", "-j2", "--quiet"], cwd=self.directory / "outside")
+        (outside / "build.ninja").write_text("\n".join(lines) + "\n")
+        return measured(["ninja", "-j2", "--quiet"], cwd=outside)
 
 
 def main() -> None:
@@ -215,7 +213,7 @@ def main() -> None:
     arguments = parser.parse_args()
     base = Path(tempfile.mkdtemp(dir=arguments.directory))
     try:
-        bench = Bench(base / "work", arguments.rounds)
+        bench = Bench(base, arguments.rounds)
         bench.fresh()
         for name in arguments.what or names:
             getattr(bench, name)()
