@@ -1,7 +1,7 @@
 """Time repx as whole processes, side by side with ninja and with a bare loop that starts the same scripts.
 
     python benchmarks/bench.py                  everything, medians of 5
-    python benchmarks/bench.py run chain        some of: instantiate million realize list run chain again help
+    python benchmarks/bench.py run chain        some of: instantiate million realize listing run chain again help
     python benchmarks/bench.py --rounds 1       quicker, less trustworthy
 
 Wall time is what counts; where others share the machine, CPU time (user + system, children included) says more.
@@ -104,7 +104,7 @@ class Bench:
         again = median_of(self.rounds, lambda: measured(argv, env=self.env(jobs)))
         show(f"realize {jobs:,} again", again, "≤ 4 s")
 
-    def list(self, jobs: int = 100_000) -> None:
+    def listing(self, jobs: int = 100_000) -> None:
         self.realized("sweep.py", jobs)
         argv = [*REPX, "list", "runs", "--lab", str(self.directory / "result")]
         show(
@@ -180,7 +180,7 @@ class Bench:
         print(f"{'':8}repx / bare loop: {said}; {limit}")
 
     def scripts(self, jobs: int) -> tuple[Path, list[list[str]]]:
-        """A new directory with prepared arguments, and an argv for every job: the Lab's script, an output of its own."""
+        """A new directory with prepared arguments, and an argv for every job: the Lab's script, its own output."""
         outside = Path(tempfile.mkdtemp(prefix="outside-", dir=self.directory))
         lab = (self.directory / "result").resolve()
         script = next(path for path in sorted(lab.glob("store/*/bin/*")))
@@ -205,7 +205,7 @@ class Bench:
 
 
 def main() -> None:
-    names = ["instantiate", "million", "realize", "list", "run", "chain", "again", "help"]
+    names = ["instantiate", "million", "realize", "listing", "run", "chain", "again", "help"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="*", choices=[*names, []], default=[])
     parser.add_argument("--rounds", type=int, default=5)
