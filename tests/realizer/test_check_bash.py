@@ -82,7 +82,9 @@ END
 echo "$missing"
 """
     (findings,) = check_bash([request(script, "perl", variables="series result")])
-    assert "\n".join(CheckError(findings).lines()) == """\
+    assert (
+        "\n".join(CheckError(findings).lines())
+        == """\
 error: 5 findings in 1 stage
   experiment.py:11: total: command 'datamash' is not in the stage's software
       add "datamash" to packages
@@ -95,6 +97,7 @@ error: 5 findings in 1 stage
   experiment.py:15: total: missing is referenced but not assigned. (SC2154)
       see https://www.shellcheck.net/wiki/SC2154
 hint: nothing was written; correct these and run the same command again"""
+    )
 
 
 def test_a_script_that_does_not_parse_is_shown_where_it_breaks() -> None:

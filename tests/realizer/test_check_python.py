@@ -61,7 +61,9 @@ def installed(tmp_path: Path) -> Distributions:
 
 def test_findings_read_like_this(installed: Distributions) -> None:
     (findings,) = check_python([request("sklearn.svm scipy.stats cloud json no_such_module", "pandas")], installed)
-    assert "\n".join(CheckError(findings).lines()) == f"""\
+    assert (
+        "\n".join(CheckError(findings).lines())
+        == f"""\
 error: 4 findings in 1 stage
   experiment.py:3: train: module 'sklearn' is not in the stage's software
       add "scikit-learn" to packages
@@ -72,6 +74,7 @@ error: 4 findings in 1 stage
   experiment.py:7: train: module 'no_such_module' is not installed in {sys.executable}
       install it and add it to packages
 hint: nothing was written; correct these and run the same command again"""
+    )
 
 
 @pytest.mark.parametrize(

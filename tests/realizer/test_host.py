@@ -134,7 +134,9 @@ def test_findings_read_like_this(machine: Path) -> None:
     executable(machine / "zonalstats", "\x7fELF")
     script = "grpe x | zonalstats\njq . x\npython3 -c 1\n/usr/bin/sort\n"
     software = resolve(bash(script, "zonalstat", "scikit-lern", "no-such-thing-at-all"), machine)
-    assert "\n".join(CheckError(software.findings).lines()) == """\
+    assert (
+        "\n".join(CheckError(software.findings).lines())
+        == """\
 error: 8 findings in 1 stage
   experiment.py:10: total: package 'zonalstat' is neither a command of this machine nor an installed Python \
 distribution
@@ -156,6 +158,7 @@ distribution
   experiment.py:11: total: command 'jq' is not on this machine
       install jq
 hint: nothing was written; correct these and run the same command again"""
+    )
 
 
 def test_a_machine_without_bash_is_told(tmp_path: Path) -> None:

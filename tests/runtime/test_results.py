@@ -15,7 +15,8 @@ def count(book: Input, words: Output = out("words.txt")):
 
 @stage
 def table(count: Results, lines: Output = out("lines.txt")):
-    lines.write_text("".join(sorted(f"{job.params['book']} {job.outputs['words'].read_text()}" for job in count.jobs())))
+    jobs = [f"{job.params['book']} {job.outputs['words'].read_text()}" for job in count.jobs()]
+    lines.write_text("".join(sorted(jobs)))
 
 @stage
 def only(count: Results, lines: Output = out("lines.txt")):
