@@ -2,9 +2,11 @@
 
     orders    {"stage": {"id", "kind", "argv", "path", "env", "outputs", "name", "version"}}   told once per stage
               {"job", "stage": id, "index", "key", "inputs", "params", "cpus", "time_s", "force", "lab"}
+                  with "after_success": only if the job before it did not fail; else it is dropped
+              {"forget": true}       drop the orders that have not been begun
               {"commit": true}       flush and commit what is pending, answer {"committed": n}
               {"stop": true}         end the running job, commit, leave
-    answers   {"job", "index", "key", "state": "succeeded" | "failed" | "cancelled" | "busy" | "found",
+    answers   {"job", "index", "key", "state": "succeeded" | "failed" | "cancelled" | "busy" | "found" | "dropped",
                "outputs", "directory", "attempt"}
 
 When its orders end (the runner is gone) a worker ends its job, commits what is finished and leaves.
@@ -52,6 +54,7 @@ class Worker:
         self._batch = Batch(store, self._claim.release)
         self._oldest = 0.0
         self._stages: dict[str, dict[str, Any]] = {}
+        self._has_failed = False
         self._orders = _Orders(orders)
 
     def serve(self) -> None:
@@ -68,9 +71,16 @@ class Worker:
                     self._commit()
                     self._answer({"committed": count})
                 elif "job" in order:
-                    self._answer(self._run(order))
+                    if self._orders.forgotten or (order.get("after_success") and self._has_failed):
+                        self._answer({**_named(order), "state": "dropped"})
+                        continue
+                    answer = self._run(order)
+                    self._has_failed = answer["state"] == FAILED
+                    self._answer(answer)
                     if (self._batch and self._time_to_commit() == 0) or len(self._batch) >= Batch.LIMIT:
                         self._commit()
+                elif "forget" in order:
+                    self._orders.forgotten = False
                 else:
                     self._stages[order["stage"]["id"]] = order["stage"]
             self._commit()
@@ -79,7 +89,7 @@ class Worker:
 
     def _run(self, order: dict[str, Any]) -> dict[str, Any]:
         """Do one order; whatever goes wrong with the store becomes a failed job, not a dead worker."""
-        answer = {name: order[name] for name in ("job", "index", "key")}
+        answer = _named(order)
         job_directory = self._store.job(order["job"])
         # Each realization is claimed by itself, so that several run at once.
         index, key = order["index"], order["key"]
@@ -245,6 +255,7 @@ class _Orders:
 
     def __init__(self, descriptor: int) -> None:
         self.ended = False
+        self.forgotten = False
         self._descriptor = descriptor
         self._buffer = b""
         self._ready: list[dict[str, Any]] = []
@@ -296,11 +307,17 @@ class _Orders:
             order = json.loads(line)
             if "stop" in order:
                 self.ended = True
-            else:
-                self._ready.append(order)
+                continue
+            # It overtakes the orders before it, which are dropped when their turn comes; its own turn ends that.
+            self.forgotten = self.forgotten or "forget" in order
+            self._ready.append(order)
 
     def _stop(self, *_: object) -> None:
         self.ended = True
+
+
+def _named(order: dict[str, Any]) -> dict[str, Any]:
+    return {name: order[name] for name in ("job", "index", "key")}
 
 
 def _digests(value: Any) -> Any:

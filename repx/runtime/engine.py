@@ -34,6 +34,11 @@ LOSSES = 2
 """Workers that may be killed over a job before it counts as failed: it may be what kills them."""
 
 
+SHORT_S = 0.05
+"""A worker whose last unit took less is given the next one ahead, so that it need not wait to be told. Longer ones are
+handed out one by one: another worker might be free sooner."""
+
+
 class Engine:
     """One `repx run` on one store. `survey` or `execute` may be called, once."""
 
@@ -141,22 +146,33 @@ class Engine:
         while not self._stop_reason:
             number = self._schedule.next()
             if number is None:
-                return
+                break
             unit = self._graph.units[number]
             worker = pool.idle()
             assert worker is not None, "as many workers as slots"
-            unit.move(State.RUNNING)
             worker.unit = number
             self._give(worker, unit)
-            self._watcher.started(unit)
+            self._begun(unit)
+        for worker in pool.workers:
+            if worker.unit is not None and worker.ahead is None and worker.last_s < SHORT_S and not self._stop_reason:
+                worker.ahead = self._schedule.ahead(self._graph.units[worker.unit].needs)
+                if worker.ahead is not None:
+                    self._give(
+                        worker, self._graph.units[worker.ahead], after_success=not self._options.continue_on_failure
+                    )
 
-    def _give(self, worker: Worker, unit: Unit) -> None:
+    def _begun(self, unit: Unit) -> None:
+        unit.move(State.RUNNING)
+        self._watcher.started(unit)
+
+    def _give(self, worker: Worker, unit: Unit, *, after_success: bool = False) -> None:
         assert unit.job is not None
         place = unit.job.stage["executable"]
         if place not in worker.told:
             worker.told.add(place)
             worker.tell(stage_order(unit.job.stage, self._software))
-        worker.tell(job_order(unit, self._lab, self._software, force=self.is_forced(unit.job)))
+        order = job_order(unit, self._lab, self._software, force=self.is_forced(unit.job))
+        worker.tell({**order, "after_success": True} if after_success else order)
 
     def _hear(self, pool: WorkerPool, worker: Worker, answer: dict[str, Any] | None) -> None:
         if answer is not None and "trouble" in answer:
@@ -165,6 +181,8 @@ class Engine:
             return
         if answer is not None and "job" not in answer:
             return
+        if answer is None:
+            self._take_back(worker)
         if worker.unit is None:
             return
         unit = self._graph.units[worker.unit]
@@ -173,6 +191,7 @@ class Engine:
             # Whatever it was doing is somebody's to take over; its claim says who it was.
             unit.losses += 1
             if unit.losses < LOSSES and not self._stop_reason:
+                self._take_back(worker)
                 worker.unit = None
                 unit.move(State.READY)
                 self._schedule.add(unit.number, unit.run, unit.needs)
@@ -182,7 +201,7 @@ class Engine:
             if self._stop_reason == "interrupted":
                 answer["state"] = "cancelled"
         else:
-            pool.rest(worker)
+            self._go_on(pool, worker, answer.get("attempt"))
         state = answer["state"]
         unit.attempt = answer.get("attempt")
         if state in ("succeeded", "found"):
@@ -193,12 +212,33 @@ class Engine:
             unit.move(State.READY)
             unit.retry_at = time.monotonic() + RETRY_BUSY_S
             self._busy.append(unit)
-        elif state == "cancelled":
+        elif state in ("cancelled", "dropped"):
             self._graph.end(unit, State.CANCELLED)
         else:
             self._graph.end(unit, State.FAILED)
             if not self._options.continue_on_failure and not self._stop_reason:
                 self._stop_reason = "failed"
+
+    def _go_on(self, pool: WorkerPool, worker: Worker, attempt: dict[str, Any] | None) -> None:
+        """A worker has done its unit, and is at the next already if it was given one ahead."""
+        worker.last_s = attempt["end"] - attempt["start"] if attempt and "end" in attempt else 0.0
+        if worker.ahead is None:
+            pool.rest(worker)
+            return
+        worker.unit, worker.ahead = worker.ahead, None
+        unit = self._graph.units[worker.unit]
+        self._schedule.take(unit.needs)
+        self._begun(unit)
+
+    def _take_back(self, worker: Worker) -> None:
+        """What a worker was given ahead, and will not do, is anybody's again."""
+        if worker.ahead is not None:
+            unit = self._graph.units[worker.ahead]
+            worker.ahead = None
+            if self._stop_reason:
+                self._graph.end(unit, State.CANCELLED)
+            else:
+                self.ready(unit)
 
     def _ask_again(self) -> None:
         """Jobs that somebody else was doing: done by now, failed there, or to be tried again."""
@@ -230,8 +270,7 @@ class Engine:
         for unit in self._busy:
             self._graph.end(unit, State.CANCELLED)
         self._busy = []
-        if self._stop_reason == "interrupted":
-            pool.tell_all({"stop": True})
+        pool.tell_all({"stop": True} if self._stop_reason == "interrupted" else {"forget": True})
         self._graph.settle()
 
     def _remember(self) -> None:

@@ -67,10 +67,27 @@ class Schedule:
         _, _, unit = heapq.heappop(self._queues[best])
         if not self._queues[best]:
             del self._queues[best]
-        self.running += 1
-        self._used_cpus += best.cpus
-        self._used_mem += best.mem
+        self.take(best)
         return unit
+
+    def ahead(self, needs: Needs) -> int | None:
+        """A unit that may take the place of a running one with the same needs the moment that ends; counted by `take`.
+
+        None while units of other needs wait: whose turn it is then is known only when there is room.
+        """
+        if len(self._queues) != 1 or needs not in self._queues:
+            return None
+        queue = self._queues[needs]
+        _, _, unit = heapq.heappop(queue)
+        if not queue:
+            del self._queues[needs]
+        return unit
+
+    def take(self, needs: Needs) -> None:
+        """A unit that was handed out ahead runs now."""
+        self.running += 1
+        self._used_cpus += needs.cpus
+        self._used_mem += needs.mem
 
     def release(self, needs: Needs) -> None:
         """A unit with these needs has ended."""

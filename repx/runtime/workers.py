@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import selectors
 import sys
@@ -28,6 +29,10 @@ class Worker:
         self.process = process
         self.number = number
         self.unit: int | None = None
+        self.ahead: int | None = None
+        """A unit it has been given already, to begin with when it has done the one before."""
+        self.last_s = math.inf
+        """Seconds that its last unit took."""
         self.told: set[str] = set()
         self.buffer = b""
 
