@@ -219,6 +219,20 @@ def test_a_stop_while_a_job_runs(worker: Conversation) -> None:
     assert names(worker.store.tmp) == []
 
 
+def test_orders_given_ahead_are_dropped_when_told_so_and_after_a_failure(worker: Conversation) -> None:
+    worker.order(f"touch {worker.root}/begun; sleep 0.3; echo one > r.txt", job="first")
+    worker.order(f"touch {worker.root}/never; echo two > r.txt", job="second")
+    worker.wait_for("begun")
+    worker.tell(forget=True)
+    assert [worker.hear()["state"] for _ in range(2)] == ["succeeded", "dropped"]
+    assert worker.ask("echo three > r.txt", job="third")["state"] == "succeeded"
+    worker.order("exit 1", job="fourth")
+    worker.order("echo five > r.txt", job="fifth", after_success=True)
+    worker.order("echo six > r.txt", job="sixth")
+    assert [worker.hear()["state"] for _ in range(3)] == ["failed", "dropped", "succeeded"]
+    assert not (worker.root / "never").exists()
+
+
 @pytest.mark.parametrize("by", ["orders", "sigterm"])
 def test_the_end_of_orders_while_a_job_runs(worker: Conversation, by: str) -> None:
     worker.ask('echo one > "$out/r.txt"')

@@ -80,6 +80,21 @@ def test_a_large_unit_is_not_overtaken_for_ever() -> None:
     assert 1 in started
 
 
+def test_ahead_goes_only_what_takes_the_place_of_its_like() -> None:
+    schedule = Schedule(1, 2, 10)
+    for number in range(3):
+        schedule.add(number, 0, Needs(1, 5))
+    assert schedule.next() == 0
+    assert schedule.ahead(Needs(2, 5)) is None
+    assert schedule.ahead(Needs(1, 5)) == 1
+    assert schedule.running == 1, "what goes ahead is counted when it begins"
+    schedule.release(Needs(1, 5))
+    schedule.take(Needs(1, 5))
+    assert (schedule.running, schedule.next()) == (1, None)
+    schedule.add(3, 0, Needs(2, 5))
+    assert schedule.ahead(Needs(1, 5)) is None, "whose turn it is will be seen when there is room"
+
+
 def test_what_waits_can_be_taken_out() -> None:
     schedule = Schedule(1, 1, 1)
     for number in range(3):
