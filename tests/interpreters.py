@@ -7,7 +7,7 @@ import os
 import subprocess
 from pathlib import Path
 
-NAMES = ("python3.11", "python3.12", "python3.13", "python3.14")
+NAMES = ("python3.11", "python3.12", "python3.13")
 
 
 @functools.cache
