@@ -242,7 +242,13 @@ def package_base(path: str) -> str:
 
 
 def _container_mode(mode: Any, location: SourceLocation) -> ContainerMode | None:
-    if mode is None or mode in ("unified", "per-run", "none"):
+    if mode in ("unified", "per-run"):
+        raise DefinitionError(
+            f"container is {mode!r}, and an image needs a closure, which packages=host() has not",
+            location=location,
+            hint='leave it out, or use container="none"',
+        )
+    if mode is None or mode == "none":
         return mode  # type: ignore[no-any-return]
     raise DefinitionError(f"container is {mode!r}", location=location, hint='use "unified", "per-run" or "none"')
 

@@ -89,6 +89,7 @@ lab = Lab([a, b, c], groups={"ab": [a, b], "bc": [b, c], "c_only": [c]})
         ("lab = Lab([Run('a', make)], packages=['jq'])", "the Lab's packages are ['jq']"),
         ("lab = Lab([Run('a', make)], container='docker')", "container is 'docker'"),
         ("lab = Lab([Run('a', make, container='docker')])", "container is 'docker'"),
+        ("lab = Lab([Run('a', make)], container='unified')", "an image needs a closure"),
         ("lab = Lab([Run('a', make, after=[Run('b', make)])])", "comes after run 'b', which is not in this Lab"),
         ("lab = Lab([Run('a', make, after=[make])])", "after was given <stage make>, not a run"),
         ("lab = Lab([Run('a', make, after=['b'])])", "after was given 'b', not a run"),
