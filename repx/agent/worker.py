@@ -18,15 +18,12 @@ import contextlib
 import ctypes
 import json
 import os
-import select
 import signal
-import socket
 import time
 from typing import Any
 
 from repx.agent.claim import ClaimFile, is_alive, read_claim, take_over
 from repx.agent.job import (
-    SMALL_LOG,
     Scratch,
     claim_and_start,
     collect_outputs,
@@ -34,6 +31,7 @@ from repx.agent.job import (
     environment,
 )
 from repx.agent.layout import FAILURE, RECORD, Store, realization, slot
+from repx.agent.orders import Orders
 from repx.agent.publish import Batch, publish_failure, publish_success, recover_pending
 from repx.agent.record import FAILED, FORMAT, SUCCEEDED, encode_record, find_realization, read_attempts
 
@@ -55,7 +53,7 @@ class Worker:
         self._oldest = 0.0
         self._stages: dict[str, dict[str, Any]] = {}
         self._has_failed = False
-        self._orders = _Orders(orders)
+        self._orders = Orders(orders)
 
     def serve(self) -> None:
         """Work until told to stop or until nobody gives orders any more."""
@@ -250,72 +248,6 @@ class Worker:
                 data = data[os.write(self._answers, data) :]
 
 
-class _Orders:
-    """Orders as they come in, and the end of a child, in one wait. `ended` after a stop or when the pipe closes."""
-
-    def __init__(self, descriptor: int) -> None:
-        self.ended = False
-        self.forgotten = False
-        self._descriptor = descriptor
-        self._buffer = b""
-        self._ready: list[dict[str, Any]] = []
-        wakeup, signalled = socket.socketpair()
-        for end in (wakeup, signalled):
-            end.setblocking(False)
-        self._wakeup = wakeup
-        self._signalled = signalled
-        signal.set_wakeup_fd(signalled.fileno(), warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(signal.SIGTERM, self._stop)
-        self._poll = select.poll()
-        self._poll.register(wakeup, select.POLLIN)
-        self._poll.register(descriptor, select.POLLIN)
-
-    def next(self, timeout_s: float | None) -> dict[str, Any] | None:
-        """The next order; None when `timeout_s` has passed or none will come."""
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        while not self._ready and not self.ended:
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
-                return None
-            self.wait(left)
-        if self.ended or not self._ready:
-            return None
-        return self._ready.pop(0)
-
-    def wait(self, timeout_s: float | None) -> None:
-        """Sleep until an order comes, a child ends, or the timeout; take in what came."""
-        if self.ended:
-            # The pipe stays readable for ever after its end: only children matter now.
-            time.sleep(0.005)
-            return
-        milliseconds = None if timeout_s is None else max(0, int(timeout_s * 1000) + 1)
-        for descriptor, _ in self._poll.poll(milliseconds):
-            if descriptor == self._descriptor:
-                self._read()
-            else:
-                with contextlib.suppress(BlockingIOError):
-                    self._wakeup.recv(4096)
-
-    def _read(self) -> None:
-        data = os.read(self._descriptor, 1 << 16)
-        if not data:
-            self.ended = True
-            return
-        *lines, self._buffer = (self._buffer + data).split(b"\n")
-        for line in lines:
-            order = json.loads(line)
-            if "stop" in order:
-                self.ended = True
-                continue
-            # It overtakes the orders before it, which are dropped when their turn comes; its own turn ends that.
-            self.forgotten = self.forgotten or "forget" in order
-            self._ready.append(order)
-
-    def _stop(self, *_: object) -> None:
-        self.ended = True
-
-
 def _named(order: dict[str, Any]) -> dict[str, Any]:
     return {name: order[name] for name in ("job", "index", "key")}
 
@@ -357,6 +289,3 @@ def main(argv: list[str]) -> int:
                 os.unlink("%s/tmp/%s/%s" % (store, runner, name))
         os.rmdir("%s/tmp/%s" % (store, runner))
     return 0
-
-
-__all__ = ["SMALL_LOG", "Worker", "main"]

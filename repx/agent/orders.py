@@ -1,0 +1,78 @@
+"""Orders of a worker as they come in, and the end of its child, in one wait; knows none but `stop` and `forget`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import time
+from typing import Any
+
+
+class Orders:
+    """Orders as they come in, and the end of a child, in one wait. `ended` after a stop or when the pipe closes."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.ended = False
+        self.forgotten = False
+        self._descriptor = descriptor
+        self._buffer = b""
+        self._ready: list[dict[str, Any]] = []
+        wakeup, signalled = socket.socketpair()
+        for end in (wakeup, signalled):
+            end.setblocking(False)
+        self._wakeup = wakeup
+        self._signalled = signalled
+        signal.set_wakeup_fd(signalled.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, self._stop)
+        self._poll = select.poll()
+        self._poll.register(wakeup, select.POLLIN)
+        self._poll.register(descriptor, select.POLLIN)
+
+    def next(self, timeout_s: float | None) -> dict[str, Any] | None:
+        """The next order; None when `timeout_s` has passed or none will come."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while not self._ready and not self.ended:
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return None
+            self.wait(left)
+        if self.ended or not self._ready:
+            return None
+        return self._ready.pop(0)
+
+    def wait(self, timeout_s: float | None) -> None:
+        """Sleep until an order comes, a child ends, or the timeout; take in what came."""
+        if self.ended:
+            # The pipe stays readable for ever after its end: only children matter now.
+            time.sleep(0.005)
+            return
+        milliseconds = None if timeout_s is None else max(0, int(timeout_s * 1000) + 1)
+        for descriptor, _ in self._poll.poll(milliseconds):
+            if descriptor == self._descriptor:
+                self._read()
+            else:
+                with contextlib.suppress(BlockingIOError):
+                    self._wakeup.recv(4096)
+
+    def _read(self) -> None:
+        data = os.read(self._descriptor, 1 << 16)
+        if not data:
+            self.ended = True
+            return
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        for line in lines:
+            order = json.loads(line)
+            if "stop" in order:
+                self.ended = True
+                continue
+            # It overtakes the orders before it, which are dropped when their turn comes; its own turn ends that.
+            self.forgotten = self.forgotten or "forget" in order
+            self._ready.append(order)
+
+    def _stop(self, *_: object) -> None:
+        self.ended = True
