@@ -18,6 +18,7 @@ _COMMANDS = {
     "show": ("repx.cli.show:show_group", "Show one job, or its outputs."),
     "log": ("repx.cli.log:log", "Show what a job printed."),
     "status": ("repx.cli.status:status", "Say what is done, and what is not."),
+    "doctor": ("repx.cli.doctor:doctor", "Say what this machine can do."),
 }
 """Subcommand to where it lives and its one line of help, so that `repx --help` imports none of them."""
 

@@ -1,0 +1,77 @@
+"""`repx doctor`: what this machine can do, and what each missing thing would give."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from repx.cli.options import json_option, store_option
+from repx.cli.render import is_terminal, print_json, print_lines
+
+if TYPE_CHECKING:
+    from repx.runtime.doctor import Group
+    from repx.runtime.doctor_probe import Capability
+
+_WIDTH = 100
+_COLORS = {"yes": "green", "limited": "yellow", "no": "red"}
+
+
+@click.command("doctor")
+@store_option
+@json_option
+def doctor(store_path: str | None, as_json: bool) -> None:
+    """What this machine can do for repx, and what each missing thing would give. Changes nothing; always succeeds."""
+    from repx.runtime.doctor import diagnose
+    from repx.runtime.doctor_probe import Machine
+    from repx.store.location import open_store
+
+    groups = diagnose(Machine(os.environ), store=open_store(store_path).root, shellcheck=_shellcheck())
+    if as_json:
+        print_json([_as_json(group, one) for group in groups for one in group.capabilities])
+        return
+    print_lines(line for number, group in enumerate(groups) for line in ([""] if number else []) + list(_lines(group)))
+
+
+def _shellcheck() -> str:
+    from repx.errors import SoftwareError
+    from repx.realizer.shellcheck import find_shellcheck
+
+    try:
+        return find_shellcheck()
+    except SoftwareError:
+        return ""
+
+
+def _as_json(group: Group, one: Capability) -> dict[str, str | None]:
+    return {
+        "group": group.title,
+        "name": one.name,
+        "state": one.state.value,
+        "found": one.found or None,
+        "path": one.path or None,
+        "gives": one.gives or None,
+        "remedy": one.remedy or None,
+    }
+
+
+def _lines(group: Group) -> Iterator[str]:
+    """A title, a row for each capability, and below those that are lacking what they would give and how to get them."""
+    colored = is_terminal()
+    yield click.style(group.title, bold=True) if colored else group.title
+    for one in group.capabilities:
+        state = f"{one.state.value:<7}"
+        if colored:
+            state = click.style(state, fg=_COLORS[one.state.value])
+        first, *more = _wrapped(f"{one.found} ({one.path})" if one.path else one.found) or [""]
+        yield f"  {one.name:<15}  {state}  {first}".rstrip()
+        more += _wrapped(f"would give {one.gives}" if one.gives else "")
+        more += _wrapped(f"to get it: {one.remedy}" if one.remedy else "")
+        yield from (f"{'':<28}{line}" for line in more)
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH - 28, break_on_hyphens=False)
