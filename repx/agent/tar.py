@@ -1,0 +1,105 @@
+"""The tar format as images need it: headers that are the same bytes everywhere, and a directory as one stream.
+
+GNU's format (GNU tar manual, "Basic Tar Format"), because names are bytes in it: PAX wants UTF-8, which a file name
+need not be. Knows no owners and no times: everything is root's, and of second 1, as in a Nix store.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+FILE = b"0"
+LINK = b"2"
+DIRECTORY = b"5"
+
+END = bytes(1024)
+"""What closes an archive."""
+
+_BLOCK = 512
+_CHUNK = 1 << 20
+_FIELD = 100
+_OWNERS = b"0000000\0" * 2
+_MTIME = b"00000000001\0"
+_LONG_NAME = b"L"
+_LONG_TARGET = b"K"
+
+
+class ChangedFileError(OSError):
+    """A file was no longer as long as it had been a moment before."""
+
+
+def header(name: bytes, kind: bytes, mode: int, size: int = 0, target: bytes = b"") -> bytes:
+    """What stands before an entry's content: one block, and more before it where `name` or `target` is long.
+
+    A directory's name is given without a slash at its end. `target` is a link's; `size` a file's, in bytes.
+    """
+    if kind == DIRECTORY:
+        name += b"/"
+    before = b""
+    if len(target) > _FIELD:
+        before += _long(_LONG_TARGET, target)
+    if len(name) > _FIELD:
+        before += _long(_LONG_NAME, name)
+    return before + _block(name, kind, mode, size, target)
+
+
+def padding(size: int) -> bytes:
+    """What stands after a content of `size` bytes."""
+    return bytes(-size % _BLOCK)
+
+
+def file_content(path: bytes, size: int) -> Iterator[bytes]:
+    """A file's bytes and the padding, in pieces of up to a megabyte. ChangedFileError when it has not `size` bytes."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        left = size
+        while left:
+            piece = os.read(descriptor, min(left, _CHUNK))
+            if not piece:
+                break
+            left -= len(piece)
+            yield piece
+        if left or (size and os.fstat(descriptor).st_size != size):
+            raise ChangedFileError("%s changed while it was being read" % os.fsdecode(path))
+    finally:
+        os.close(descriptor)
+    if size % _BLOCK:
+        yield padding(size)
+
+
+def directory_stream(directory: str) -> Iterator[bytes]:
+    """A directory's content as an archive, in pieces; links are followed, so that what they mean is in it.
+
+    Made for an image's directory: `podman load` and `docker load` take it from their standard input.
+    """
+    top = os.fsencode(directory)
+    yield from _below(top, b"")
+    yield END
+
+
+def _below(top: bytes, inner: bytes) -> Iterator[bytes]:
+    for name in sorted(os.listdir(os.path.join(top, inner))):
+        place = os.path.join(inner, name)
+        path = os.path.join(top, place)
+        if os.path.isdir(path):
+            yield header(place, DIRECTORY, 0o755)
+            yield from _below(top, place)
+        else:
+            size = os.stat(path).st_size
+            yield header(place, FILE, 0o444, size)
+            yield from file_content(path, size)
+
+
+def _long(kind: bytes, text: bytes) -> bytes:
+    text += b"\0"
+    return _block(b"././@LongLink", kind, 0, len(text), b"", b"00000000000\0") + text + padding(len(text))
+
+
+def _block(name: bytes, kind: bytes, mode: int, size: int, target: bytes, mtime: bytes = _MTIME) -> bytes:
+    # Eleven octal digits end at 8 GiB; from there on the number is binary, with the first bit set.
+    length = b"%011o\0" % size if size < 8**11 else b"\x80" + size.to_bytes(11, "big")
+    start = b"%s%07o\0%s%s%s" % (name[:_FIELD].ljust(_FIELD, b"\0"), mode, _OWNERS, length, mtime)
+    rest = b"%s%sustar  \0" % (kind, target[:_FIELD].ljust(_FIELD, b"\0"))
+    # The sum counts its own field as eight blanks.
+    return b"%s%06o\0 %s" % (start, sum(start) + sum(rest) + 8 * 32, rest.ljust(_BLOCK - len(start) - 8, b"\0"))
