@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from repx.dsl.experiment import Run as Run
     from repx.dsl.experiment import hard as hard
     from repx.dsl.experiment import host as host
+    from repx.dsl.experiment import nix as nix
     from repx.dsl.experiment import soft as soft
+    from repx.dsl.fetch import fetch as fetch
     from repx.dsl.interface import Input as Input
     from repx.dsl.interface import Inputs as Inputs
     from repx.dsl.interface import Output as Output
@@ -45,7 +47,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "repx.analysis.experiment": ("Experiment",),
     "repx.api": ("instantiate", "realize", "realize_many"),
-    "repx.dsl.experiment": ("Lab", "Run", "hard", "host", "soft"),
+    "repx.dsl.experiment": ("Lab", "Run", "hard", "host", "nix", "soft"),
+    "repx.dsl.fetch": ("fetch",),
     "repx.dsl.interface": ("Input", "Inputs", "Output", "Outputs", "Results", "WorkItem", "out"),
     "repx.dsl.scan": ("dirs", "files", "path", "scan"),
     "repx.dsl.scatter": ("scatter_gather",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import html
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,10 @@ from repx.dsl.stage import AnyStage
 from repx.errors import DefinitionError, JobsFailedError, StoreError, plural
 from repx.model.graph import DerivationGraph
 from repx.model.names import JobId, unknown
-from repx.model.software import SoftwareResolver
+from repx.model.software import PackageSet, SoftwareResolver
 from repx.realizer.host import HostSoftware
 from repx.realizer.lab import WrittenLab, store_error, write_lab
+from repx.realizer.nix import NixSoftware
 from repx.runtime.bar import Bar
 from repx.runtime.local import local_engine
 from repx.runtime.report import Report, unit_title
@@ -34,6 +35,10 @@ from repx.store.run_file import LabJob
 
 Target = Lab | Run | Node | Iterable["Run | Node"]
 """What can be instantiated and realized."""
+
+
+def _hear_nothing(_: str) -> None:
+    return
 
 
 def load(path: str) -> Lab:
@@ -57,16 +62,33 @@ def instantiate(
     return instantiate_lab(lab, resolver, git_commit=commit, sources=sources, placed=placed).dated(date)
 
 
-def realize_lab(lab: Lab, *, store: Store | str | None = None, run: str | None = None) -> WrittenLab:
-    """Write a Lab, or the slice of one run and what it comes after, into the store. Raises StoreError."""
+def realize_lab(
+    lab: Lab, *, store: Store | str | None = None, run: str | None = None, watch: Callable[[str], None] = _hear_nothing
+) -> WrittenLab:
+    """Write a Lab, or the slice of one run and what it comes after, into the store; builds the software it needs.
+
+    `watch` hears how far a build is. Raises StoreError, and whatever `instantiate` raises.
+    """
     place = store if isinstance(store, Store) else open_store(store)
-    graph = instantiate(lab)
+    packages = resolver_of(lab)
+    graph = instantiate(lab, software=packages)
     if run is not None:
         names = [one.name for one in graph.runs]
         if run not in names:
             raise unknown("run", run, names)
         graph = graph.sliced(run)
-    return write_lab(graph, place, experiment_folder(lab))
+    return _written(graph, packages, place, experiment_folder(lab), watch)
+
+
+def _written(
+    graph: DerivationGraph, packages: PackageSet, store: Store, base: str, watch: Callable[[str], None]
+) -> WrittenLab:
+    try:
+        store.create()
+        closure = packages.realize(graph.software(), store, watch)
+    except OSError as error:
+        raise store_error(error, store) from None
+    return write_lab(graph, store, base, closure)
 
 
 def check_link(link: str) -> None:
@@ -158,8 +180,9 @@ def realize_many(
     listed = targets if isinstance(targets, Lab) else [targets] if isinstance(targets, Node | Run) else list(targets)
     lab = as_lab(listed)
     placed: dict[Node, JobId] = {}
-    graph = instantiate(lab, placed=placed)
-    written = write_lab(graph, place, experiment_folder(lab))
+    packages = resolver_of(lab)
+    graph = instantiate(lab, software=packages, placed=placed)
+    written = _written(graph, packages, place, experiment_folder(lab), _hear_nothing)
     directory = LabDirectory(written.path)
     with Bar(enabled=progress) as watcher:
         engine = local_engine(directory, store=place, watcher=watcher, jobs=jobs, continue_on_failure=True)
@@ -233,11 +256,11 @@ def experiment_folder(lab: Lab) -> str:
     return str(file.resolve().parent) if file.is_file() else str(Path.cwd())
 
 
-def resolver_of(lab: Lab) -> SoftwareResolver:
+def resolver_of(lab: Lab) -> PackageSet:
     """The package set of a Lab at work."""
     if isinstance(lab.packages, HostPackages):
         return HostSoftware()
-    raise DefinitionError("this repx realizes Labs with packages=host() only", location=lab.location)
+    return NixSoftware(lab.packages.flake, lab.packages.base, lab.packages.location)
 
 
 def git_commit(folder: str) -> tuple[str, str]:

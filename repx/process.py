@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -55,6 +56,69 @@ def run(
     except subprocess.TimeoutExpired:
         raise TimedOutError(f"{argv[0]} took longer than {timeout_s} s") from None
     return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
+
+
+class Follow(Protocol):
+    """A `Run` whose standard error is handed over line by line while it works, and is kept as well."""
+
+    def __call__(
+        self, argv: Sequence[str], hear: Callable[[str], None], *, env: Mapping[str, str] | None = None
+    ) -> Completed: ...
+
+
+def follow(argv: Sequence[str], hear: Callable[[str], None], *, env: Mapping[str, str] | None = None) -> Completed:
+    """The real `Follow`. The child ends with an interrupt of ours. Raises FileNotFoundError without such a program."""
+    with (
+        tempfile.TemporaryFile() as answer,
+        subprocess.Popen(  # noqa: S603 - argv lists only; this is the door
+            list(argv), stdin=subprocess.DEVNULL, stdout=answer, stderr=subprocess.PIPE, env=env
+        ) as process,
+    ):
+        assert process.stderr is not None
+        said = []
+        try:
+            for line in process.stderr:
+                said.append(line)
+                hear(line.decode("utf-8", "replace").rstrip("\n"))
+        except BaseException:
+            process.terminate()
+            raise
+        status = process.wait()
+        answer.seek(0)
+        return Completed(tuple(argv), status, answer.read(), b"".join(said))
+
+
+class Feed(Protocol):
+    """A `Run` whose standard input is longer than memory should hold: written piece by piece as it is taken."""
+
+    def __call__(
+        self, argv: Sequence[str], pieces: Iterable[bytes], *, env: Mapping[str, str] | None = None
+    ) -> Completed: ...
+
+
+def feed(argv: Sequence[str], pieces: Iterable[bytes], *, env: Mapping[str, str] | None = None) -> Completed:
+    """The real `Feed`. What a child does not take, because it has ended, is not an error here: its status tells."""
+    with (
+        tempfile.TemporaryFile() as answer,
+        tempfile.TemporaryFile() as complaint,
+        subprocess.Popen(  # noqa: S603 - argv lists only; this is the door
+            list(argv), stdin=subprocess.PIPE, stdout=answer, stderr=complaint, env=env
+        ) as process,
+    ):
+        assert process.stdin is not None
+        try:
+            for piece in pieces:
+                process.stdin.write(piece)
+            process.stdin.close()
+        except BrokenPipeError:
+            pass
+        except BaseException:
+            process.terminate()
+            raise
+        status = process.wait()
+        answer.seek(0)
+        complaint.seek(0)
+        return Completed(tuple(argv), status, answer.read(), complaint.read())
 
 
 class Conversation:

@@ -34,6 +34,16 @@ def nix_base32(digest: bytes) -> str:
     return "".join(NIX_ALPHABET[(number >> (5 * place)) & 31] for place in range(51, -1, -1))
 
 
+def nix_base32_bytes(text: str) -> bytes:
+    """The SHA-256 whose 52 digits these are. ValueError for anything else."""
+    number = 0
+    for digit in text:
+        number = number * 32 + NIX_ALPHABET.index(digit)
+    if len(text) != 52 or number >> 256:
+        raise ValueError("%r is no SHA-256 in Nix's base-32" % text)
+    return number.to_bytes(32, "little")
+
+
 def short_digest(digest: bytes) -> str:
     """The first 32 of `nix_base32`'s digits, two at a time: instantiating a sweep calls this twice for each job."""
     top = int.from_bytes(digest, "little") >> 100
@@ -85,7 +95,16 @@ def digest_and_size(path: str, root: str | None = None) -> tuple[str, int]:
     """`tree_digest` and the sum of the files' sizes in bytes, in one walk; links may point anywhere below `root`."""
     top = os.path.abspath(path)
     kind, inner, size = _entry(top, os.lstat(top), os.path.abspath(root) if root else top)
-    return hashlib.sha256(b"repx-tree 1\n%s %s\n" % (kind, inner.encode())).hexdigest(), size
+    return _top_digest(kind, inner), size
+
+
+def plain_file_digest(sha256: str) -> str:
+    """The `tree_digest` of a file that may not be executed and whose bytes have this SHA-256 (lowercase hex)."""
+    return _top_digest(b"f", sha256)
+
+
+def _top_digest(kind: bytes, inner: str) -> str:
+    return hashlib.sha256(b"repx-tree 1\n%s %s\n" % (kind, inner.encode())).hexdigest()
 
 
 def _entry(path: str, status: os.stat_result, root: str) -> tuple[bytes, str, int]:

@@ -1,10 +1,8 @@
-"""One attempt at one job: prepare its scratch, start it, wait, look at what it left; decides nothing about others."""
+"""One attempt at one job: start it, wait, look at what it left; decides nothing about others."""
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import signal
 import socket
 import time
@@ -13,162 +11,17 @@ from typing import Any
 
 from repx.agent.claim import ClaimFile, boot_id, kill_group
 from repx.agent.digest import TreeError, digest_and_size
-from repx.agent.files import ScratchFile, read_file, remove_tree, write_file
-
-SMALL_LOG = 8192
-"""Bytes up to which a log is kept inside the record."""
+from repx.agent.files import read_file
+from repx.agent.scratch import Scratch
 
 GRACE_S = 5.0
 """Seconds between SIGTERM and SIGKILL when a job is stopped."""
 
 
-class Scratch:
-    """The reused directories and files of one slot: in/, out/, tmp/, home/, the script's arguments and its logs."""
-
-    def __init__(self, directory: str) -> None:
-        self.directory = directory
-        self.out = directory + "/out"
-        self.inputs = directory + "/in"
-        self.tmp = directory + "/tmp"
-        self.home = directory + "/home"
-        for path in (directory, self.inputs, self.tmp, self.home):
-            os.makedirs(path, exist_ok=True)
-        self.inputs_json = ScratchFile(directory + "/inputs.json")
-        self.params_json = ScratchFile(directory + "/params.json")
-        self.assignments = ScratchFile(directory + "/params.sh")
-        self.stdout = ScratchFile(directory + "/stdout", append=True)
-        self.stderr = ScratchFile(directory + "/stderr", append=True)
-        self._links: list[str] = []
-
-    def prepare(self, order: Mapping[str, Any], stage: Mapping[str, Any]) -> None:
-        """Make $out empty, link the inputs, write the arguments."""
-        if os.path.lexists(self.out):
-            remove_tree(self.out)
-        os.mkdir(self.out)
-        for path in stage["outputs"].values():
-            if "/" in path:
-                os.makedirs(os.path.dirname(self.out + "/" + path), exist_ok=True)
-        self._clear()
-        places = {name: self._place(name, value) for name, value in order["inputs"].items()}
-        self.inputs_json.write(_encode(places).encode())
-        self.params_json.write(_encode(order["params"]).encode())
-        if stage["kind"] == "bash":
-            self.assignments.write(assignments(places, order["params"]).encode("utf-8", "surrogateescape"))
-        os.chdir(self.out)
-
-    def log(self, log: ScratchFile, kept: str) -> Any:
-        """A log for the record: its text when small, else the name of the file it is moved to."""
-        data = log.take(SMALL_LOG)
-        if data is not None:
-            return data.decode("utf-8", "replace")
-        log.move(kept)
-        return {"file": os.path.basename(kept)}
-
-    def _place(self, name: str, value: Any) -> Any:
-        if value is None:
-            return None
-        directory = self.inputs + "/" + name
-        if isinstance(value, list):
-            return [self._link("%s/%d" % (directory, number), one) for number, one in enumerate(value)]
-        return self._link(directory, value)
-
-    def _link(self, directory: str, value: Mapping[str, Any]) -> str:
-        path: str = directory + "/" + value["file"]
-        try:
-            self._link_at(path, value)
-        except FileNotFoundError:
-            os.makedirs(directory, exist_ok=True)
-            self._link_at(path, value)
-        self._links.append(path)
-        return path
-
-    def _link_at(self, path: str, value: Mapping[str, Any]) -> None:
-        if "text" in value:
-            write_file(path, value["text"].encode())
-        else:
-            os.symlink(value["path"], path)
-
-    def _clear(self) -> None:
-        """Take away the links, and whatever a job has put beside them or in their place."""
-        for path in self._links:
-            try:
-                os.unlink(path)
-            except OSError:
-                remove_tree(path)
-        for directory in {os.path.dirname(path) for path in self._links}:
-            if not os.path.isdir(directory) or os.listdir(directory):
-                remove_tree(directory)
-        self._links = []
-        for directory in (self.tmp, self.home):
-            with os.scandir(directory) as listing:
-                leftovers = [entry.path for entry in listing]
-            for path in leftovers:
-                remove_tree(path)
-
-    def remove(self) -> None:
-        """Take the scratch away."""
-        os.chdir("/")
-        shutil.rmtree(self.directory, ignore_errors=True)
-        remove_tree(self.directory)
-
-
-def environment(order: Mapping[str, Any], stage: Mapping[str, Any], scratch: Scratch) -> dict[str, str]:
-    """A job's whole environment: nothing of the runner's gets through (decision: the same bytes everywhere)."""
-    return {
-        "PATH": stage["path"],
-        "HOME": scratch.home,
-        "TMPDIR": scratch.tmp,
-        "LANG": "C.UTF-8",
-        "TZ": "UTC",
-        "PYTHONHASHSEED": "0",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "OMP_NUM_THREADS": str(order["cpus"]),
-        **stage["env"],
-    }
-
-
-def assignments(inputs: Mapping[str, Any], params: Mapping[str, Any]) -> str:
-    """What a Bash script sources instead of starting jq twice: every input and param as a variable and in its array."""
-    lines = []
-    members = []
-    for name, value in inputs.items():
-        if isinstance(value, list):
-            lines.append("%s=(%s)" % (name, " ".join(map(quote, value))))
-            members.append("[%s]=%s" % (quote(name), quote("\n".join(value))))
-        elif value is None:
-            lines.append(name + "=''")
-        else:
-            lines.append("%s=%s" % (name, quote(value)))
-            members.append("[%s]=%s" % (quote(name), quote(value)))
-    lines.append("declare -A inputs=(%s)" % " ".join(members))
-    members = []
-    for name, value in params.items():
-        text = shell_text(value)
-        lines.append("%s=%s" % (name, quote(text)))
-        if value is not None:
-            members.append("[%s]=%s" % (quote(name), quote(text)))
-    lines.append("declare -A params=(%s)" % " ".join(members))
-    return "\n".join(lines) + "\n"
-
-
-def quote(text: str) -> str:
-    """`text` as one word of Bash, whatever is in it."""
-    return "'" + text.replace("'", "'\\''") + "'"
-
-
-def shell_text(value: Any) -> str:
-    """A param as Bash sees it; the same text as jq's `tostring`, and nothing at all for null."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    return str(json.dumps(value))
-
-
 class Attempt:
     """A started job. `wait` returns when it has ended, was stopped, or ran out of time."""
 
-    def __init__(self, argv: Sequence[str], env: Mapping[str, str], scratch: Scratch) -> None:
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str], scratch: Scratch, stdin: int | None = None) -> None:
         self.start = time.time()
         self._began = time.monotonic()
         self.pid = os.posix_spawn(
@@ -176,7 +29,9 @@ class Attempt:
             list(argv),
             dict(env),
             file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)
+                if stdin is None
+                else (os.POSIX_SPAWN_DUP2, stdin, 0),
                 (os.POSIX_SPAWN_DUP2, scratch.stdout.descriptor, 1),
                 (os.POSIX_SPAWN_DUP2, scratch.stderr.descriptor, 2),
             ],
@@ -283,10 +138,15 @@ def end_leftovers(me: int) -> None:
 
 
 def claim_and_start(
-    claim: ClaimFile, job: str, argv: Sequence[str], env: Mapping[str, str], scratch: Scratch
+    claim: ClaimFile,
+    job: str,
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    scratch: Scratch,
+    stdin: int | None = None,
 ) -> Attempt:
     """Start a job and write its process group into the claim, so that a rescuer can end it."""
-    attempt = Attempt(argv, env, scratch)
+    attempt = Attempt(argv, env, scratch, stdin)
     try:
         claim.update(job, attempt.pid)
     except BaseException:
@@ -317,6 +177,5 @@ def _signal_one(pid: int, number: int) -> None:
         pass
 
 
-_encode = json.JSONEncoder().encode
 HOST = socket.gethostname()
 BOOT = boot_id()

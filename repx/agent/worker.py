@@ -1,6 +1,7 @@
 """A slot that lives as long as its run: takes orders as JSON lines, runs one job at a time, answers in JSON lines.
 
     orders    {"stage": {"id", "kind", "argv", "path", "env", "outputs", "name", "version"}}   told once per stage
+                  with "sandbox": {"kind", "program", "store", …} where its jobs are to be shut in (repx.agent.sandbox)
               {"job", "stage": id, "index", "key", "inputs", "params", "cpus", "time_s", "force", "lab"}
                   with "after_success": only if the job before it did not fail; else it is dropped
               {"forget": true}       drop the orders that have not been begun
@@ -22,18 +23,15 @@ import signal
 import time
 from typing import Any
 
+from repx.agent.cgroup import JobLimits
 from repx.agent.claim import ClaimFile, is_alive, read_claim, take_over
-from repx.agent.job import (
-    Scratch,
-    claim_and_start,
-    collect_outputs,
-    end_leftovers,
-    environment,
-)
+from repx.agent.job import claim_and_start, collect_outputs, end_leftovers
 from repx.agent.layout import FAILURE, RECORD, Store, realization, slot
 from repx.agent.orders import Orders
 from repx.agent.publish import Batch, publish_failure, publish_success, recover_pending
 from repx.agent.record import FAILED, FORMAT, SUCCEEDED, encode_record, find_realization, read_attempts
+from repx.agent.sandbox import boxed
+from repx.agent.scratch import Scratch, environment
 
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -54,6 +52,8 @@ class Worker:
         self._stages: dict[str, dict[str, Any]] = {}
         self._has_failed = False
         self._orders = Orders(orders)
+        self._input: int | None = None
+        self._held: int | None = None
 
     def serve(self) -> None:
         """Work until told to stop or until nobody gives orders any more."""
@@ -154,9 +154,30 @@ class Worker:
         stage = self._stages[order["stage"]]
         scratch = self._scratch
         scratch.prepare(order, stage)
-        argv = [*stage["argv"], scratch.out, scratch.inputs_json.path, scratch.params_json.path]
-        started = claim_and_start(self._claim, order["job"], argv, environment(order, stage, scratch), scratch)
-        attempt = started.wait(order["time_s"], self._pause)
+        env = environment(order, stage, scratch)
+        arguments = (scratch.out, scratch.inputs_json.path, scratch.params_json.path)
+        argv = [*stage["argv"], *(scratch.seen(path, stage) for path in arguments)]
+        box, limits = stage.get("sandbox"), order.get("limits", {})
+        is_container = box is not None and box["kind"] != "bwrap"
+        if is_container:
+            scratch.give_away()
+        command, environ = boxed(argv, env, box, scratch.directory, scratch.shown, limits)
+        # An engine sets the limits of its containers itself.
+        with JobLimits(
+            None if is_container else limits.get("mem"), None if is_container else limits.get("cpus")
+        ) as group:
+            started = claim_and_start(
+                self._claim, order["job"], command, environ, scratch, self._open_end() if is_container else None
+            )
+            group.add(started.pid)
+            attempt = started.wait(order["time_s"], self._pause)
+            if attempt["cause"] and group.memory_kills():
+                attempt["cause"] = "memory"
+                attempt["detail"] = (
+                    "the kernel ended it: it used more than the %d bytes of memory it had asked for" % (limits["mem"])
+                )
+        if is_container:
+            scratch.take_back()
         end_leftovers(os.getpid())
         outputs: dict[str, Any] = {}
         if not attempt["cause"]:
@@ -167,6 +188,12 @@ class Worker:
             attempt["detail"] = "stopped after its time limit of %g s" % order["time_s"]
         earlier = [] if is_new else self._earlier(order, job_directory)
         return self._publish(order, stage, job_directory, attempt, outputs, earlier, is_new)
+
+    def _open_end(self) -> int:
+        """The standard input of a container: it ends when this process does, whatever ends it."""
+        if self._input is None:
+            self._input, self._held = os.pipe()
+        return self._input
 
     def _earlier(self, order: dict[str, Any], job_directory: str) -> list[dict[str, Any]]:
         """The failed attempts before this one."""

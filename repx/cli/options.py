@@ -26,6 +26,18 @@ def store_option(command: Command) -> Command:
     )
 
 
+def isolation_options(command: Command) -> Command:
+    """`--native`, `--bwrap`, `--podman`, `--docker`: what jobs are shut in with, whatever the target says."""
+    for kind, text in (
+        ("docker", "Run each job in a Docker container."),
+        ("podman", "Run each job in a Podman container."),
+        ("bwrap", "Run each job in a bubblewrap sandbox."),
+        ("native", "Run jobs without a sandbox."),
+    ):
+        command = click.option(f"--{kind}", "isolation", flag_value=kind, default=None, help=text)(command)
+    return command
+
+
 def json_option(command: Command) -> Command:
     """`--json`: the answer as JSON on standard output."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 import click
 
+from repx.cli.live_line import LiveLine
 from repx.errors import plural
 from repx.runtime.report import Report, stage_of, unit_title
 from repx.runtime.units import State, Unit
@@ -34,7 +33,7 @@ class Progress:
         self._running: dict[int, str] = {}
         self._looked = time.monotonic()
         self._draws = float(DRAWS_AT_ONCE)
-        self._width = 0
+        self._line = LiveLine(quiet=quiet)
 
     def planned(self, total: int, found: int) -> None:
         """See `repx.runtime.report.Watcher`."""
@@ -56,15 +55,15 @@ class Progress:
 
     def notice(self, text: str) -> None:
         """One line above the live one."""
-        self._clear()
+        self._line.clear()
         click.secho(text, fg="yellow", err=True)
 
     def close(self) -> None:
         """Take the live line away."""
-        self._clear()
+        self._line.clear()
 
     def _print_failure(self, unit: Unit) -> None:
-        self._clear()
+        self._line.clear()
         click.secho(f"failed: {unit_title(unit)}: {cause_text(unit.attempt or {})}", fg="red", err=True)
         stream, tail = log_tail(unit)
         for line in tail:
@@ -88,16 +87,7 @@ class Progress:
             line += f", {failed} failed"
         if self._running:
             line += f", running {len(self._running)}: {next(iter(self._running.values()))}"
-        line = line[: shutil.get_terminal_size().columns - 1]
-        sys.stderr.write("\r" + line.ljust(self._width))
-        sys.stderr.flush()
-        self._width = len(line)
-
-    def _clear(self) -> None:
-        if self._width:
-            sys.stderr.write("\r" + " " * self._width + "\r")
-            sys.stderr.flush()
-            self._width = 0
+        self._line.show(line)
 
 
 def log_tail(unit: Unit) -> tuple[str, list[str]]:

@@ -19,11 +19,13 @@ def realize(experiment: str, output: str, run_name: str | None, store_path: str 
     import shlex
 
     from repx import api
+    from repx.cli.live_line import LiveLine
     from repx.store.location import open_store
 
     store = open_store(store_path)
     api.check_link(output)
-    written = api.realize_lab(api.load(experiment), store=store, run=run_name)
+    with LiveLine(quiet=as_json) as live:
+        written = api.realize_lab(api.load(experiment), store=store, run=run_name, watch=live.show)
     api.link_result(written, output, store)
     if as_json:
         answer = {"lab": written.lab_id, "path": written.path, "link": output, "new": written.is_new}

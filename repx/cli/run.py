@@ -6,14 +6,18 @@ import signal
 import sys
 from collections.abc import Sequence
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import click
 
 from repx.agent.layout import Store
-from repx.cli.options import json_option, store_option
+from repx.cli.options import isolation_options, json_option, store_option
 from repx.errors import InterruptedRunError, JobsFailedError, UsageError
 from repx.store.lab import LabDirectory
 from repx.store.location import open_store, store_of, verify_once
+
+if TYPE_CHECKING:
+    from repx.runtime.config import IsolationKind
 
 
 @click.command()
@@ -25,6 +29,8 @@ from repx.store.location import open_store, store_of, verify_once
 @click.option("--continue-on-failure", is_flag=True, help="Run everything that does not need what failed.")
 @click.option("--dry-run", is_flag=True, help="Say what would run, at most; start nothing.")
 @click.option("--allow-drift", is_flag=True, help="Accept that this machine's programs differ from the Lab's.")
+@click.option("--target", "target_name", default="local", help="A target of the configuration.")
+@isolation_options
 @store_option
 @json_option
 def run(
@@ -36,12 +42,16 @@ def run(
     continue_on_failure: bool,
     dry_run: bool,
     allow_drift: bool,
+    target_name: str,
+    isolation: IsolationKind | None,
     store_path: str | None,
     as_json: bool,
 ) -> None:
     """Run what is missing of the named runs, groups, stages and jobs; of everything when none is named."""
     from repx.cli.edited import warn_if_edited
     from repx.cli.progress import Progress, print_nothing_to_run, print_plan, print_report
+    from repx.runtime.config import load_config
+    from repx.runtime.isolation import NATIVE, choose_isolation
     from repx.runtime.limits import parse_memory
     from repx.runtime.local import local_engine
     from repx.runtime.units import State
@@ -71,6 +81,18 @@ def run(
             print_nothing_to_run(settled, as_json=as_json)
             return
     progress = Progress(quiet=as_json or not sys.stderr.isatty())
+    target = load_config().target(target_name)
+    chosen = NATIVE
+    if not dry_run:
+        chosen = choose_isolation(
+            lab,
+            isolation,
+            listed=target.isolation,
+            mounts=target.mount_paths,
+            host=target.mount_host_paths,
+        )
+        if isolation is None and chosen.kind == "native" and chosen.passed_over:
+            progress.notice(f"no sandbox: {'; '.join(f'{kind}: {why}' for kind, why in chosen.passed_over)}")
     engine = local_engine(
         lab,
         names,
@@ -81,6 +103,7 @@ def run(
         force=force,
         continue_on_failure=continue_on_failure,
         allow_drift=allow_drift,
+        isolation=chosen,
     )
     if dry_run:
         print_plan(engine.survey(), as_json=as_json)
@@ -111,9 +134,11 @@ def _refuse_second(experiment: str, names: Sequence[str]) -> None:
 def _realized(experiment: str, store: Store, *, as_json: bool) -> LabDirectory:
     """The Lab of an experiment, linked as ./result."""
     from repx import api
+    from repx.cli.live_line import LiveLine
 
     api.check_link("result")
-    written = api.realize_lab(api.load(experiment), store=store)
+    with LiveLine(quiet=as_json) as live:
+        written = api.realize_lab(api.load(experiment), store=store, watch=live.show)
     api.link_result(written, "result", store)
     if not as_json:
         click.echo(written.summary("result"))
@@ -124,9 +149,10 @@ def _plan_unwritten(experiment: str, names: Sequence[str], store: Store, *, forc
     """The plan for an experiment whose Lab is made aside and thrown away: a dry run leaves the store as it is."""
     from repx import api
     from repx.cli.progress import Progress, print_plan
+    from repx.runtime.isolation import NATIVE
     from repx.runtime.local import local_engine
 
     with TemporaryDirectory(prefix="repx-") as aside:
         lab = LabDirectory(api.realize_lab(api.load(experiment), store=aside).path)
-        engine = local_engine(lab, names, store=store, watcher=Progress(quiet=True), force=force)
+        engine = local_engine(lab, names, store=store, watcher=Progress(quiet=True), force=force, isolation=NATIVE)
         print_plan(engine.survey(), as_json=as_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,10 +30,11 @@ class HostPackages:
 
 @dataclass(frozen=True, slots=True)
 class NixPackages:
-    """The package set of a flake."""
+    """The package set of a flake; `base` is the folder that a relative reference is relative to."""
 
     flake: str
     base: str
+    location: SourceLocation
 
 
 Packages = HostPackages | NixPackages
@@ -41,6 +43,21 @@ Packages = HostPackages | NixPackages
 def host() -> HostPackages:
     """Software of this machine, identified by content. Such a Lab is not hermetic: elsewhere it must find the same."""
     return HostPackages()
+
+
+def nix(flake: str | os.PathLike[str]) -> NixPackages:
+    """The packages of a flake: a folder with `flake.nix` (relative to the experiment), or a pinned flake reference.
+
+    They are built by Nix when the Lab is realized, identified by their store paths, and travel in the Lab with all they
+    refer to. Raises DefinitionError.
+    """
+    location = caller()
+    reference = os.fspath(flake) if isinstance(flake, str | os.PathLike) else flake
+    if not isinstance(reference, str) or not reference.strip():
+        raise DefinitionError(
+            f"nix() was given {flake!r}", location=location, hint='give the folder of a flake: nix("./nix")'
+        )
+    return NixPackages(reference, package_base(location.file), location)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +177,25 @@ class Lab:
                 location=self.location,
                 hint='write packages=host() or nix("./nix")',
             )
-        self.container = _container_mode(container, self.location)
-        self.run_container = _container_mode(run_container, self.location)
+        self.container = self._container(_container_mode(container, self.location), "unified", self.location)
+        self.run_container = self._container(_container_mode(run_container, self.location), "per-run", self.location)
+        for run in self.runs:
+            self._container(run.container, "none", run.location)
         self._check_names()
         self.groups = self._checked_groups(groups or {})
         self.ordered_runs = order_runs(self.runs)
+
+    def _container(self, mode: ContainerMode | None, default: ContainerMode, location: SourceLocation) -> ContainerMode:
+        """A mode, or what it is when it is not given; images need a closure to put into them."""
+        if isinstance(self.packages, NixPackages):
+            return mode or default
+        if mode in ("unified", "per-run"):
+            raise DefinitionError(
+                f"container is {mode!r}, and an image needs a closure, which packages=host() has not",
+                location=location,
+                hint='leave it out, use container="none", or take the software from a flake: packages=nix("./nix")',
+            )
+        return "none"
 
     def _check_names(self) -> None:
         seen: dict[str, Run] = {}
@@ -242,13 +273,7 @@ def package_base(path: str) -> str:
 
 
 def _container_mode(mode: Any, location: SourceLocation) -> ContainerMode | None:
-    if mode in ("unified", "per-run"):
-        raise DefinitionError(
-            f"container is {mode!r}, and an image needs a closure, which packages=host() has not",
-            location=location,
-            hint='leave it out, or use container="none"',
-        )
-    if mode is None or mode == "none":
+    if mode in (None, "unified", "per-run", "none"):
         return mode  # type: ignore[no-any-return]
     raise DefinitionError(f"container is {mode!r}", location=location, hint='use "unified", "per-run" or "none"')
 

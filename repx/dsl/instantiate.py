@@ -56,6 +56,8 @@ def instantiate(
         git_commit=git_commit,
         packages=book.packages,
         sources=sources,
+        container=lab.container,
+        run_container=lab.run_container,
     )
 
 

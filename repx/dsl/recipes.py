@@ -244,6 +244,7 @@ def software_request(stage: Stage) -> SoftwareRequest:
         imports=stage.imports,
         variables=(*sorted(names), "out", "inputs", "outputs", "params", "inputs_json", "params_json"),
         arrays=(*sorted(arrays), "inputs", "outputs", "params"),
+        impure=stage.impure,
     )
 
 
@@ -258,7 +259,7 @@ def _refuse_twice(what: str, stage: Stage, names: Sequence[str]) -> None:
 
 
 def _package_request(name: str, near: Stage) -> SoftwareRequest:
-    return SoftwareRequest(f"package {name}", "bash", (name,), "", near.location)
+    return SoftwareRequest(f"package {name}", "package", (name,), "", near.location)
 
 
 def _called(stage: Stage, what: str, function: Callable[[Any], Any], params: ParamsView) -> Any:

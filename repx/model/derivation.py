@@ -120,6 +120,13 @@ class Recipe:
         """Outputs that the body finds only in its mapping `outputs`."""
         return tuple(name for name, _ in self.outputs if name not in self.signature_outputs)
 
+    def stages(self) -> Iterator[Recipe]:
+        """Itself, or the parts of a scatter-gather: what has a script."""
+        if self.parts is None:
+            yield self
+        else:
+            yield from (self.parts.scatter, *(step.recipe for step in self.parts.steps), self.parts.gather)
+
     @property
     def digest(self) -> str:
         """The digest of the stage part alone."""

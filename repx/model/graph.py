@@ -9,7 +9,7 @@ from typing import Literal
 
 from repx.agent.digest import short_digest
 from repx.errors import SourceLocation
-from repx.model.derivation import Derivation
+from repx.model.derivation import Derivation, Recipe
 from repx.model.names import JobId
 from repx.model.software import Software
 
@@ -54,6 +54,10 @@ class DerivationGraph:
     """Packages that stand as values of params, with what each is."""
     sources: tuple[tuple[str, str], ...] = ()
     """(file name of the experiment, its digest): lets `repx run` warn when the Lab is older than the file."""
+    container: str = "none"
+    """Which images are made: "unified", "per-run" or "none", where a run does not say otherwise."""
+    run_container: str = "none"
+    """The same for a slice of one run."""
 
     def dated(self, date: str) -> DerivationGraph:
         """The same graph with the date of its commit."""
@@ -74,7 +78,23 @@ class DerivationGraph:
             self,
             runs=tuple(one for one in self.runs if one.name in kept),
             groups=tuple((name, members) for name, members in groups if members),
+            container=self.run_container,
         )
+
+    def recipes(self) -> Iterator[Recipe]:
+        """Every recipe with a script once, the parts of a scatter-gather for themselves."""
+        seen: set[Recipe] = set()
+        for run in self.runs:
+            for whole in dict.fromkeys(job.recipe for job in run.jobs):
+                for recipe in whole.stages():
+                    if recipe not in seen:
+                        seen.add(recipe)
+                        yield recipe
+
+    def software(self) -> Iterator[Software]:
+        """All software that has to be there: of every stage, and packages that are values of params."""
+        yield from (recipe.software for recipe in self.recipes())
+        yield from (software for _, software in self.packages)
 
     def jobs(self) -> Iterator[Derivation]:
         """Every job once, producers before consumers within a run."""

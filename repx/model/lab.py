@@ -132,8 +132,10 @@ def job_line(job: Derivation, stage: str, hints: Mapping[str, Any]) -> str:
     return f'"{job.id}":{_encode(body)}'
 
 
-def run_header(run: RunGraph, dependencies: Mapping[str, str], stages: Mapping[str, Any], count: int) -> str:
-    """Everything of a run file before its jobs, one line; `dependencies` are paths of run files.
+def run_header(
+    run: RunGraph, dependencies: Mapping[str, str], stages: Mapping[str, Any], count: int, image: str = ""
+) -> str:
+    """Everything of a run file before its jobs, one line; `dependencies` are paths of run files, `image` is a place.
 
     The git commit is not in it, so that a commit that changes no job of a run leaves its file as it is.
     """
@@ -146,6 +148,8 @@ def run_header(run: RunGraph, dependencies: Mapping[str, str], stages: Mapping[s
         "count": count,
         "stages": dict(stages),
     }
+    if image:
+        head["image"] = image
     return canonical_json(head)[:-1] + "," + JOBS_START
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from repx.agent.layout import Store
 from repx.errors import Finding, SourceLocation
+from repx.model.closure import Closure
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
@@ -31,7 +33,8 @@ class SoftwareRequest:
     """
 
     stage: str
-    kind: Literal["bash", "python"]
+    kind: Literal["bash", "python", "package"]
+    """"package": no stage, but a package that is the value of a param."""
     packages: tuple[str, ...]
     script: str
     origin: SourceLocation
@@ -40,15 +43,21 @@ class SoftwareRequest:
     """Names the runtime sets before a Bash script starts (inputs, outputs, params)."""
     arrays: tuple[str, ...] = ()
     """Those of `variables` that are Bash arrays (indexed or associative)."""
+    impure: bool = False
+    """Whether the stage sees the machine it runs on: programs may then be named by where they are there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Software:
-    """One stage's software: `identity` lines enter the fingerprint, `manifest` goes into the Lab as JSON."""
+    """One stage's software: `identity` lines enter the fingerprint, `manifest` goes into the Lab as JSON.
+
+    `roots` names the store paths that have to travel with the Lab, with all they refer to; empty without a closure.
+    """
 
     identity: tuple[tuple[str, str], ...]
     manifest: Mapping[str, Json] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    roots: tuple[str, ...] = ()
 
 
 class SoftwareResolver(Protocol):
@@ -58,5 +67,16 @@ class SoftwareResolver(Protocol):
         """One answer per request, in order; problems of a script are findings, not exceptions.
 
         Raises SoftwareError when the package set itself cannot be used.
+        """
+        ...
+
+
+class PackageSet(SoftwareResolver, Protocol):
+    """A resolver whose software can be made ready for a Lab."""
+
+    def realize(self, software: Iterable[Software], store: Store, watch: Callable[[str], None]) -> Closure | None:
+        """Have what was resolved in the store, built where it has to be; None when nothing travels with a Lab.
+
+        `watch` hears how far it is. Raises SoftwareError, or CheckError for scripts that use what is not there.
         """
         ...

@@ -6,7 +6,17 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from repx.errors import DefinitionError
+from repx.errors import DefinitionError, SourceLocation
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """Where a file can be had: the first of `urls` that gives the bytes with this SHA-256 (lowercase hex) will do."""
+
+    urls: tuple[str, ...]
+    sha256: str
+    location: SourceLocation
+    """Where in the user's code it is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +27,10 @@ class StoredPath:
     digest: str
     """The tree digest of the content, hex (`repx.agent.digest.tree_digest`)."""
     source: str = field(compare=False, repr=False)
-    """The absolute path it was read from: not part of its identity."""
+    """The absolute path it was read from, or the URL it will be: not part of its identity."""
     kind: Literal["file", "directory"]
+    download: Download | None = field(default=None, compare=False, repr=False)
+    """How to get it when it lies nowhere on this machine: not part of its identity either."""
 
     def __str__(self) -> str:
         return self.name

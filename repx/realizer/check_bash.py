@@ -17,7 +17,7 @@ class CommandSource(Protocol):
     """What a package set knows about commands."""
 
     def provides(self, request: SoftwareRequest, name: str) -> bool:
-        """Whether the packages of this stage (the base aside) have a command of this name."""
+        """Whether the software of this stage, the base included, has a command of this name."""
         ...
 
     def remedy(self, name: str) -> str:
@@ -29,8 +29,8 @@ class NamedCommands:
     """The plainest source: a package is a command of the same name."""
 
     def provides(self, request: SoftwareRequest, name: str) -> bool:
-        """Whether `name` is listed."""
-        return name in request.packages
+        """Whether `name` is listed, or of the base."""
+        return name in request.packages or name in BASE_NAMES
 
     def remedy(self, name: str) -> str:
         """Add it."""
@@ -47,19 +47,23 @@ def check_bash(
     run: Run = run,
     source: CommandSource | None = None,
     uses: Mapping[str, Sequence[CommandUse]] | None = None,
+    lint_too: bool = True,
 ) -> list[tuple[Finding, ...]]:
     """The findings for each request, in order; a Python stage has none here.
 
-    ShellCheck's errors and warnings are findings, its infos and matters of style are not. Equal scripts are checked
-    once; `uses` saves finding their commands again. Raises SoftwareError when there is no ShellCheck.
+    ShellCheck's errors and warnings are findings, its infos and matters of style are not; without `lint_too` it is not
+    asked. Equal scripts are checked once; `uses` saves finding their commands again. Raises SoftwareError when there is
+    no ShellCheck.
     """
     source = source or NamedCommands()
     bash = [request for request in requests if request.kind == "bash"]
     scripts = list(dict.fromkeys(_script(request) for request in bash))
-    complaints = dict(zip(scripts, lint(scripts, run), strict=True))
+    complaints = dict(zip(scripts, lint(scripts, run), strict=True)) if lint_too else {}
     uses = commands_used(requests) if uses is None else uses
     return [
-        _findings(request, complaints[_script(request)], uses[request.script], source) if request.kind == "bash" else ()
+        _findings(request, complaints.get(_script(request), ()), uses[request.script], source)
+        if request.kind == "bash"
+        else ()
         for request in requests
     ]
 
@@ -87,7 +91,9 @@ def _findings(
     ]
     # A name that may be a misreading of ours is no complaint: refusing a good script is worse than missing one.
     for use in uses:
-        if not use.certain or use.name in BASE_NAMES or source.provides(request, use.name):
+        if not use.certain or source.provides(request, use.name):
+            continue
+        if use.name.startswith("/") and request.impure:
             continue
         if use.name.startswith("/"):
             message = f"'{use.name}' is an absolute path, outside the stage's software"
@@ -101,6 +107,6 @@ def _findings(
 
 def _by_name(request: SoftwareRequest, use: CommandUse, source: CommandSource) -> str:
     name = use.name.rpartition("/")[2]
-    if name in BASE_NAMES or source.provides(request, name):
+    if source.provides(request, name):
         return f"write {name}"
     return f"write {name} and {source.remedy(name)}"

@@ -24,12 +24,13 @@ def check_python(
     """
     installed = distributions or Distributions()
     return [
-        (*_syntax_findings(request), *_import_findings(request, installed)) if request.kind == "python" else ()
+        (*syntax_findings(request), *_import_findings(request, installed)) if request.kind == "python" else ()
         for request in requests
     ]
 
 
-def _syntax_findings(request: SoftwareRequest) -> Iterator[Finding]:
+def syntax_findings(request: SoftwareRequest) -> Iterator[Finding]:
+    """A finding when the script is no Python of the version that runs repx."""
     line, problem = 1, ""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # `"\d"` is the user's to see when they run it, not a reason to refuse
@@ -59,7 +60,7 @@ def _import_findings(request: SoftwareRequest, installed: Distributions) -> Iter
         seen.add(top)
         if owners:
             message = f"module '{top}' is not in the stage's software"
-            yield Finding(request.stage, module.location, message, f"add {_either(owners)} to packages")
+            yield Finding(request.stage, module.location, message, f"add {either(owners)} to packages")
         elif not _is_importable(top):
             message = f"module '{top}' is not installed in {sys.executable}"
             remedy = "install it" if canonicalize_name(top) in listed else "install it and add it to packages"
@@ -85,5 +86,6 @@ def _is_importable(top: str) -> bool:
         return False
 
 
-def _either(names: Sequence[str]) -> str:
+def either(names: Sequence[str]) -> str:
+    """Names to choose from, as a remedy says them."""
     return " or ".join(f'"{name}"' for name in names)

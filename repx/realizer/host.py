@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from repx.agent.host_path import content_sha256, find_command, python_names
+from repx.agent.layout import Store
 from repx.errors import Finding, nearest
 from repx.model.software import Json, Software, SoftwareRequest
 from repx.process import Run, run
@@ -49,6 +50,9 @@ class HostSoftware:
             self._software(request, uses.get(request.script, ()), [*in_bash, *in_python])
             for request, in_bash, in_python in zip(requests, of_bash, of_python, strict=True)
         ]
+
+    def realize(self, software: Iterable[Software], store: Store, watch: Callable[[str], None]) -> None:
+        """Nothing: a Lab of this package set says what was used, and carries none of it."""
 
     def _software(self, request: SoftwareRequest, uses: Iterable[CommandUse], findings: Sequence[Finding]) -> Software:
         wanted = _sort_packages(request, self._commands, self._distributions)
@@ -122,6 +126,8 @@ class _HostCommands:
     def provides(self, request: SoftwareRequest, name: str) -> bool:
         if name in PYTHON_NAMES:
             return _sort_packages(request, self.commands, self.distributions).python
+        if name in BASE_NAMES:
+            return True
         is_only_a_distribution = self.commands.path(name) is None and bool(self.distributions.find(name))
         return name in request.packages and not is_only_a_distribution
 

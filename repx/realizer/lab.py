@@ -13,9 +13,10 @@ from importlib.metadata import version
 from typing import Any
 
 from repx.agent.digest import canonical_json, digest_of_text, file_sha256, short_digest
-from repx.agent.files import remove_tree, sync_filesystem, walk
+from repx.agent.files import link_tree, remove_tree, sync_filesystem, walk
 from repx.agent.layout import Store
 from repx.errors import plural
+from repx.model.closure import Closure
 from repx.model.derivation import Derivation, Recipe
 from repx.model.graph import DerivationGraph, RunGraph
 from repx.model.lab import (
@@ -31,11 +32,15 @@ from repx.model.lab import (
 from repx.model.resources import Resources
 from repx.model.software import Software
 from repx.model.values import StoredPath
-from repx.realizer.bundle import agent_bundle
+from repx.realizer.bundle import ANY_PYTHON, PYTHON_BESIDE, agent_bundle
+from repx.realizer.closure_manifest import closure_manifest
 from repx.realizer.crate import crate_json, readme_text
+from repx.realizer.host_tools import launchers
+from repx.realizer.lab_images import write_images
 from repx.realizer.render import StageFiles, relative_location, stage_files
+from repx.realizer.store_contents import StoreContents
 from repx.store.location import store_error as store_error
-from repx.store.objects import add_object, link_tree
+from repx.store.objects import add_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +59,8 @@ class WrittenLab:
         return f"{link}: {what}{'' if self.is_new else ', unchanged'}"
 
 
-def write_lab(graph: DerivationGraph, store: Store, base: str) -> WrittenLab:
-    """Realize a Lab. `base` is the experiment's folder, to which places are said relative.
+def write_lab(graph: DerivationGraph, store: Store, base: str, closure: Closure | None = None) -> WrittenLab:
+    """Realize a Lab. `base` is the experiment's folder, to which places are said relative; `closure` is in the store.
 
     Raises StoreError when the store cannot be written; then nothing of the attempt is left.
     """
@@ -63,7 +68,7 @@ def write_lab(graph: DerivationGraph, store: Store, base: str) -> WrittenLab:
     try:
         store.create()
         os.mkdir(building)
-        return _LabWriter(graph, store, base, building).write()
+        return _LabWriter(graph, store, base, building, closure).write()
     except OSError as error:
         raise store_error(error, store) from None
     finally:
@@ -71,7 +76,7 @@ def write_lab(graph: DerivationGraph, store: Store, base: str) -> WrittenLab:
 
 
 class _LabWriter:
-    def __init__(self, graph: DerivationGraph, store: Store, base: str, building: str) -> None:
+    def __init__(self, graph: DerivationGraph, store: Store, base: str, building: str, closure: Closure | None) -> None:
         self.graph = graph
         self.store = store
         self.base = base
@@ -81,6 +86,9 @@ class _LabWriter:
         self.stage_texts: dict[Recipe, dict[str, Any]] = {}
         self.hints: dict[Resources, dict[str, Any]] = {}
         self.stored: set[str] = set()
+        self.closure = closure
+        self.contents = StoreContents((store.objects,))
+        self.images: Mapping[str, str] = {}
 
     def write(self) -> WrittenLab:
         for name in ("lab", "revision", "store", "jobs", "host-tools", "readme"):
@@ -90,6 +98,10 @@ class _LabWriter:
             if job.recipe not in self.stages:
                 self._write_stage(job.recipe)
             self._store_paths(job)
+        if self.closure is not None:
+            images = write_images(self.graph, self.closure, self.store, self.contents, self.building)
+            self.images = images.of_run
+            self.files += images.files
         run_files = self._write_runs()
         self._write_host_tools()
         root = {
@@ -102,6 +114,8 @@ class _LabWriter:
             "packages": {name: self._write_software(software) for name, software in self.graph.packages},
             "counts": {run.name: len(run.jobs) for run in self.graph.runs},
         }
+        if self.closure is not None:
+            root["closure"] = self._write_json(self.closure.json(), "closure")
         if self.graph.groups:
             root["groups"] = {name: list(runs) for name, runs in self.graph.groups}
         self._write(ROOT, canonical_json(root) + "\n")
@@ -112,6 +126,8 @@ class _LabWriter:
         if os.path.isdir(target):
             return self._written(target, lab_id, is_new=False)
         self._link_jobs(jobs)
+        for name in self.closure.paths if self.closure is not None else ():
+            link_tree(f"{self.store.objects}/{name}", f"{self.building}/store/{name}")
         sync_filesystem(self.building)
         try:
             os.rename(self.building, target)
@@ -142,8 +158,12 @@ class _LabWriter:
         return stage_json(recipe, digest, f"store/{digest}/bin/{script}", software, source)
 
     def _write_software(self, software: Software) -> str:
-        text = canonical_json(dict(software.manifest)) + "\n"
-        place = f"store/{digest_of_text(text)}-software.json"
+        manifest = dict(software.manifest) if self.closure is None else closure_manifest(software, self.contents)
+        return self._write_json(manifest, "software")
+
+    def _write_json(self, content: Mapping[str, Any], name: str) -> str:
+        text = canonical_json(content) + "\n"
+        place = f"store/{digest_of_text(text)}-{name}.json"
         self._write_once(place, text)
         return place
 
@@ -178,7 +198,7 @@ class _LabWriter:
         recipes = dict.fromkeys(job.recipe for job in run.jobs)
         stages = {self.stages[recipe].digest: self.stage_texts[recipe] for recipe in recipes}
         lines = sorted(job_line(job, self.stages[job.recipe].digest, self._hints(job.resources)) for job in run.jobs)
-        header = run_header(run, dependencies, stages, len(lines))
+        header = run_header(run, dependencies, stages, len(lines), self.images.get(run.name, ""))
         digest = hashlib.sha256()
         aside = f"{self.building}/revision/{run.name}.tmp"
         with open(aside, "wb") as file:
@@ -198,9 +218,15 @@ class _LabWriter:
         return hints
 
     def _write_host_tools(self) -> None:
-        bundle = agent_bundle()
-        digest = short_digest(hashlib.sha256(bundle).digest())
-        self._write(f"host-tools/{digest}/bin/repx-agent", bundle, executable=True)
+        tools: dict[str, str | bytes] = {}
+        if self.closure is not None:
+            tools.update(launchers(self.closure, self.contents))
+        tools["repx-agent"] = agent_bundle(PYTHON_BESIDE if "python3" in tools else ANY_PYTHON)
+        digest = hashlib.sha256()
+        for name, content in sorted(tools.items()):
+            digest.update(f"{name}\0".encode() + (content if isinstance(content, bytes) else content.encode()))
+        for name, content in sorted(tools.items()):
+            self._write(f"host-tools/{short_digest(digest.digest())}/bin/{name}", content, executable=True)
 
     def _write_manifest(self) -> str:
         manifest: dict[str, Any] = {

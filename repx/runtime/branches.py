@@ -41,7 +41,7 @@ class Branches:
         scatter = self._steps.get(part.id)
         if scatter is None:
             scatter = self._steps[part.id] = self._graph.add(unit.run, part)
-            scatter.needs, scatter.time_s = self._graph.needs_of(part.resource_hints)
+            self._graph.ask(scatter, part.resource_hints)
             scatter.resolve = lambda _: resolved
             self._graph.look_later(scatter)
         unit.parts.append(scatter)
@@ -116,7 +116,7 @@ class Branches:
             unit.after(leader)
             return unit.waiting > 0 or self._follow(unit, leader)
         self._steps[part.id] = unit
-        unit.needs, unit.time_s = self._graph.needs_of(part.resource_hints)
+        self._graph.ask(unit, part.resource_hints)
         unit.resolve = lambda _: resolved
         return False
 

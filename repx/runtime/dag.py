@@ -60,7 +60,7 @@ class UnitGraph:
         self._barriers_of: dict[int, list[list[tuple[Unit, str]]]] = {}
         self._results: dict[str, tuple[str, str]] = {}
         self._effective: dict[str, dict[str, Any]] = {}
-        self._needs: dict[str, tuple[Needs, float | None]] = {}
+        self._needs: dict[str, tuple[Needs, float | None, dict[str, int]]] = {}
         self._open_scatter: Callable[[Unit], bool] | None = None
 
     def build(self, open_scatter: Callable[[Unit], bool]) -> None:
@@ -133,7 +133,7 @@ class UnitGraph:
         unit = Unit(len(self.units), run, job, index, self._resolve_job)
         self.units.append(unit)
         if isinstance(job, LabJob):
-            unit.needs, unit.time_s = self.needs_of(job.resource_hints)
+            self.ask(unit, job.resource_hints)
             if job.parts:
                 unit.on_ready = self._open_scatter
         return unit
@@ -147,14 +147,15 @@ class UnitGraph:
         if not self.dry:
             self._hooks.grown()
 
-    def needs_of(self, hints: dict[str, Any]) -> tuple[Needs, float | None]:
-        """What a unit occupies, and its time limit in seconds, from its resource hints."""
+    def ask(self, unit: Unit, hints: dict[str, Any]) -> None:
+        """Give a unit what it occupies, its time limit in seconds and its other limits, from its resource hints."""
         key = repr(hints)
         if key not in self._needs:
             resources = Resources.parse(hints)
             needs = Needs(resources.cpus or DEFAULT_CPUS, resources.mem or DEFAULT_MEM)
-            self._needs[key] = needs, resources.time
-        return self._needs[key]
+            limits = {"mem": resources.mem, "cpus": resources.cpus}
+            self._needs[key] = needs, resources.time, {name: value for name, value in limits.items() if value}
+        unit.needs, unit.time_s, unit.limits = self._needs[key]
 
     def units_of(self, run: str) -> Iterator[Unit]:
         """The units of a run: every realization of its jobs, and the parts its scatter-gathers stand for."""

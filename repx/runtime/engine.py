@@ -12,11 +12,13 @@ from repx.agent.leftovers import clear_leftovers
 from repx.agent.record import failure_of
 from repx.model.garbage import no_collection
 from repx.runtime.branches import Branches
+from repx.runtime.closure import ClosurePrograms
 from repx.runtime.dag import UnitGraph
-from repx.runtime.orders import job_order, stage_order
+from repx.runtime.images import image_reference, load_image
+from repx.runtime.orders import job_order, stage_id, stage_order
 from repx.runtime.report import Options, Report, Watcher
 from repx.runtime.schedule import Schedule
-from repx.runtime.software import HostPrograms
+from repx.runtime.software import HostPrograms, Programs
 from repx.runtime.units import State, Unit
 from repx.runtime.workers import Worker, WorkerPool
 from repx.store.lab import LabDirectory
@@ -51,7 +53,12 @@ class Engine:
         self._options = options
         self._watcher = watcher
         self._schedule = Schedule(options.slots, options.cpus, options.mem)
-        self._software = HostPrograms(lab, store, allow_drift=options.allow_drift)
+        self._software: Programs = (
+            HostPrograms(lab, store, allow_drift=options.allow_drift)
+            if lab.closure is None
+            else ClosurePrograms(lab, store, options.isolation)
+        )
+        self._images = [image_reference(run.image) for run in lab.runs.values()]
         self._graph: UnitGraph
         self._pool: WorkerPool | None = None
         self._busy: list[Unit] = []
@@ -79,6 +86,7 @@ class Engine:
         self.grown()
         report = Report(self._graph.units)
         if len(self._schedule) or self._busy:
+            self._load_images()
             self._pool = WorkerPool(self._store, self._options.slots)
             try:
                 self._work(self._pool)
@@ -90,6 +98,13 @@ class Engine:
         if report.succeeded:
             self._remember()
         return report
+
+    def _load_images(self) -> None:
+        """Have the images of the selected runs in the engine, before anything is started."""
+        isolation = self._options.isolation
+        if isolation.kind in ("podman", "docker"):
+            for name in self._selection.runs:
+                load_image(isolation, self._lab, self._lab.run(name).image, self._watcher.notice)
 
     def interrupt(self) -> None:
         """Stop everything; safe to call from a signal handler."""
@@ -167,11 +182,12 @@ class Engine:
 
     def _give(self, worker: Worker, unit: Unit, *, after_success: bool = False) -> None:
         assert unit.job is not None
-        place = unit.job.stage["executable"]
-        if place not in worker.told:
-            worker.told.add(place)
-            worker.tell(stage_order(unit.job.stage, self._software))
-        order = job_order(unit, self._lab, self._software, force=self.is_forced(unit.job))
+        image = self._images[unit.run]
+        stage = stage_id(unit.job.stage, image)
+        if stage not in worker.told:
+            worker.told.add(stage)
+            worker.tell(stage_order(unit.job.stage, image, self._software))
+        order = job_order(unit, image, self._lab, self._software, force=self.is_forced(unit.job))
         worker.tell({**order, "after_success": True} if after_success else order)
 
     def _hear(self, pool: WorkerPool, worker: Worker, answer: dict[str, Any] | None) -> None:

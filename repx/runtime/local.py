@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from repx.agent.layout import Store
 from repx.runtime.engine import Engine
+from repx.runtime.isolation import Isolation, choose_isolation
 from repx.runtime.limits import machine_cpus, machine_memory
 from repx.runtime.report import Options, Watcher
 from repx.store.lab import LabDirectory
@@ -23,6 +24,7 @@ def local_engine(
     force: bool = False,
     continue_on_failure: bool = False,
     allow_drift: bool = False,
+    isolation: Isolation | None = None,
 ) -> Engine:
     """An engine for runs, groups, stages and job prefixes; for everything when nothing is named.
 
@@ -36,5 +38,6 @@ def local_engine(
         force=force,
         continue_on_failure=continue_on_failure,
         allow_drift=allow_drift,
+        isolation=isolation or choose_isolation(lab),
     )
     return Engine(lab, store, select(lab, names), options, watcher)

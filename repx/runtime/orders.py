@@ -2,42 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from repx.runtime.software import HostPrograms
+from repx.runtime.software import Programs
 from repx.runtime.units import Unit
 from repx.store.lab import LabDirectory
 
 
-def stage_order(stage: dict[str, Any], software: HostPrograms) -> dict[str, Any]:
+def stage_id(stage: Mapping[str, Any], image: str) -> str:
+    """What a worker knows a stage by: its script, and the image its jobs run in."""
+    return f"{stage['executable']} {image}"
+
+
+def stage_order(stage: Mapping[str, Any], image: str, software: Programs) -> dict[str, Any]:
     """What all jobs of a stage share: how its script starts, PATH, env, outputs. Raises SoftwareError."""
     return {
         "stage": {
-            "id": stage["executable"],
+            "id": stage_id(stage, image),
             "kind": stage["kind"],
             "name": stage["name"],
             "version": stage["version"],
-            "argv": software.argv(stage),
-            "path": software.folder(stage["software"]),
-            "env": stage["env"],
             "outputs": stage["outputs"],
+            **software.stage(stage, image),
         }
     }
 
 
-def job_order(unit: Unit, lab: LabDirectory, software: HostPrograms, *, force: bool) -> dict[str, Any]:
+def job_order(unit: Unit, image: str, lab: LabDirectory, software: Programs, *, force: bool) -> dict[str, Any]:
     """One job: its inputs, params with places made absolute, limits, the key its result will stand under."""
     job, resolved = unit.job, unit.resolved
     assert job is not None and resolved is not None
     params = dict(job.params)
+    stored = [
+        params[name].removeprefix("store/")
+        for name, kind in job.references.items()
+        if kind == "path" and params[name] is not None
+    ]
     for name, kind in job.references.items():
         if params[name] is not None:
-            params[name] = software.package(params[name]) if kind == "package" else f"{lab.path}/{params[name]}"
+            params[name] = software.package(params[name]) if kind == "package" else software.path(params[name])
     if job.stage.get("takes_index"):
         params["index"] = unit.index
-    return {
+    order = {
         "job": job.id,
-        "stage": job.stage["executable"],
+        "stage": stage_id(job.stage, image),
         "index": unit.index,
         "key": resolved.key,
         "inputs": resolved.inputs,
@@ -47,3 +56,8 @@ def job_order(unit: Unit, lab: LabDirectory, software: HostPrograms, *, force: b
         "force": force,
         "lab": lab.lab_id,
     }
+    if stored:
+        order["stored"] = stored
+    if unit.limits:
+        order["limits"] = unit.limits
+    return order

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from repx.runtime.isolation import NATIVE, Isolation
 from repx.runtime.units import State, Unit
 from repx.store.params import shown
 
@@ -22,6 +23,7 @@ class Options:
     force: bool = False
     continue_on_failure: bool = False
     allow_drift: bool = False
+    isolation: Isolation = NATIVE
 
 
 class Watcher(Protocol):

@@ -1,16 +1,33 @@
-"""The software of a Lab on this machine: the folder that is a stage's PATH, and how its scripts are started."""
+"""How a Lab's stages start on this machine; here for software of the machine, in `closure` for what a Lab carries."""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from repx.agent.digest import digest_of_text
 from repx.agent.host_path import make_path_folder
 from repx.agent.layout import Store
 from repx.errors import SoftwareError
 from repx.store.lab import LabDirectory
+
+
+class Programs(Protocol):
+    """The software of a Lab at run time. All raise SoftwareError."""
+
+    drift: list[str]
+    """How it differs from what was recorded, where that is accepted."""
+
+    def stage(self, stage: Mapping[str, Any], image: str) -> dict[str, Any]:
+        """`argv`, `path` and `env` of a stage's jobs, and the `sandbox` around them if there is one."""
+
+    def package(self, name: str) -> str:
+        """The value of a param that is a package."""
+
+    def path(self, place: str) -> str:
+        """A place of the Lab as a job sees it."""
 
 
 class HostPrograms:
@@ -37,12 +54,15 @@ class HostPrograms:
         """The value of a param that is a package: a directory with its `bin/`."""
         return os.path.dirname(self.folder(self._lab.packages[name]))
 
-    def argv(self, stage: dict[str, Any]) -> list[str]:
-        """How a stage's script is started: its interpreter by its own path, then the script."""
-        script = f"{self._lab.path}/{stage['executable']}"
-        if stage["kind"] == "python":
-            return [sys.executable, script]
-        return [os.path.realpath(f"{self.folder(stage['software'])}/bash"), script]
+    def stage(self, stage: Mapping[str, Any], image: str) -> dict[str, Any]:
+        """What a stage's jobs are started with: the interpreter by its own path, then the script."""
+        folder = self.folder(stage["software"])
+        program = sys.executable if stage["kind"] == "python" else os.path.realpath(f"{folder}/bash")
+        return {"argv": [program, self.path(stage["executable"])], "path": folder, "env": stage["env"]}
+
+    def path(self, place: str) -> str:
+        """A place of the Lab as a job sees it."""
+        return f"{self._lab.path}/{place}"
 
     def _make(self, place: str) -> str:
         manifest = self._lab.software(place)

@@ -9,7 +9,7 @@ WAITING ──▶ READY ──▶ RUNNING ──▶ SUCCEEDED
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
@@ -58,6 +58,7 @@ class Unit:
 
     `parts` are the further realizations of its job, and the scatter and steps that a gather stands for.
     `job` is None for a step until its inputs are known, for those make its id. `waiting` counts what must end first,
+    `limits` are the CPUs and the bytes that it has asked for itself,
     `losses` how many workers were killed over it.
     """
 
@@ -68,6 +69,7 @@ class Unit:
         "found",
         "index",
         "job",
+        "limits",
         "losses",
         "needs",
         "number",
@@ -107,6 +109,7 @@ class Unit:
         self.found = False
         self.needs = Needs(1, 1 << 30)
         self.time_s: float | None = None
+        self.limits: Mapping[str, int] = {}
         self.retry_at = 0.0
         self.losses = 0
         self.on_ready: Callable[[Unit], bool] | None = None

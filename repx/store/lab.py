@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from repx.agent.digest import canonical_json, digest_of_text, file_sha256
-from repx.agent.files import is_inside
+from repx.agent.files import is_inside, walk
+from repx.agent.nar import nar_sha256
 from repx.errors import LabError
+from repx.model.closure import Closure, parse_closure
 from repx.model.lab import MANIFEST
 from repx.model.names import is_job_id, unknown
 from repx.store.lab_json import (
@@ -53,6 +55,7 @@ class LabDirectory:
         self.groups: dict[str, list[str]] = root.get("groups", {})
         self.packages: dict[str, str] = root.get("packages", {})
         self.sources: dict[str, str] = root.get("sources", {})
+        self._closure_place: str | None = root.get("closure")
 
     @cached_property
     def runs(self) -> dict[str, RunFile]:
@@ -102,6 +105,24 @@ class LabDirectory:
         """A software manifest of the Lab, by its place."""
         return read_json(self.path, self.path, self._inside(place))
 
+    @cached_property
+    def closure(self) -> Closure | None:
+        """The store paths that the Lab carries; None when its software is that of a machine. Raises LabError."""
+        if self._closure_place is None:
+            return None
+        content = read_json(self.path, self.path, self._inside(self._closure_place))
+        try:
+            return parse_closure(content)
+        except ValueError as error:
+            raise self._broken([(self._closure_place, error)]) from None
+
+    def host_tool(self, name: str) -> str | None:
+        """The path of a program that the Lab carries for its own use."""
+        for place in self.files:
+            if place.startswith("host-tools/") and place.endswith(f"/bin/{name}"):
+                return f"{self.path}/{self._inside(place)}"
+        return None
+
     def _inside(self, place: str) -> str:
         """A place of the Lab that does not lead out of it, not even through links. Raises LabError."""
         real = os.path.realpath(f"{self.path}/{place}")
@@ -115,6 +136,10 @@ class LabDirectory:
         for place in self.files:
             status = os.stat(f"{self.path}/{place}")
             looks.append(f"{place} {status.st_size} {status.st_mtime_ns} {status.st_ino}")
+        for name in self.closure.paths if self.closure is not None else ():
+            for entry in walk(f"{self.path}/store/{name}"):
+                status = os.lstat(entry)
+                looks.append(f"{entry} {status.st_size} {status.st_mtime_ns} {status.st_ino}")
         return digest_of_text("\n".join(looks))
 
     def verify(self) -> None:
@@ -127,10 +152,13 @@ class LabDirectory:
             complaint = self._check_file(place, digest)
             if complaint:
                 complaints.append((place, complaint))
-        for place in (self._manifest["metadata"], *self._places):
+        complaints.extend(self._check_closure())
+        listed = [self._manifest["metadata"], *self._places]
+        for place in listed if self._closure_place is None else [*listed, self._closure_place]:
             if place not in self.files:
                 complaints.append((place, "it is not in the manifest"))
         if not complaints:
+            complaints.extend(self._check_images())
             complaints.extend(self._check_jobs())
             complaints.extend(self._check_groups())
         if complaints:
@@ -148,6 +176,34 @@ class LabDirectory:
         except OSError as error:
             return error.strerror or str(error)
         return "" if found == digest else f"it has changed: SHA-256 {found[:16]}… instead of {digest[:16]}…"
+
+    def _check_closure(self) -> Iterator[Complaint]:
+        """Each store path against its NAR hash: its files stand in no manifest, of which there would be thousands."""
+        for one in self.closure.paths.values() if self.closure is not None else ():
+            place = f"store/{one.name}"
+            try:
+                found = nar_sha256(f"{self.path}/{self._inside('store')}/{one.name}")
+            except FileNotFoundError:
+                yield place, "it is missing"
+            except (OSError, ValueError) as error:
+                yield place, error
+            else:
+                if found != one.nar_sha256:
+                    yield place, f"it has changed: NAR hash {found[:16]}… instead of {one.nar_sha256[:16]}…"
+
+    def _check_images(self) -> Iterator[Complaint]:
+        """Each blob of an image is a file of the manifest, or a link to one, and is named by its SHA-256."""
+        for image in sorted({run.image for run in self.runs.values()} - {""}):
+            try:
+                blobs = sorted(os.listdir(f"{self.path}/{self._inside(image)}/blobs/sha256"))
+            except OSError as error:
+                yield image, error.strerror or str(error)
+                continue
+            for blob in blobs:
+                place = f"{image}/blobs/sha256/{blob}"
+                real = os.path.relpath(os.path.realpath(f"{self.path}/{place}"), self.path)
+                if self.files.get(real) != blob:
+                    yield place, "it is not what its name says"
 
     def _check_jobs(self) -> Iterator[Complaint]:
         ids = sorted({identity for run in self.runs.values() for identity in run.ids()})

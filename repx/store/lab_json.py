@@ -94,6 +94,9 @@ def root_complaints(place: str, root: dict[str, Any]) -> Iterator[Complaint]:
         named = root.get(key, {})
         if not isinstance(named, dict) or not all(isinstance(value, str) for value in named.values()):
             yield place, f"{key} is {named!r}, not names with texts"
+    closure = root.get("closure")
+    if closure is not None and not (isinstance(closure, str) and is_inside(closure)):
+        yield place, f"closure is {closure!r}, not a file of the Lab"
     for key in ("gitHash", "repx_version"):
         if not isinstance(root.get(key, ""), str):
             yield place, f"{key} is {root[key]!r}, not a text"

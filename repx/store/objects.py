@@ -15,9 +15,19 @@ from repx.model.values import StoredPath
 
 
 def add_object(store: Store, path: StoredPath) -> str:
-    """The place of a stored path below `objects/`; copied there if it is new. StoreError when it changed meanwhile."""
+    """The place of a stored path below `objects/`; copied or downloaded to there if it is new.
+
+    Raises StoreError when it changed meanwhile, or when no URL gives it.
+    """
     target = f"{store.objects}/{stored_name(path).removeprefix('store/')}"
     if os.path.lexists(target):
+        return target
+    if path.download is not None:
+        # Imported here: HTTP and TLS take 20 ms to load, and most Labs have nothing to download.
+        from repx.store.download import download
+
+        part = f"{store.tmp}/fetch-{path.download.sha256}.part"
+        download(path.download, path.name, part=part, target=target)
         return target
     beside = f"{store.tmp}/object-{uuid.uuid4().hex}"
     try:
@@ -32,7 +42,7 @@ def add_object(store: Store, path: StoredPath) -> str:
                 hint="run the command again",
             )
         make_read_only(beside)
-        _rename(beside, target)
+        put_in_place(beside, target)
     except TreeError as error:
         raise StoreError(f"{path.name!r} cannot be stored: {error.reason}", facts=[("path", error.path)]) from None
     finally:
@@ -40,23 +50,8 @@ def add_object(store: Store, path: StoredPath) -> str:
     return target
 
 
-def link_tree(source: str, target: str) -> None:
-    """A second name for every file of a tree; copies where the file system has no hard links."""
-    if os.path.islink(source):
-        os.symlink(os.readlink(source), target)
-    elif os.path.isdir(source):
-        os.mkdir(target)
-        for name in sorted(os.listdir(source)):
-            link_tree(f"{source}/{name}", f"{target}/{name}")
-    else:
-        try:
-            os.link(source, target)
-        except OSError:
-            shutil.copy(source, target)
-
-
-def _rename(source: str, target: str) -> None:
-    """Publish; somebody else's equal object is as good as ours."""
+def put_in_place(source: str, target: str) -> None:
+    """Publish a finished object; somebody else's equal object is as good as ours."""
     mode = os.lstat(source).st_mode & 0o7777
     # A directory can be renamed only while it may be written to: its `..` is part of it.
     if os.path.isdir(source) and not os.path.islink(source):

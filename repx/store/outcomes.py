@@ -72,8 +72,8 @@ def hashed_inputs(inputs: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     return hashed
 
 
-def input_value(mapping: Mapping[str, Any], lab: str, outcome_of: OutcomeOf, results_of: ResultsOf) -> dict[str, str]:
-    """One source of an input as a worker takes it: path, file name, content digest."""
+def input_value(mapping: Mapping[str, Any], lab: str, outcome_of: OutcomeOf, results_of: ResultsOf) -> dict[str, Any]:
+    """One source of an input as a worker takes it: path, file name, content digest, whether it is a run's results."""
     if "job_id" in mapping:
         outcome = outcome_of(mapping["job_id"])
         output = outcome.outputs[mapping["source_output"]]
@@ -81,7 +81,7 @@ def input_value(mapping: Mapping[str, Any], lab: str, outcome_of: OutcomeOf, res
         return {"path": path, "file": path.rpartition("/")[2], "digest": output["digest"]}
     if "source_run" in mapping:
         path, digest = results_of(mapping["source_run"])
-        return {"path": path, "file": f"{mapping['source_run']}.json", "digest": digest}
+        return {"path": path, "file": f"{mapping['source_run']}.json", "digest": digest, "results": True}
     place = mapping["source_value"]
     # store/<32 digits>-<name>: the name is what the job sees.
     return {"path": f"{lab}/{place}", "file": place.partition("-")[2], "digest": mapping["digest"]}

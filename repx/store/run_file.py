@@ -138,6 +138,7 @@ class RunFile:
         self.stages: dict[str, dict[str, Any]] = header["stages"]
         self.count: int = header["count"]
         self.digest: str = header["digest"]
+        self.image: str = header.get("image", "")
         self._start = start + len(_JOBS_START)
         self._stop = len(self._data) - len(_END)
 

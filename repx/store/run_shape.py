@@ -18,6 +18,8 @@ Check = Callable[[Any], bool]
 def header_complaints(header: dict[str, Any]) -> Iterator[str]:
     """What is wrong with a run's header, its stages included."""
     yield from _wrong("the header", header, _HEADER)
+    if "image" in header and not _is_place(header["image"]):
+        yield f"its image is {header['image']!r}, outside the Lab"
     stages = header.get("stages")
     for digest, stage in stages.items() if isinstance(stages, dict) else ():
         yield from _stage_complaints(f"stage {digest}", stage)

@@ -129,8 +129,12 @@ class Conversation:
 
     def is_running(self, name: str) -> bool:
         """Whether the process lives whose id stands in this file."""
+        deadline = time.monotonic() + PATIENCE_S
+        # The shell makes the file, and writes to it then.
+        while not (pid := (self.root / name).read_text()):
+            assert time.monotonic() < deadline
         try:
-            state = Path(f"/proc/{int((self.root / name).read_text())}/stat").read_text().rpartition(")")[2].split()[0]
+            state = Path(f"/proc/{int(pid)}/stat").read_text().rpartition(")")[2].split()[0]
         except OSError:
             return False
         return state not in "ZX"

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from repx.agent.files import remove_tree
-from repx.agent.job import shell_text
+from repx.agent.scratch import shell_text
 from repx.model.derivation import param_text
 from repx.model.values import Value
 from repx.store.lab import LabDirectory

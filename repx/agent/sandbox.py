@@ -1,0 +1,155 @@
+"""What a job in a sandbox sees, and the words that start it there, by bubblewrap or a container engine; starts nothing.
+
+    /nix/store       the Lab's store: scripts, stored inputs, the closure; in a container the image's, and the script
+    /repx/out        $out, the working directory
+    /repx/in         the inputs; a job that takes the results of a run sees those as well, where they are
+    /repx/*.json     the arguments
+    /repx/home /tmp  its own, empty
+    /bin/sh /usr/bin/env   the closure's, for programs that insist on them
+
+Everything but $out, home and /tmp is read-only, the root too. The network is off. `mounts`, `host` and `network` open
+what they name and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+INSIDE = "/repx"
+"""Where a slot's scratch stands in a sandbox, whatever it is called outside: a job cannot see where it was run."""
+
+STORE_DIR = "/nix/store"
+USER = 1000
+"""The ordinary user that a job is in a sandbox."""
+
+PASSWD = "root:x:0:0:root:/:/bin/sh\nrepx:x:%d:%d:repx:%s/home:/bin/sh\n" % (USER, USER, INSIDE)
+GROUP = "root:x:0:\nrepx:x:%d:\n" % USER
+HOSTS = "127.0.0.1 localhost\n::1 localhost\n"
+
+_OWN = frozenset(["proc", "dev", "tmp", "nix", "repx", "sys"])
+"""Entries of the root that are a sandbox's own, also where the machine's are shown."""
+
+# Process 1 of a container. It ends when its standard input does, and everything with it: the engine's client holds the
+# other end, and whoever is killed lets go of it.
+_KEEPER = (
+    'exec 3<&0; "$@" </dev/null 3<&- & job=$!; { read -r _ <&3; } & end=$!; trap \'kill -TERM "$job"\' TERM; '
+    "while :; do ended=; wait -n -p ended $job $end; status=$?; "
+    "case $ended in $job) exit $status ;; $end) exit 137 ;; esac; done"
+)
+
+
+def boxed(
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    box: Mapping[str, Any] | None,
+    scratch: str,
+    shown: Sequence[tuple[str, str]],
+    limits: Mapping[str, Any],
+) -> tuple[Sequence[str], Mapping[str, str]]:
+    """The command and the environment to start a job with, so that it gets `argv` and `env` in its sandbox."""
+    if box is None:
+        return argv, env
+    if box["kind"] == "bwrap":
+        return bwrap_argv(box, scratch, shown, argv), env
+    return container_argv(box, scratch, shown, argv, env, limits), box["client_env"]
+
+
+def bwrap_argv(
+    box: Mapping[str, Any], scratch: str, shown: Sequence[tuple[str, str]], argv: Sequence[str]
+) -> list[str]:
+    """The command of a job in bubblewrap. `shown` are (path outside, path inside) beyond the scratch, read-only."""
+    words = [box["program"], "--unshare-all", "--die-with-parent"]
+    words += ["--uid", str(USER), "--gid", str(USER), "--hostname", "repx"]
+    if box["network"]:
+        words.append("--share-net")
+    if box["host"]:
+        words += host_words()
+    words += ["--ro-bind", box["store"], STORE_DIR, "--proc", "/proc", "--dev", "/dev"]
+    words += ["--ro-bind", scratch, INSIDE, "--bind", scratch + "/tmp", "/tmp"]
+    words += ["--bind", scratch + "/out", INSIDE + "/out", "--bind", scratch + "/home", INSIDE + "/home"]
+    if not box["host"]:
+        words += ["--ro-bind", scratch + "/etc", "/etc"]
+        for link, target in (("/bin/sh", box["shell"]), ("/usr/bin/env", box["env"])):
+            if target:
+                words += ["--symlink", target, link]
+    for outside, inside in shown:
+        words += ["--ro-bind", outside, inside]
+    for path in box["mounts"]:
+        words += ["--dev-bind" if path.startswith("/dev/") else "--bind", path, path]
+    if not box["host"]:
+        words += ["--remount-ro", "/"]
+    return [*words, "--chdir", INSIDE + "/out", "--", *argv]
+
+
+def host_words() -> list[str]:
+    """The machine's own root, as it is, but for what is a sandbox's own."""
+    words = []
+    for name in sorted(os.listdir("/")):
+        if name not in _OWN:
+            path = "/" + name
+            if os.path.islink(path):
+                words += ["--symlink", os.readlink(path), path]
+            elif os.path.isdir(path):
+                words += ["--bind", path, path]
+    return words
+
+
+def container_argv(
+    box: Mapping[str, Any],
+    scratch: str,
+    shown: Sequence[tuple[str, str]],
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    limits: Mapping[str, Any],
+) -> list[str]:
+    """The command of a job in Podman or Docker: a container of its own from the run's image, gone with the job."""
+    engine = box["kind"]
+    words = [box["program"], "run", "--rm", "--interactive", "--read-only", "--pull=never", "--log-driver=none"]
+    words += ["--cap-drop=all", "--security-opt=no-new-privileges", "--hostname=repx"]
+    words += ["--network=host" if box["network"] else "--network=none"]
+    if engine == "podman" and os.geteuid():
+        words += ["--userns=keep-id"]
+    words += ["--user=%d:%d" % container_user()]
+    if engine == "podman":
+        # Its own files in /tmp, /run and /etc: none, what is there is ours. A host name resolves by our own table.
+        words += ["--read-only-tmpfs=false", "--no-hosts", "--unsetenv-all"]
+    if limits.get("mem"):
+        words += ["--memory=%d" % limits["mem"]]
+    if limits.get("cpus"):
+        words += ["--cpus=%d" % limits["cpus"]]
+    mounts = [(scratch, INSIDE, "ro"), (scratch + "/tmp", "/tmp", "rw")]
+    mounts += [(scratch + "/out", INSIDE + "/out", "rw"), (scratch + "/home", INSIDE + "/home", "rw")]
+    mounts += [(outside, inside, "ro") for outside, inside in shown]
+    mounts += [(path, path, "rw") for path in box["mounts"]]
+    if box["host"]:
+        mounts += [("/" + name, "/" + name, "rw") for name in sorted(os.listdir("/")) if _is_shown(name)]
+    for outside, inside, mode in mounts:
+        # Not --volume: a colon in a path would end it.
+        words += ["--mount", _mount(outside, inside, mode)]
+    for name, value in env.items():
+        words += ["--env", "%s=%s" % (name, value)]
+    words += ["--workdir=" + INSIDE + "/out", "--entrypoint=", box["image"]]
+    return [*words, box["shell"], "-c", _KEEPER, "repx", *argv]
+
+
+def container_user() -> tuple[int, int]:
+    """Who a job is in a container: the user who runs it, or an ordinary one for root."""
+    user = os.geteuid()
+    return (user, os.getegid()) if user else (USER, USER)
+
+
+def _is_shown(name: str) -> bool:
+    return name not in _OWN and not os.path.islink("/" + name) and os.path.isdir("/" + name)
+
+
+def _mount(outside: str, inside: str, mode: str) -> str:
+    words = ["type=bind", _field("source", outside), _field("destination", inside)]
+    return ",".join(words + (["readonly"] if mode == "ro" else []))
+
+
+def _field(name: str, value: str) -> str:
+    """One field of a mount: quoted as CSV when it has to be."""
+    text = "%s=%s" % (name, value)
+    return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ',"\n') else text

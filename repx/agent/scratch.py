@@ -1,0 +1,214 @@
+"""The scratch of one slot: what a job finds before it starts, and the environment it gets; starts nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+from repx.agent.files import ScratchFile, remove_tree, walk, write_file
+from repx.agent.sandbox import GROUP, HOSTS, INSIDE, PASSWD, STORE_DIR, USER
+from repx.agent.shown_inputs import ShownInputs
+
+SMALL_LOG = 8192
+"""Bytes up to which a log is kept inside the record."""
+
+
+class Scratch:
+    """The reused directories and files of one slot: in/, out/, tmp/, home/, the script's arguments and its logs.
+
+    `shown` is what the last job's sandbox has to show beyond this directory: (path outside, path inside).
+    """
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self.out = directory + "/out"
+        self.inputs = directory + "/in"
+        self.tmp = directory + "/tmp"
+        self.home = directory + "/home"
+        self.etc = directory + "/etc"
+        self.results = directory + "/results"
+        self._is_shown = False
+        for path in (directory, self.inputs, self.tmp, self.home):
+            os.makedirs(path, exist_ok=True)
+        self.inputs_json = ScratchFile(directory + "/inputs.json")
+        self.params_json = ScratchFile(directory + "/params.json")
+        self.assignments = ScratchFile(directory + "/params.sh")
+        self.stdout = ScratchFile(directory + "/stdout", append=True)
+        self.stderr = ScratchFile(directory + "/stderr", append=True)
+        self._links: list[str] = []
+        self.shown: list[tuple[str, str]] = []
+
+    def prepare(self, order: Mapping[str, Any], stage: Mapping[str, Any]) -> None:
+        """Make $out empty, place the inputs, write the arguments."""
+        if os.path.lexists(self.out):
+            remove_tree(self.out)
+        os.mkdir(self.out)
+        for path in stage["outputs"].values():
+            if "/" in path:
+                os.makedirs(os.path.dirname(self.out + "/" + path), exist_ok=True)
+        self._clear()
+        box = stage.get("sandbox")
+        if box is None:
+            places = {name: self._place(name, value) for name, value in order["inputs"].items()}
+        else:
+            places = self._show(order, box)
+        self.inputs_json.write(_encode(places).encode())
+        self.params_json.write(_encode(order["params"]).encode())
+        if stage["kind"] == "bash":
+            self.assignments.write(assignments(places, order["params"]).encode("utf-8", "surrogateescape"))
+        os.chdir(self.out)
+
+    def seen(self, path: str, stage: Mapping[str, Any]) -> str:
+        """A path below this directory as a job of a stage sees it."""
+        return path if stage.get("sandbox") is None else INSIDE + path[len(self.directory) :]
+
+    def give_away(self) -> None:
+        """Let the ordinary user of a container write where a job may; only root has to, and can."""
+        if os.geteuid() == 0:
+            self._own(USER)
+
+    def take_back(self) -> None:
+        """What a container's user has left is ours again."""
+        if os.geteuid() == 0:
+            self._own(0)
+
+    def _own(self, user: int) -> None:
+        for directory in (self.out, self.home, self.tmp):
+            for entry in walk(directory):
+                os.chown(entry, user, user, follow_symlinks=False)
+
+    def log(self, log: ScratchFile, kept: str) -> Any:
+        """A log for the record: its text when small, else the name of the file it is moved to."""
+        data = log.take(SMALL_LOG)
+        if data is not None:
+            return data.decode("utf-8", "replace")
+        log.move(kept)
+        return {"file": os.path.basename(kept)}
+
+    def _place(self, name: str, value: Any) -> Any:
+        if value is None:
+            return None
+        directory = self.inputs + "/" + name
+        if isinstance(value, list):
+            return [self._link("%s/%d" % (directory, number), one) for number, one in enumerate(value)]
+        return self._link(directory, value)
+
+    def _link(self, directory: str, value: Mapping[str, Any]) -> str:
+        path: str = directory + "/" + value["file"]
+        try:
+            self._link_at(path, value)
+        except FileNotFoundError:
+            os.makedirs(directory, exist_ok=True)
+            self._link_at(path, value)
+        self._links.append(path)
+        return path
+
+    def _link_at(self, path: str, value: Mapping[str, Any]) -> None:
+        if "text" in value:
+            write_file(path, value["text"].encode())
+        else:
+            os.symlink(value["path"], path)
+
+    def _show(self, order: Mapping[str, Any], box: Mapping[str, Any]) -> dict[str, Any]:
+        """Place the inputs for a sandbox; where each is in there."""
+        if not os.path.isdir(self.etc):
+            os.mkdir(self.etc)
+            for name, text in (("passwd", PASSWD), ("group", GROUP), ("hosts", HOSTS)):
+                write_file(self.etc + "/" + name, text.encode())
+        shown = ShownInputs(self.inputs, self.results, box)
+        places = {name: shown.place(name, value) for name, value in order["inputs"].items()}
+        self.shown = shown.binds
+        if box["kind"] != "bwrap":
+            # An image has the closure and nothing else of the Lab: the script, and the stored paths among the params.
+            self.shown += [
+                (box["store"] + "/" + name, STORE_DIR + "/" + name) for name in (box["stage"], *order.get("stored", ()))
+            ]
+        self._is_shown = True
+        return places
+
+    def _clear(self) -> None:
+        """Take away the links, and whatever a job has put beside them or in their place."""
+        for path in self._links:
+            try:
+                os.unlink(path)
+            except OSError:
+                remove_tree(path)
+        for directory in {os.path.dirname(path) for path in self._links}:
+            if not os.path.isdir(directory) or os.listdir(directory):
+                remove_tree(directory)
+        self._links = []
+        if self._is_shown:
+            self._is_shown = False
+            remove_tree(self.results)
+            remove_tree(self.inputs)
+            os.mkdir(self.inputs)
+        for directory in (self.tmp, self.home):
+            with os.scandir(directory) as listing:
+                leftovers = [entry.path for entry in listing]
+            for path in leftovers:
+                remove_tree(path)
+
+    def remove(self) -> None:
+        """Take the scratch away."""
+        os.chdir("/")
+        shutil.rmtree(self.directory, ignore_errors=True)
+        remove_tree(self.directory)
+
+
+def environment(order: Mapping[str, Any], stage: Mapping[str, Any], scratch: Scratch) -> dict[str, str]:
+    """A job's whole environment: nothing of the runner's gets through (decision: the same bytes everywhere)."""
+    return {
+        "PATH": stage["path"],
+        "HOME": scratch.seen(scratch.home, stage),
+        "TMPDIR": scratch.tmp if stage.get("sandbox") is None else "/tmp",
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OMP_NUM_THREADS": str(order["cpus"]),
+        **stage["env"],
+    }
+
+
+def assignments(inputs: Mapping[str, Any], params: Mapping[str, Any]) -> str:
+    """What a Bash script sources instead of starting jq twice: every input and param as a variable and in its array."""
+    lines = []
+    members = []
+    for name, value in inputs.items():
+        if isinstance(value, list):
+            lines.append("%s=(%s)" % (name, " ".join(map(quote, value))))
+            members.append("[%s]=%s" % (quote(name), quote("\n".join(value))))
+        elif value is None:
+            lines.append(name + "=''")
+        else:
+            lines.append("%s=%s" % (name, quote(value)))
+            members.append("[%s]=%s" % (quote(name), quote(value)))
+    lines.append("declare -A inputs=(%s)" % " ".join(members))
+    members = []
+    for name, value in params.items():
+        text = shell_text(value)
+        lines.append("%s=%s" % (name, quote(text)))
+        if value is not None:
+            members.append("[%s]=%s" % (quote(name), quote(text)))
+    lines.append("declare -A params=(%s)" % " ".join(members))
+    return "\n".join(lines) + "\n"
+
+
+def quote(text: str) -> str:
+    """`text` as one word of Bash, whatever is in it."""
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def shell_text(value: Any) -> str:
+    """A param as Bash sees it; the same text as jq's `tostring`, and nothing at all for null."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    return str(json.dumps(value))
+
+
+_encode = json.JSONEncoder().encode

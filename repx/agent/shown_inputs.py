@@ -1,0 +1,88 @@
+"""The inputs of a job in a sandbox: nothing but these is to be seen of the store; knows no sandbox's words.
+
+A file becomes a second name of itself in the slot's `in/`, of which all is shown at once: every mount costs a quarter
+of a millisecond, and a job may take a thousand files. Directories, and what cannot have a second name, are mounted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from repx.agent.files import link_tree, write_file
+from repx.agent.sandbox import INSIDE, STORE_DIR
+
+
+class ShownInputs:
+    """Places inputs below `directory`; `binds` are the mounts that are needed too: (path outside, path inside).
+
+    A job that takes the results of a run finds them where the run's file says, so `results` is made to look like the
+    store's `outputs/`, with those in it and no others.
+    """
+
+    def __init__(self, directory: str, results: str, box: Mapping[str, Any]) -> None:
+        self._directory = directory
+        self._results = results
+        self._box = box
+        self.binds: list[tuple[str, str]] = []
+
+    def place(self, name: str, value: Any) -> Any:
+        """Where an input is in the sandbox: a path, a list of paths, or None."""
+        if value is None:
+            return None
+        if isinstance(value, list):
+            return [self._one("%s/%d" % (name, number), one) for number, one in enumerate(value)]
+        return self._one(name, value)
+
+    def _one(self, folder: str, value: Mapping[str, Any]) -> str:
+        outside = "%s/%s/%s" % (self._directory, folder, value["file"])
+        inside = "%s/in/%s/%s" % (INSIDE, folder, value["file"])
+        os.makedirs(os.path.dirname(outside), exist_ok=True)
+        if "text" in value:
+            write_file(outside, value["text"].encode())
+            return inside
+        path = value["path"]
+        store = self._box["store"] + "/"
+        if path.startswith(store) and self._box["kind"] == "bwrap":
+            # The whole of it stands at /nix/store already.
+            os.symlink(STORE_DIR + "/" + path[len(store) :], outside)
+            return inside
+        self._link(os.path.realpath(path), outside, inside)
+        if value.get("results"):
+            self._show_results(path)
+        return inside
+
+    def _link(self, path: str, outside: str, inside: str) -> None:
+        if os.path.isdir(path):
+            os.mkdir(outside)
+        else:
+            try:
+                os.link(path, outside)
+                return
+            except OSError:
+                # Another file system, or somebody else's file.
+                write_file(outside, b"")
+        self.binds.append((path, inside))
+
+    def _show_results(self, path: str) -> None:
+        outputs = self._box["outputs"]
+        os.makedirs(self._results, exist_ok=True)
+        for place in _outputs_in(path):
+            if not place.startswith(outputs + "/"):
+                continue
+            target = self._results + place[len(outputs) :]
+            if not os.path.lexists(target):
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+                link_tree(place, target)
+        if (self._results, outputs) not in self.binds:
+            self.binds.append((self._results, outputs))
+
+
+def _outputs_in(path: str) -> Iterator[str]:
+    """The paths that a run's results name, one job a line."""
+    with open(path, encoding="utf-8", errors="surrogatepass") as lines:
+        for line in lines:
+            if line.startswith('{"stage"'):
+                yield from json.loads(line.rstrip().rstrip(",")).get("outputs", {}).values()

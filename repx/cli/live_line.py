@@ -1,0 +1,39 @@
+"""One line on the terminal that is drawn again and again while something takes its time; nothing elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from types import TracebackType
+
+
+class LiveLine:
+    """A context: `show` replaces the line, the end takes it away. Without a terminal nothing is shown."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet or not sys.stderr.isatty()
+        self._width = 0
+
+    def __enter__(self) -> LiveLine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.clear()
+
+    def show(self, text: str) -> None:
+        """Draw `text`, cut to the terminal's width."""
+        if self._quiet:
+            return
+        line = text[: shutil.get_terminal_size().columns - 1]
+        sys.stderr.write("\r" + line.ljust(self._width))
+        sys.stderr.flush()
+        self._width = len(line)
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._width:
+            sys.stderr.write("\r" + " " * self._width + "\r")
+            sys.stderr.flush()
+            self._width = 0

@@ -1,0 +1,35 @@
+"""What a Lab says of a stage's software when it comes from a closure: PATH, interpreters, modules; starts nothing."""
+
+from __future__ import annotations
+
+from repx.model.closure import name_of
+from repx.model.software import Json, Software
+from repx.realizer.store_contents import StoreContents
+
+
+def closure_manifest(software: Software, contents: StoreContents) -> dict[str, Json]:
+    """The manifest of a built stage: what was asked for, and where in the closure everything is.
+
+    PATH has the stage's own packages first, then the base.
+    """
+    own, base = (_names(software, key) for key in ("packages", "base"))
+    manifest = dict(software.manifest)
+    manifest["path"] = [*contents.path_directories([*own, *base])]
+    manifest["shell"] = _program(contents, [*base, *own], "bash")
+    manifest["env"] = _program(contents, [*base, *own], "env")
+    pythons = contents.pythons(own)
+    if pythons:
+        manifest["python"] = pythons[0].path
+        manifest["python_path"] = [*pythons[0].module_directories(own)]
+    return manifest
+
+
+def _names(software: Software, key: str) -> list[str]:
+    packages = software.manifest[key]
+    assert isinstance(packages, dict)
+    return [name_of(str(path)) for paths in packages.values() for path in (paths if isinstance(paths, list) else [])]
+
+
+def _program(contents: StoreContents, names: list[str], program: str) -> str:
+    directories = contents.path_directories(names)
+    return next((f"{one}/{program}" for one in directories if contents.has_program([name_of(one)], program)), "")

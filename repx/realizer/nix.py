@@ -1,0 +1,248 @@
+"""The package set `nix(…)`: attributes of a flake, identified by their store paths before anything is built.
+
+Order of events: pin the flake, evaluate all attributes in one call, identify and check every stage as far as that can
+be done without a build; then, when a Lab is realized, build in one call, check what could not be checked, and bring the
+closure into the store. A package set that has not changed is asked nothing at all (`repx.realizer.nix_memory`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from repx.agent.layout import Store
+from repx.errors import CheckError, Finding, RepxError, SoftwareError, SourceLocation, nearest
+from repx.model.closure import STORE_DIR, Closure, Flake
+from repx.model.software import Json, Software, SoftwareRequest
+from repx.process import Run, run
+from repx.realizer.base_programs import BASE_PROGRAMS
+from repx.realizer.host_tools import TOOLS
+from repx.realizer.nix_checks import Asked, NixChecks
+from repx.realizer.nix_command import BuildFailedError, Evaluation, Nix
+from repx.realizer.nix_json import Package, Progress, last_words
+from repx.realizer.nix_memory import NixMemory, memory_directory
+from repx.realizer.nix_reference import Reference, read_reference, this_system
+from repx.realizer.store_contents import StoreContents
+from repx.store.closure import add_store_paths
+
+PYTHON = "python3"
+"""The attribute whose Python a Python stage gets when it names none."""
+
+NEEDED = (*sorted(BASE_PROGRAMS), PYTHON)
+"""What every package set has to have."""
+
+WELCOME = tuple(name for name in TOOLS if name not in NEEDED)
+"""What a Lab carries when the package set has it."""
+
+
+class NixSoftware:
+    """The `PackageSet` of a flake. `base` is the folder that a relative reference is relative to."""
+
+    def __init__(
+        self,
+        reference: str,
+        base: str,
+        location: SourceLocation | None = None,
+        *,
+        nix: Nix | None = None,
+        run: Run = run,
+        memory: str | None = None,
+    ) -> None:
+        self._text = reference
+        self._base = base
+        self._location = location
+        self._nix = nix or Nix()
+        self._run = run
+        self._memory_directory = memory or memory_directory()
+        self._memory: NixMemory
+        self._asked: list[tuple[SoftwareRequest, Software]] = []
+
+    def resolve(self, requests: Sequence[SoftwareRequest]) -> list[Software]:
+        """One answer per request, in order. Raises SoftwareError when Nix or the flake cannot be used."""
+        reference = read_reference(self._text, self._base, self._location)
+        self._memory = NixMemory(self._memory_directory, reference.key)
+        wanted = sorted({*NEEDED, *WELCOME}.union(*(request.packages for request in requests)))
+        problems: dict[str, tuple[str, str]] = {}
+        if not self._memory.knows(wanted):
+            problems = self._evaluate(reference, wanted, requests)
+        answers = [self._software(request, problems) for request in requests]
+        findings = self._checks(StoreContents()).findings(
+            [(request, self._what_it_asked(request)) for request in requests], is_built=False
+        )
+        answers = [
+            Software(one.identity, one.manifest, (*one.findings, *found), one.roots)
+            for one, found in zip(answers, findings, strict=True)
+        ]
+        self._asked += zip(requests, answers, strict=True)
+        return answers
+
+    def realize(self, software: Iterable[Software], store: Store, watch: Callable[[str], None]) -> Closure:
+        """Build what some stages need, check it, and have its closure in the store; `watch` hears how far it is.
+
+        Raises SoftwareError when something cannot be built, CheckError for scripts that use what is not there.
+        """
+        chosen = {one.identity for one in software}
+        asked = [(request, one) for request, one in self._asked if one.identity in chosen]
+        memory = self._memory
+        tools = {name: memory.packages[name].names for name in TOOLS if name in memory.packages}
+        roots = sorted({root for _, one in asked for root in one.roots}.union(*tools.values()))
+        if not memory.knows_closure(roots) or not self._is_here(roots, store):
+            self._build(asked, watch)
+            told = self._nix.closure([f"{STORE_DIR}/{root}" for root in roots])
+            memory.paths.update((one.name, one) for one in told)
+            memory.keep()
+        flake = self._flake()
+        closure = Closure(flake, {name: memory.paths[name] for name in Closure(flake, memory.paths).of(roots)}, tools)
+        contents = StoreContents((store.objects, STORE_DIR))
+        findings = self._checks(contents).findings(
+            [(request, self._what_it_asked(request)) for request, _ in asked], is_built=True
+        )
+        complaints = [finding for found in findings for finding in found]
+        if complaints:
+            raise CheckError(complaints)
+        add_store_paths(store, closure.paths.values())
+        return closure
+
+    # -- evaluating
+
+    def _evaluate(
+        self, reference: Reference, wanted: Sequence[str], requests: Sequence[SoftwareRequest]
+    ) -> dict[str, tuple[str, str]]:
+        """Ask Nix; message and remedy for each attribute that is not there or cannot be evaluated."""
+        memory = self._memory
+        state = memory.state = memory.state or self._nix.flake(reference.url)
+        if not reference.is_pinned:
+            raise SoftwareError(
+                f"nix({reference.text!r}) may mean something else tomorrow",
+                location=self._location,
+                facts=[("today", state.url)],
+                hint="write the pinned reference instead",
+            )
+        answer = self._nix.evaluate(state.url, this_system(), sorted({*wanted, *memory.packages}), [])
+        memory.packages = dict(answer.packages)
+        memory.lacking = frozenset(WELCOME).intersection(answer.absent)
+        memory.programs = answer.programs
+        memory.keep()
+        lacking = [name for name in NEEDED if name in answer.absent]
+        if lacking:
+            raise SoftwareError(
+                f"the package set {reference.text} has no {', '.join(lacking)}, which every package set needs",
+                location=self._location,
+                hint=f"a set has at least: {', '.join(NEEDED)}",
+            )
+        problems = {}
+        for name in answer.failed:
+            problems[name] = (
+                f"package '{name}' cannot be evaluated; nix says:\n"
+                + self._nix.why_not(state.url, this_system(), name),
+                "",
+            )
+        for name, beside in answer.absent.items():
+            if name in WELCOME and not any(name in request.packages for request in requests):
+                continue
+            problems[name] = f"package '{name}' is not in the package set {reference.text}", nearest(name, beside)
+        unasked = [name for name in problems if not any(name in request.packages for request in requests)]
+        if unasked:
+            raise SoftwareError(problems[unasked[0]][0].capitalize(), location=self._location)
+        return problems
+
+    def _flake(self) -> Flake:
+        state = self._memory.state
+        assert state is not None
+        return Flake(self._text, state.revision, state.lock, this_system())
+
+    # -- answering
+
+    def _software(self, request: SoftwareRequest, problems: Mapping[str, tuple[str, str]]) -> Software:
+        packages = self._memory.packages
+        findings = tuple(
+            Finding(request.stage, request.origin, *problems[name]) for name in request.packages if name in problems
+        )
+        asked = self._what_it_asked(request)
+        identity = [(f"package.{name}", " ".join(packages[name].names)) for name in asked.packages]
+        identity += [(f"base.{name}", " ".join(packages[name].names)) for name in asked.base]
+        manifest: dict[str, Json] = {
+            "kind": "nix",
+            "packages": {name: _paths(packages[name]) for name in asked.packages},
+            "base": {name: _paths(packages[name]) for name in asked.base},
+        }
+        return Software(tuple(sorted(identity)), manifest, findings, asked.roots)
+
+    def _what_it_asked(self, request: SoftwareRequest) -> Asked:
+        """The attributes that a request comes down to: its own, its Python, the base."""
+        packages = self._memory.packages
+        own = [name for name in request.packages if name in packages]
+        is_python = request.kind == "python"
+        if is_python and not any(packages[name].program.startswith("python") for name in own):
+            own.append(PYTHON)
+        base = () if request.kind == "package" else tuple(sorted(BASE_PROGRAMS))
+        roots = sorted({root for name in (*own, *base) for root in packages[name].names})
+        return Asked(tuple(sorted(own)), base, tuple(roots))
+
+    def _checks(self, contents: StoreContents) -> NixChecks:
+        def is_there(names: Sequence[str]) -> frozenset[str]:
+            state = self._memory.state
+            assert state is not None
+            try:
+                return self._nix.evaluate(state.url, this_system(), [], names).present
+            except RepxError:
+                # It would have been a remedy for a finding; the finding stands without.
+                return frozenset()
+
+        memory = self._memory
+        return NixChecks(self._text, memory.packages, memory.programs, contents, is_there, self._run)
+
+    # -- building
+
+    def _is_here(self, roots: Sequence[str], store: Store) -> bool:
+        """Whether the whole closure is in our store already, so that Nix need not have it any more."""
+        paths = self._memory.paths
+        closure = Closure(self._flake(), paths).of(roots)
+        return all(os.path.lexists(f"{store.objects}/{name}") for name in closure)
+
+    def _build(self, asked: Sequence[tuple[SoftwareRequest, Software]], watch: Callable[[str], None]) -> None:
+        tools = [name for name in TOOLS if name in self._memory.packages]
+        names = sorted({name for request, _ in asked for name in self._all_of(request)}.union(tools))
+        if not all(os.path.exists(self._memory.packages[name].drv) for name in names):
+            # Nix has collected what it evaluated then; evaluating brings it back.
+            state = self._memory.state
+            assert state is not None
+            again: Evaluation = self._nix.evaluate(state.url, this_system(), names, [])
+            self._memory.packages.update(again.packages)
+
+        def tell(progress: Progress) -> None:
+            watch(f"nix build: {progress.done} of {progress.expected} built" + (f", {progress.at}" * bool(progress.at)))
+
+        try:
+            self._nix.build([self._memory.packages[name] for name in names], tell)
+        except BuildFailedError as error:
+            raise self._build_error(error, asked) from None
+
+    def _all_of(self, request: SoftwareRequest) -> tuple[str, ...]:
+        asked = self._what_it_asked(request)
+        return (*asked.packages, *asked.base)
+
+    def _build_error(self, error: BuildFailedError, asked: Sequence[tuple[SoftwareRequest, Software]]) -> SoftwareError:
+        """Which package could not be built, for which stage, and the last lines of what was said."""
+        log = error.log
+        said = last_words("\n".join(log.messages))
+        full = "No space left" in said or any("No space left" in line for lines in log.logs.values() for line in lines)
+        hint = "free some space below /nix and run the same command again" if full else ""
+        for drv in log.failed():
+            lines = "\n".join(line for line in log.logs.get(drv, []) if line.strip())
+            for request, _ in asked:
+                for name in self._all_of(request):
+                    wanted = self._memory.packages[name].drv
+                    if wanted == drv or drv in self._nix.inputs_of(wanted):
+                        facts: list[tuple[str, object]] = [("needed by", f"stage {request.stage}, {request.origin}")]
+                        facts += [("derivation", drv)]
+                        return SoftwareError(
+                            f"package '{name}' of stage '{request.stage}' cannot be built",
+                            facts=[*facts, ("nix says", lines or said)],
+                            hint=hint or f"all it said: nix log {drv}",
+                        )
+        return SoftwareError("nix build failed", facts=[("nix says", said)], hint=hint)
+
+
+def _paths(package: Package) -> list[Json]:
+    return [f"{STORE_DIR}/{name}" for name in package.names]

@@ -1,0 +1,44 @@
+"""A Lab's images in a container engine: each loaded once for a machine, and known by its digest from then on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from repx import process
+from repx.agent.tar import directory_stream
+from repx.errors import SoftwareError
+from repx.runtime.isolation import Isolation
+from repx.store.lab import LabDirectory
+
+
+def image_reference(place: str) -> str:
+    """What an engine calls an image of a Lab; empty for none. It names no registry, so nobody looks in one."""
+    return f"localhost/repx:{place.rpartition('/')[2]}" if place else ""
+
+
+def load_image(
+    isolation: Isolation,
+    lab: LabDirectory,
+    place: str,
+    notice: Callable[[str], None],
+    run: process.Run = process.run,
+    feed: process.Feed = process.feed,
+) -> None:
+    """Have the image in the engine. Raises SoftwareError when there is none, or the engine does not take it."""
+    if not place:
+        raise SoftwareError(
+            f"--{isolation.kind} needs an image for every run, and one of these has none",
+            hint='its container is "none": use --bwrap or --native, or give it another and realize again',
+        )
+    reference = image_reference(place)
+    if run([isolation.program, "image", "inspect", reference]).exit_status == 0:
+        return
+    notice(f"loading {reference} into {isolation.kind}")
+    done = feed([isolation.program, "load"], directory_stream(f"{lab.path}/{place}"))
+    if done.exit_status:
+        words = done.stderr.decode("utf-8", "replace").strip().splitlines()[-5:]
+        raise SoftwareError(
+            f"{isolation.kind} does not take the image",
+            facts=[("image", f"{lab.path}/{place}"), (f"{isolation.kind} says", "\n".join(words))],
+            hint="free some space and run the same command again" if "no space" in " ".join(words).lower() else "",
+        )
