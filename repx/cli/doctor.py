@@ -38,11 +38,13 @@ def doctor(store_path: str | None, as_json: bool) -> None:
 
 def _shellcheck() -> str:
     from repx.errors import SoftwareError
-    from repx.realizer.shellcheck import find_shellcheck
 
     try:
+        from repx.realizer.shellcheck import find_shellcheck
+
         return find_shellcheck()
-    except SoftwareError:
+    except (SoftwareError, ModuleNotFoundError):
+        # A Lab's own repx checks no scripts, and has nothing to do it with.
         return ""
 
 

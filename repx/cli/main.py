@@ -61,6 +61,13 @@ def main(argv: list[str] | None = None) -> None:
     except RepxError as error:
         print_error(error)
         sys.exit(error.exit_code)
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] != "repx":
+            raise
+        print_error(
+            UsageError("this repx came with a Lab: it runs it and looks at it", hint="to realize one, install repx")
+        )
+        sys.exit(2)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         sys.exit(2)

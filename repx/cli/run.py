@@ -17,7 +17,7 @@ from repx.store.lab import LabDirectory
 from repx.store.location import open_store, store_of, verify_once
 
 if TYPE_CHECKING:
-    from repx.runtime.config import IsolationKind
+    from repx.runtime.target import IsolationKind
 
 
 @click.command()
@@ -50,10 +50,10 @@ def run(
     """Run what is missing of the named runs, groups, stages and jobs; of everything when none is named."""
     from repx.cli.edited import warn_if_edited
     from repx.cli.progress import Progress, print_nothing_to_run, print_plan, print_report
-    from repx.runtime.config import load_config
     from repx.runtime.isolation import NATIVE, choose_isolation
     from repx.runtime.limits import parse_memory
     from repx.runtime.local import local_engine
+    from repx.runtime.target import find_target
     from repx.runtime.units import State
     from repx.store.settled import settled_selection
 
@@ -81,7 +81,7 @@ def run(
             print_nothing_to_run(settled, as_json=as_json)
             return
     progress = Progress(quiet=as_json or not sys.stderr.isatty())
-    target = load_config().target(target_name)
+    target = find_target(target_name)
     chosen = NATIVE
     if not dry_run:
         chosen = choose_isolation(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from repx.model.closure import STORE_DIR, Closure, name_of
 from repx.realizer.base_programs import BASE_PROGRAMS
@@ -28,6 +28,8 @@ _LAUNCHER = """\
 # Starts {program} of this Lab, also where there is no /nix/store.
 case $0 in */*) here=${{0%/*}} ;; *) here=. ;; esac
 store=$(cd "$here/../../../store" && pwd -P) || exit 127
+# A Python that keeps what it has compiled would change the Lab.
+export PYTHONDONTWRITEBYTECODE=1
 exec {command} "$@"
 """
 
@@ -54,8 +56,7 @@ def _command(name: str, program: str, closure: Closure, contents: StoreContents)
     here = _in_lab(path)
     if not loader:
         return here
-    directories = [f"{one}/lib" for one in closure.of([name_of(path)]) if _is_directory(one, "lib", contents)]
-    libraries = ":".join(f"$store/{one}" for one in directories)
+    libraries = ":".join(f"$store/{one}" for one in _library_directories(closure.of([name_of(path)]), contents))
     # Called by the name it has: multi-call programs and Python look at it.
     called = _in_lab(f"{os.path.dirname(path)}/{program}") if path.startswith(f"{STORE_DIR}/{name}/bin/") else here
     return f'{_in_lab(loader)} --argv0 {called} --library-path "{libraries}" {here}'
@@ -100,5 +101,12 @@ def _in_lab(path: str) -> str:
     return f'"$store/{inside}"'
 
 
-def _is_directory(name: str, part: str, contents: StoreContents) -> bool:
-    return os.path.isdir(f"{contents.place(name)}/{part}")
+def _library_directories(names: Sequence[str], contents: StoreContents) -> Iterator[str]:
+    """Where shared libraries stand in store paths: `lib`, and below it a directory for the system's triplet (Debian)."""
+    for name in names:
+        try:
+            entries = sorted(os.listdir(f"{contents.place(name)}/lib"))
+        except OSError:
+            continue
+        yield f"{name}/lib"
+        yield from (f"{name}/lib/{entry}" for entry in entries if "-linux-" in entry)

@@ -9,9 +9,9 @@ import os
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
+from repx import __version__
 from repx.agent.digest import canonical_json, digest_of_text, file_sha256, short_digest
 from repx.agent.files import link_tree, remove_tree, sync_filesystem, walk
 from repx.agent.layout import Store
@@ -32,7 +32,7 @@ from repx.model.lab import (
 from repx.model.resources import Resources
 from repx.model.software import Software
 from repx.model.values import StoredPath
-from repx.realizer.bundle import ANY_PYTHON, PYTHON_BESIDE, agent_bundle
+from repx.realizer.bundle import ANY_PYTHON, PYTHON_BESIDE, agent_bundle, runner_bundle
 from repx.realizer.closure_manifest import closure_manifest
 from repx.realizer.crate import crate_json, readme_text
 from repx.realizer.host_tools import launchers
@@ -105,7 +105,7 @@ class _LabWriter:
         run_files = self._write_runs()
         self._write_host_tools()
         root = {
-            "repx_version": version("repx"),
+            "repx_version": __version__,
             "type": "root",
             "gitHash": self.graph.git_commit or "unknown",
             "runs": list(run_files.values()),
@@ -221,7 +221,10 @@ class _LabWriter:
         tools: dict[str, str | bytes] = {}
         if self.closure is not None:
             tools.update(launchers(self.closure, self.contents))
-        tools["repx-agent"] = agent_bundle(PYTHON_BESIDE if "python3" in tools else ANY_PYTHON)
+        start = PYTHON_BESIDE if "python3" in tools else ANY_PYTHON
+        tools["repx-agent"] = agent_bundle(start)
+        if self.closure is not None:
+            tools["repx"] = runner_bundle(start)
         digest = hashlib.sha256()
         for name, content in sorted(tools.items()):
             digest.update(f"{name}\0".encode() + (content if isinstance(content, bytes) else content.encode()))

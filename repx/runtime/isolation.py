@@ -11,7 +11,7 @@ from repx import process
 from repx.agent.capabilities import bwrap_problem
 from repx.errors import SoftwareError, UsageError
 from repx.model.closure import STORE_DIR
-from repx.runtime.config import ANY, IsolationKind
+from repx.runtime.target import ANY, IsolationKind
 from repx.store.lab import LabDirectory
 
 ENGINE_ANSWERS_WITHIN_S = 20.0

@@ -15,13 +15,16 @@ from repx.store.lab import LabDirectory
 def open_store(path: str | os.PathLike[str] | None = None) -> Store:
     """The store at `path`, else `$REPX_STORE`, else `$XDG_DATA_HOME/repx`, else `~/.local/share/repx`.
 
-    Raises StoreError for an empty path. Makes nothing: that is for whoever writes first.
+    Raises StoreError for an empty path, and where there is no home. Makes nothing: that is for whoever writes first.
     """
     given = os.fspath(path) if path is not None else os.environ.get("REPX_STORE")
     if given is not None and not given.strip():
         raise StoreError("the store's path is empty", hint="set --store or REPX_STORE to a directory")
     home = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
-    return Store(os.path.abspath(os.path.expanduser(given or f"{home}/repx")))
+    expanded = os.path.expanduser(given or f"{home}/repx")
+    if expanded.startswith("~"):
+        raise StoreError(f"{expanded} is in no home directory", hint="set HOME, or say where: --store or REPX_STORE")
+    return Store(os.path.abspath(expanded))
 
 
 def store_of(lab: LabDirectory, path: str | os.PathLike[str] | None = None) -> Store:

@@ -1,0 +1,44 @@
+"""The package set, fetched once, and a store that the tests of one run share."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from repx.agent.files import remove_tree
+from tests.real.worlds import PACKAGE_SET, World, podman_environment, require, world
+
+
+@pytest.fixture(scope="session")
+def package_set() -> Path:
+    """examples/nix-debian with its files fetched."""
+    require("nix", "apt-get")
+    subprocess.run([PACKAGE_SET / "fetch-debs"], check=True, capture_output=True)
+    return PACKAGE_SET
+
+
+@pytest.fixture(scope="session")
+def common_store(package_set: Path) -> Iterator[Path]:
+    """A store with whatever has been brought into it so far. Short, for Podman's sake."""
+    root = Path(tempfile.mkdtemp(prefix="repx-store-", dir="/tmp"))
+    yield root / "store"
+    remove_tree(str(root))
+
+
+@pytest.fixture
+def nix_world(common_store: Path) -> Iterator[World]:
+    """A folder for an experiment on the common store."""
+    with world(common_store) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def podman_settings() -> Iterator[dict[str, str]]:
+    """The environment of one Podman for all tests: an image is loaded once."""
+    require("podman", "runc")
+    with podman_environment() as environment:
+        yield environment

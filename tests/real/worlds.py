@@ -1,0 +1,135 @@
+"""Real Nix, Podman and bubblewrap for tests: what they need to be told here, and experiments realized with them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from repx.agent.files import remove_tree
+
+ROOT = Path(__file__).parents[2]
+PACKAGE_SET = ROOT / "examples" / "nix-debian"
+
+NIX_CONFIG = "build-users-group =\nsubstituters =\nsandbox = true\nsandbox-fallback = false\n"
+"""A single user, root, who has no cache to ask: said by the environment, so that no file of the machine changes."""
+
+PATIENCE_S = 280
+
+
+def require(*programs: str) -> None:
+    """Go on with these programs only; without them a failure where everything has to be tested, else a skip."""
+    missing = [program for program in programs if shutil.which(program) is None]
+    if missing:
+        reason = f"not installed: {', '.join(missing)} (scripts/check installs it)"
+        assert os.environ.get("CI") != "true", reason
+        pytest.skip(reason)
+
+
+@dataclass
+class World:
+    """A folder for an experiment, with the package set in `nix/`, and the environment of its commands."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def write(self, text: str, name: str = "experiment.py") -> None:
+        """An experiment; `packages` in it is the package set."""
+        head = f"from repx import *\npackages = nix({str(PACKAGE_SET)!r})\n"
+        (self.folder / name).write_text(head + text.removeprefix("\n"))
+
+    def start(self, *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """Run `repx` in a process of its own."""
+        command = [sys.executable, "-c", "from repx.cli.main import main; main()", *words]
+        return subprocess.run(
+            command,
+            cwd=cwd or self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+
+    def repx(self, *words: str, cwd: Path | None = None) -> str:
+        """What a command prints; it must end well."""
+        done = self.start(*words, cwd=cwd)
+        assert done.returncode == 0, f"repx {' '.join(words)}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def refused(self, *words: str) -> str:
+        """What a command complains about; it must not end well, and not with a traceback."""
+        done = self.start(*words)
+        assert done.returncode in (1, 2), done.stdout + done.stderr
+        assert "Traceback" not in done.stderr, done.stderr
+        return done.stderr.replace(str(self.folder), "<here>")
+
+    def realize(self, text: str, *words: str) -> Path:
+        """The Lab of an experiment."""
+        self.write(text)
+        answer = json.loads(self.repx("realize", "experiment.py", "--json", *words))
+        return Path(answer["path"])
+
+    def report(self, *words: str) -> dict[str, Any]:
+        """What a run says of itself."""
+        answer: dict[str, Any] = json.loads(self.start("run", "--json", *words).stdout)
+        return answer
+
+    def output(self, job: str, name: str) -> str:
+        """The text of an output."""
+        return self.repx("show", "output", job, name)
+
+
+@contextmanager
+def world(store: Path, **environment: str) -> Iterator[World]:
+    """A world on a store, which several may share: what has been built and copied once is there for all of them."""
+    # Paths of some length make Podman wait 20 s for every container.
+    folder = Path(tempfile.mkdtemp(prefix="repx-", dir="/tmp"))
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    made = {
+        "PATH": path,
+        "HOME": str(folder),
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": str(ROOT),
+        "NIX_CONFIG": NIX_CONFIG,
+        "REPX_STORE": str(store),
+        "XDG_CACHE_HOME": str(store.parent / "cache"),
+    }
+    yield World(folder, {**made, **environment})
+    remove_tree(str(folder))
+
+
+@contextmanager
+def podman_environment() -> Iterator[dict[str, str]]:
+    """What a Podman needs to be told on a machine with cgroups v1, with a storage of its own, gone afterwards."""
+    root = Path(tempfile.mkdtemp(prefix="pod-", dir="/tmp"))
+    for name in ("graph", "run", "state", "tmp"):
+        (root / name).mkdir()
+    (root / "containers.conf").write_text(
+        '[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
+        f'lock_type = "file"\ntmp_dir = "{root}/state"\n'
+        '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1000:1000"]\n'
+    )
+    (root / "storage.conf").write_text(
+        f'[storage]\ndriver = "overlay"\ngraphroot = "{root}/graph"\nrunroot = "{root}/run"\n'
+    )
+    environment = {
+        "CONTAINERS_CONF": f"{root}/containers.conf",
+        "CONTAINERS_STORAGE_CONF": f"{root}/storage.conf",
+        "TMPDIR": f"{root}/tmp",
+    }
+    yield environment
+    for mount in reversed([line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]):
+        if mount.startswith(f"{root}/"):
+            subprocess.run(["umount", "-l", mount], check=False)
+    remove_tree(str(root))
