@@ -12,7 +12,7 @@ from typing import Any
 from repx import process
 from repx.agent.digest import digest_of_text
 from repx.agent.layout import Store
-from repx.dsl.experiment import HostPackages, Lab, Run
+from repx.dsl.experiment import HostPackages, Lab, Run, nix_packages
 from repx.dsl.instantiate import instantiate as instantiate_lab
 from repx.dsl.load import load_experiment
 from repx.dsl.node import Node, replay, sources_of
@@ -41,9 +41,15 @@ def _hear_nothing(_: str) -> None:
     return
 
 
-def load(path: str) -> Lab:
-    """The Lab of an experiment file. Raises DefinitionError."""
-    return load_experiment(path)
+def load(path: str, packages: str | None = None) -> Lab:
+    """The Lab of an experiment file; `packages` is a flake, or "host", to be used instead of what it says.
+
+    Raises DefinitionError.
+    """
+    lab = load_experiment(path)
+    if packages is None:
+        return lab
+    return lab.with_packages(HostPackages() if packages == "host" else nix_packages(packages, os.getcwd(), None))
 
 
 def instantiate(

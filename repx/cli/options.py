@@ -38,6 +38,16 @@ def isolation_options(command: Command) -> Command:
     return command
 
 
+def packages_option(command: Command) -> Command:
+    """`--packages FLAKE`: another package set than the experiment's."""
+    return click.option(
+        "--packages",
+        default=None,
+        metavar="FLAKE",
+        help='Take the software from this flake, or from this machine ("host"), whatever the experiment says.',
+    )(command)
+
+
 def json_option(command: Command) -> Command:
     """`--json`: the answer as JSON on standard output."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)

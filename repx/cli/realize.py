@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import click
 
-from repx.cli.options import json_option, store_option
+from repx.cli.options import json_option, packages_option, store_option
 
 
 @click.command()
 @click.argument("experiment", type=click.Path())
 @click.option("-o", "--output", default="result", show_default=True, help="The link to make.")
 @click.option("--run", "run_name", default=None, metavar="NAME", help="Only this run, and what it comes after.")
+@packages_option
 @store_option
 @json_option
-def realize(experiment: str, output: str, run_name: str | None, store_path: str | None, as_json: bool) -> None:
+def realize(
+    experiment: str, output: str, run_name: str | None, packages: str | None, store_path: str | None, as_json: bool
+) -> None:
     """Build the Lab of EXPERIMENT (a Python file) into the store and link it."""
     import json
     import shlex
@@ -25,7 +28,7 @@ def realize(experiment: str, output: str, run_name: str | None, store_path: str 
     store = open_store(store_path)
     api.check_link(output)
     with LiveLine(quiet=as_json) as live:
-        written = api.realize_lab(api.load(experiment), store=store, run=run_name, watch=live.show)
+        written = api.realize_lab(api.load(experiment, packages), store=store, run=run_name, watch=live.show)
     api.link_result(written, output, store)
     if as_json:
         answer = {"lab": written.lab_id, "path": written.path, "link": output, "new": written.is_new}

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import click
 
 from repx.agent.layout import Store
-from repx.cli.options import isolation_options, json_option, store_option
+from repx.cli.options import isolation_options, json_option, packages_option, store_option
 from repx.errors import InterruptedRunError, JobsFailedError, UsageError
 from repx.store.lab import LabDirectory
 from repx.store.location import open_store, store_of, verify_once
 
 if TYPE_CHECKING:
+    from repx.dsl.experiment import Lab
     from repx.runtime.target import IsolationKind
 
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--allow-drift", is_flag=True, help="Accept that this machine's programs differ from the Lab's.")
 @click.option("--target", "target_name", default="local", help="A target of the configuration.")
 @isolation_options
+@packages_option
 @store_option
 @json_option
 def run(
@@ -44,6 +46,7 @@ def run(
     allow_drift: bool,
     target_name: str,
     isolation: IsolationKind | None,
+    packages: str | None,
     store_path: str | None,
     as_json: bool,
 ) -> None:
@@ -62,13 +65,17 @@ def run(
     if names and names[0].endswith(".py"):
         if lab_path is not None:
             raise UsageError("both an experiment and --lab were given", hint="give one of them")
+        from repx import api
+
         experiment, *names = names
         store = open_store(store_path)
         _refuse_second(experiment, names)
         if dry_run:
-            _plan_unwritten(experiment, names, store, force=force, as_json=as_json)
+            _plan_unwritten(api.load(experiment, packages), names, store, force=force, as_json=as_json)
             return
-        lab = _realized(experiment, store, as_json=as_json)
+        lab = _realized(api.load(experiment, packages), store, as_json=as_json)
+    elif packages is not None:
+        raise UsageError("--packages is for realizing, and a Lab has its software", hint="give the experiment as well")
     else:
         lab = LabDirectory(lab_path or "result")
         store = store_of(lab, store_path)
@@ -131,21 +138,21 @@ def _refuse_second(experiment: str, names: Sequence[str]) -> None:
         )
 
 
-def _realized(experiment: str, store: Store, *, as_json: bool) -> LabDirectory:
+def _realized(definition: Lab, store: Store, *, as_json: bool) -> LabDirectory:
     """The Lab of an experiment, linked as ./result."""
     from repx import api
     from repx.cli.live_line import LiveLine
 
     api.check_link("result")
     with LiveLine(quiet=as_json) as live:
-        written = api.realize_lab(api.load(experiment), store=store, watch=live.show)
+        written = api.realize_lab(definition, store=store, watch=live.show)
     api.link_result(written, "result", store)
     if not as_json:
         click.echo(written.summary("result"))
     return LabDirectory(written.path)
 
 
-def _plan_unwritten(experiment: str, names: Sequence[str], store: Store, *, force: bool, as_json: bool) -> None:
+def _plan_unwritten(definition: Lab, names: Sequence[str], store: Store, *, force: bool, as_json: bool) -> None:
     """The plan for an experiment whose Lab is made aside and thrown away: a dry run leaves the store as it is."""
     from repx import api
     from repx.cli.progress import Progress, print_plan
@@ -153,6 +160,6 @@ def _plan_unwritten(experiment: str, names: Sequence[str], store: Store, *, forc
     from repx.runtime.local import local_engine
 
     with TemporaryDirectory(prefix="repx-") as aside:
-        lab = LabDirectory(api.realize_lab(api.load(experiment), store=aside).path)
+        lab = LabDirectory(api.realize_lab(definition, store=aside).path)
         engine = local_engine(lab, names, store=store, watcher=Progress(quiet=True), force=force, isolation=NATIVE)
         print_plan(engine.survey(), as_json=as_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ class NixPackages:
 
     flake: str
     base: str
-    location: SourceLocation
+    location: SourceLocation | None
 
 
 Packages = HostPackages | NixPackages
@@ -52,12 +53,17 @@ def nix(flake: str | os.PathLike[str]) -> NixPackages:
     refer to. Raises DefinitionError.
     """
     location = caller()
+    return nix_packages(flake, package_base(location.file), location)
+
+
+def nix_packages(flake: str | os.PathLike[str], base: str, location: SourceLocation | None) -> NixPackages:
+    """`nix(flake)` as somebody other than an experiment says it: a relative folder is relative to `base`."""
     reference = os.fspath(flake) if isinstance(flake, str | os.PathLike) else flake
     if not isinstance(reference, str) or not reference.strip():
         raise DefinitionError(
             f"nix() was given {flake!r}", location=location, hint='give the folder of a flake: nix("./nix")'
         )
-    return NixPackages(reference, package_base(location.file), location)
+    return NixPackages(reference, base, location)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,25 +183,43 @@ class Lab:
                 location=self.location,
                 hint='write packages=host() or nix("./nix")',
             )
-        self.container = self._container(_container_mode(container, self.location), "unified", self.location)
-        self.run_container = self._container(_container_mode(run_container, self.location), "per-run", self.location)
-        for run in self.runs:
-            self._container(run.container, "none", run.location)
+        self._containers = (_container_mode(container, self.location), _container_mode(run_container, self.location))
+        self._check_containers()
         self._check_names()
         self.groups = self._checked_groups(groups or {})
         self.ordered_runs = order_runs(self.runs)
 
-    def _container(self, mode: ContainerMode | None, default: ContainerMode, location: SourceLocation) -> ContainerMode:
-        """A mode, or what it is when it is not given; images need a closure to put into them."""
-        if isinstance(self.packages, NixPackages):
-            return mode or default
-        if mode in ("unified", "per-run"):
-            raise DefinitionError(
-                f"container is {mode!r}, and an image needs a closure, which packages=host() has not",
-                location=location,
-                hint='leave it out, use container="none", or take the software from a flake: packages=nix("./nix")',
-            )
-        return "none"
+    @property
+    def container(self) -> ContainerMode:
+        """Which images are made, where a run does not say otherwise."""
+        return self._containers[0] or ("unified" if self._has_closure else "none")
+
+    @property
+    def run_container(self) -> ContainerMode:
+        """The same for a slice of one run."""
+        return self._containers[1] or ("per-run" if self._has_closure else "none")
+
+    def with_packages(self, packages: Packages) -> Lab:
+        """The same Lab with its software from another package set. Raises DefinitionError."""
+        other = copy.copy(self)
+        other.packages = packages
+        other._check_containers()
+        return other
+
+    @property
+    def _has_closure(self) -> bool:
+        return isinstance(self.packages, NixPackages)
+
+    def _check_containers(self) -> None:
+        """Images need a closure to put into them."""
+        given = [(mode, self.location) for mode in self._containers]
+        for mode, location in [*given, *((run.container, run.location) for run in self.runs)]:
+            if mode in ("unified", "per-run") and not self._has_closure:
+                raise DefinitionError(
+                    f"container is {mode!r}, and an image needs a closure, which packages=host() has not",
+                    location=location,
+                    hint='leave it out, use container="none", or take the software from a flake: packages=nix("./nix")',
+                )
 
     def _check_names(self) -> None:
         seen: dict[str, Run] = {}

@@ -102,7 +102,7 @@ def _in_lab(path: str) -> str:
 
 
 def _library_directories(names: Sequence[str], contents: StoreContents) -> Iterator[str]:
-    """Where shared libraries stand in store paths: `lib`, and below it a directory for the system's triplet (Debian)."""
+    """Where shared libraries stand in store paths: `lib`, and below it a directory for the triplet (Debian)."""
     for name in names:
         try:
             entries = sorted(os.listdir(f"{contents.place(name)}/lib"))

@@ -158,7 +158,7 @@ class _LabWriter:
         return stage_json(recipe, digest, f"store/{digest}/bin/{script}", software, source)
 
     def _write_software(self, software: Software) -> str:
-        manifest = dict(software.manifest) if self.closure is None else closure_manifest(software, self.contents)
+        manifest = closure_manifest(software, self.contents) if software.roots else dict(software.manifest)
         return self._write_json(manifest, "software")
 
     def _write_json(self, content: Mapping[str, Any], name: str) -> str:
