@@ -28,8 +28,6 @@ _LAUNCHER = """\
 # Starts {program} of this Lab, also where there is no /nix/store.
 case $0 in */*) here=${{0%/*}} ;; *) here=. ;; esac
 store=$(cd "$here/../../../store" && pwd -P) || exit 127
-# A Python that keeps what it has compiled would change the Lab.
-export PYTHONDONTWRITEBYTECODE=1
 exec {command} "$@"
 """
 
@@ -59,7 +57,9 @@ def _command(name: str, program: str, closure: Closure, contents: StoreContents)
     libraries = ":".join(f"$store/{one}" for one in _library_directories(closure.of([name_of(path)]), contents))
     # Called by the name it has: multi-call programs and Python look at it.
     called = _in_lab(f"{os.path.dirname(path)}/{program}") if path.startswith(f"{STORE_DIR}/{name}/bin/") else here
-    return f'{_in_lab(loader)} --argv0 {called} --library-path "{libraries}" {here}'
+    # A Python that keeps what it has compiled would change the Lab.
+    options = " -B" if program == "python3" else ""
+    return f'{_in_lab(loader)} --argv0 {called} --library-path "{libraries}" {here}{options}'
 
 
 def elf_loader(path: str) -> str | None:

@@ -1,0 +1,148 @@
+"""A Lab with a closure on machines that never saw Nix: one with Python and repx, one with a shell and no more."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from repx.agent.files import remove_tree
+from tests.real.worlds import ROOT, World, require, world
+
+pytestmark = pytest.mark.real
+
+EXPERIMENT = """
+@bash
+def numbers(data: Output = out("data.txt"), *, count: int):
+    return 'seq 1 "$count" > "$data"'
+
+@stage(packages=["python3"])
+def total(data: Input, sum: Output = out("sum.txt")):
+    sum.write_text(str(sum_of(data.read_text().split())))
+
+def sum_of(words):
+    return sum(map(int, words))
+
+@stage
+def report(sweep: Results, table: Output = out("table.txt")):
+    table.write_text(" ".join(sorted(job.outputs["sum"].read_text() for job in sweep.jobs("total"))))
+
+sweep = Run("sweep", lambda: total(numbers()), params={"count": [10, 100]})
+lab = Lab([sweep, Run("report", report, after=[sweep])], packages=packages)
+"""
+
+# As root in namespaces of its own: what is mounted here is seen by nobody else, and gone when the command ends.
+NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--propagation=private", "sh", "-euc")
+
+WITHOUT_NIX = """
+mount -t proc proc /proc
+mount -t tmpfs tmpfs /nix
+for program in /usr/bin/nix*; do mount --bind /bin/false "$program"; done
+exec "$@"
+"""
+
+BARE_MACHINE = """
+root=$1; shift
+mount --bind "$root" "$root"
+mount -t proc proc "$root/proc"
+mount --rbind /dev "$root/dev"
+cd "$root"
+pivot_root . old
+/bin/busybox umount -l /old
+exec /bin/sh -euc "$1"
+"""
+
+
+@pytest.fixture(scope="module")
+def copied(common_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Path]]:
+    """The Lab's directory as `cp -r` brings it elsewhere, and a world to run it in."""
+    require("bwrap", "busybox", "unshare")
+    with world(common_store) as made:
+        lab = made.realize(EXPERIMENT)
+        place = tmp_path_factory.mktemp("elsewhere")
+        shutil.copytree(lab, place / "lab", symlinks=True)
+        yield made, place
+        remove_tree(str(place))
+
+
+def test_a_machine_without_nix_runs_a_copied_lab_and_verifies_all_of_it(copied: tuple[World, Path]) -> None:
+    made, place = copied
+    command = [sys.executable, "-c", "from repx.cli.main import main; main()"]
+    options = ["--lab", str(place / "lab"), "--store", str(place / "store")]
+
+    def there(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*NAMESPACES, WITHOUT_NIX, "sh", *command, *words, *options],
+            env=made.environment,
+            cwd=place,
+            capture_output=True,
+            text=True,
+        )
+
+    ran = there("run", "--bwrap")
+    assert ran.returncode == 0, ran.stderr
+    assert "5 jobs ran" in ran.stdout
+    assert there("show", "output", "report", "table").stdout == "5050 55"
+    refused = there("run", "--native", "--force")
+    assert refused.returncode == 2
+    assert "the Lab's programs look for each other in /nix/store" in refused.stderr
+
+
+def test_a_changed_byte_of_a_copied_closure_is_found_before_anything_runs(copied: tuple[World, Path]) -> None:
+    made, place = copied
+    shutil.copytree(place / "lab", place / "changed", symlinks=True)
+    program = next((place / "changed" / "store").glob("*-jq-*/bin/jq"))
+    program.chmod(0o755)
+    with program.open("r+b") as file:
+        file.seek(4000)
+        byte = file.read(1)
+        file.seek(4000)
+        file.write(bytes([byte[0] ^ 1]))
+    told = made.start("run", "--lab", str(place / "changed"), "--store", str(place / "other"))
+    assert told.returncode == 2
+    assert f"store/{program.parts[-3]}" in told.stderr
+    assert "it has changed: NAR hash" in told.stderr
+    assert not (place / "other" / "outputs").exists() or not any((place / "other" / "outputs").iterdir())
+
+
+def test_a_machine_with_a_shell_and_the_lab_runs_it(copied: tuple[World, Path]) -> None:
+    _, place = copied
+    machine = place / "machine"
+    for name in ("bin", "proc", "dev", "tmp", "old", "data"):
+        (machine / name).mkdir(parents=True)
+    shutil.copy("/bin/busybox", machine / "bin" / "busybox")
+    (machine / "bin" / "sh").symlink_to("busybox")
+    shutil.copytree(place / "lab", machine / "lab", symlinks=True)
+
+    def there(script: str) -> str:
+        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+        command = [*NAMESPACES, BARE_MACHINE, "sh", str(machine), script]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    assert not (machine / "usr").exists()
+    repx = "repx=$(echo /lab/host-tools/*/bin/repx); options='--lab /lab --store /data/store'; "
+    assert "5 jobs ran" in there(repx + '"$repx" run $options')
+    assert there(repx + '"$repx" show output report table $options') == "5050 55"
+    assert "all 5 jobs are done" in there(repx + '"$repx" run $options')
+    # With a link where the programs look for each other, no sandbox is needed either.
+    linked = "/bin/busybox mkdir -p /nix; /bin/busybox ln -s /lab/store /nix/store; "
+    assert "5 jobs ran" in there(linked + repx + '"$repx" run --native --force $options')
+    told = there(repx + '"$repx" realize experiment.py 2>&1 || true')
+    assert "this repx came with a Lab" in told
+
+
+def test_the_labs_own_repx_is_what_is_installed_here(copied: tuple[World, Path]) -> None:
+    made, place = copied
+    (runner,) = (place / "lab").glob("host-tools/*/bin/repx")
+    listed = subprocess.run(
+        [runner, "list", "jobs", "--lab", place / "lab", "--json"], capture_output=True, text=True, check=True
+    )
+    ours = made.repx("list", "jobs", "--lab", str(place / "lab"), "--json")
+    assert listed.stdout == ours
+    assert (ROOT / "repx").is_dir()
