@@ -8,7 +8,7 @@ parses 100,000 short lines.
                "inputs": {name: digest | [digest]}, "outputs": {name: {"path", "digest", "size"}}, "tree", "files"}
     attempt   {"start", "end": seconds since 1970, "host", "boot", "exit": int | null, "signal": int | null,
                "cause": "" | "exit" | "signal" | "timeout" | "missing-output" | …, "detail", "max_rss": bytes,
-               "cpu": seconds, "stdout": text | {"file": name}, "stderr": …}
+               "cpu": seconds, "isolation": kind of sandbox if any, "stdout": text | {"file": name}, "stderr": …}
 """
 
 from __future__ import annotations

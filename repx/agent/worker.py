@@ -176,6 +176,8 @@ class Worker:
                 attempt["detail"] = (
                     "the kernel ended it: it used more than the %d bytes of memory it had asked for" % (limits["mem"])
                 )
+        if box is not None:
+            attempt["isolation"] = box["kind"]
         if is_container:
             scratch.take_back()
         end_leftovers(os.getpid())

@@ -53,10 +53,9 @@ def run(
     """Run what is missing of the named runs, groups, stages and jobs; of everything when none is named."""
     from repx.cli.edited import warn_if_edited
     from repx.cli.progress import Progress, print_nothing_to_run, print_plan, print_report
-    from repx.runtime.isolation import NATIVE, choose_isolation
+    from repx.runtime.isolation import NATIVE
     from repx.runtime.limits import parse_memory
-    from repx.runtime.local import local_engine
-    from repx.runtime.target import find_target
+    from repx.runtime.local import isolation_on, local_engine
     from repx.runtime.units import State
     from repx.store.settled import settled_selection
 
@@ -88,16 +87,9 @@ def run(
             print_nothing_to_run(settled, as_json=as_json)
             return
     progress = Progress(quiet=as_json or not sys.stderr.isatty())
-    target = find_target(target_name)
     chosen = NATIVE
     if not dry_run:
-        chosen = choose_isolation(
-            lab,
-            isolation,
-            listed=target.isolation,
-            mounts=target.mount_paths,
-            host=target.mount_host_paths,
-        )
+        chosen = isolation_on(lab, target_name, isolation)
         if isolation is None and chosen.kind == "native" and chosen.passed_over:
             progress.notice(f"no sandbox: {'; '.join(f'{kind}: {why}' for kind, why in chosen.passed_over)}")
     engine = local_engine(

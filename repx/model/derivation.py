@@ -240,6 +240,13 @@ class Derivation:
             if isinstance(edge.source, Derivation):
                 yield edge.source
 
+    def packages(self) -> Iterator[str]:
+        """The packages that are values of its params, those that steps of a scatter-gather are given included."""
+        fixed = (
+            () if self.recipe.parts is None else (value for step in self.recipe.parts.steps for _, value in step.fixed)
+        )
+        yield from (value.name for value in (*self.params, *fixed) if isinstance(value, PackageRef))
+
     def params_dict(self) -> dict[str, Value]:
         """Params by name."""
         return dict(zip(self.recipe.params, self.params, strict=True))

@@ -74,9 +74,12 @@ class DerivationGraph:
                 kept.add(name)
                 waiting.extend(one.run for one in runs[name].after)
         groups = ((name, tuple(one for one in members if one in kept)) for name, members in self.groups)
+        left = tuple(one for one in self.runs if one.name in kept)
+        packages = {name for one in left for job in one.jobs for name in job.packages()}
         return replace(
             self,
-            runs=tuple(one for one in self.runs if one.name in kept),
+            runs=left,
+            packages=tuple((name, software) for name, software in self.packages if name in packages),
             groups=tuple((name, members) for name, members in groups if members),
             container=self.run_container,
         )

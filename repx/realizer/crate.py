@@ -15,14 +15,14 @@ NO_DATE = "1970-01-01"
 """The date of a crate whose experiment is under no version control."""
 
 
-def readme_text(graph: DerivationGraph) -> str:
-    """The README of a Lab, for someone who has never heard of repx."""
+def readme_text(graph: DerivationGraph, *, closure: bool = False, images: bool = False) -> str:
+    """The README of a Lab, for someone who has never heard of repx; whether it has a closure, and images."""
     from jinja2 import Environment, StrictUndefined
 
     template = files("repx").joinpath("templates/readme.md.j2").read_text(encoding="utf-8")
     # A Markdown text, not HTML: nothing is to be escaped.
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)  # noqa: S701
-    return environment.from_string(template).render(graph=graph, runs=graph.runs)
+    return environment.from_string(template).render(graph=graph, runs=graph.runs, closure=closure, images=images)
 
 
 def crate_json(graph: DerivationGraph, stages: Mapping[Recipe, StageFiles], base: str) -> str:

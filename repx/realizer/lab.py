@@ -119,7 +119,9 @@ class _LabWriter:
         if self.graph.groups:
             root["groups"] = {name: list(runs) for name, runs in self.graph.groups}
         self._write(ROOT, canonical_json(root) + "\n")
-        self._write("readme/README.md", readme_text(self.graph))
+        self._write(
+            "readme/README.md", readme_text(self.graph, closure=self.closure is not None, images=bool(self.images))
+        )
         self._write("ro-crate-metadata.json", crate_json(self.graph, self.stages, self.base))
         lab_id = self._write_manifest()
         target = f"{self.store.labs}/{lab_id}"

@@ -19,7 +19,7 @@ from repx.realizer.base_programs import BASE_PROGRAMS
 from repx.realizer.host_tools import TOOLS
 from repx.realizer.nix_checks import Asked, NixChecks
 from repx.realizer.nix_command import BuildFailedError, Evaluation, Nix
-from repx.realizer.nix_json import Package, Progress, last_words
+from repx.realizer.nix_json import FlakeState, Package, Progress, last_words
 from repx.realizer.nix_memory import NixMemory, memory_directory
 from repx.realizer.nix_reference import Reference, read_reference, this_system
 from repx.realizer.store_contents import StoreContents
@@ -55,16 +55,18 @@ class NixSoftware:
         self._run = run
         self._memory_directory = memory or memory_directory()
         self._memory: NixMemory
+        self._reference: Reference
+        self._pinned: FlakeState | None = None
         self._asked: list[tuple[SoftwareRequest, Software]] = []
 
     def resolve(self, requests: Sequence[SoftwareRequest]) -> list[Software]:
         """One answer per request, in order. Raises SoftwareError when Nix or the flake cannot be used."""
-        reference = read_reference(self._text, self._base, self._location)
-        self._memory = NixMemory(self._memory_directory, reference.key)
+        self._reference = read_reference(self._text, self._base, self._location)
+        self._memory = NixMemory(self._memory_directory, self._reference.key)
         wanted = sorted({*NEEDED, *WELCOME}.union(*(request.packages for request in requests)))
         problems: dict[str, tuple[str, str]] = {}
         if not self._memory.knows(wanted):
-            problems = self._evaluate(reference, wanted, requests)
+            problems = self._evaluate(wanted, requests)
         answers = [self._software(request, problems) for request in requests]
         findings = self._checks(StoreContents()).findings(
             [(request, self._what_it_asked(request)) for request in requests], is_built=False
@@ -105,12 +107,18 @@ class NixSoftware:
 
     # -- evaluating
 
-    def _evaluate(
-        self, reference: Reference, wanted: Sequence[str], requests: Sequence[SoftwareRequest]
-    ) -> dict[str, tuple[str, str]]:
-        """Ask Nix; message and remedy for each attribute that is not there or cannot be evaluated."""
-        memory = self._memory
-        state = memory.state = memory.state or self._nix.flake(reference.url)
+    def _pin(self) -> FlakeState:
+        """The flake as Nix pins it now: its URL may name another folder than the one remembered with equal content."""
+        reference = self._reference
+        if self._pinned is not None:
+            return self._pinned
+        try:
+            state = self._nix.flake(reference.url)
+        except SoftwareError as error:
+            if "%" in reference.url and not error.hint:
+                error.hint = "old versions of Nix read no folder whose path has blanks or such: move it"
+            error.location = error.location or self._location
+            raise
         if not reference.is_pinned:
             raise SoftwareError(
                 f"nix({reference.text!r}) may mean something else tomorrow",
@@ -118,6 +126,13 @@ class NixSoftware:
                 facts=[("today", state.url)],
                 hint="write the pinned reference instead",
             )
+        self._pinned = state
+        return state
+
+    def _evaluate(self, wanted: Sequence[str], requests: Sequence[SoftwareRequest]) -> dict[str, tuple[str, str]]:
+        """Ask Nix; message and remedy for each attribute that is not there or cannot be evaluated."""
+        memory, reference = self._memory, self._reference
+        state = memory.state = self._pin()
         answer = self._nix.evaluate(state.url, this_system(), sorted({*wanted, *memory.packages}), [])
         memory.packages = dict(answer.packages)
         memory.lacking = frozenset(WELCOME).intersection(answer.absent)
@@ -181,10 +196,8 @@ class NixSoftware:
 
     def _checks(self, contents: StoreContents) -> NixChecks:
         def is_there(names: Sequence[str]) -> frozenset[str]:
-            state = self._memory.state
-            assert state is not None
             try:
-                return self._nix.evaluate(state.url, this_system(), [], names).present
+                return self._nix.evaluate(self._pin().url, this_system(), [], names).present
             except RepxError:
                 # It would have been a remedy for a finding; the finding stands without.
                 return frozenset()
@@ -205,9 +218,7 @@ class NixSoftware:
         names = sorted({name for request, _ in asked for name in self._all_of(request)}.union(tools))
         if not all(os.path.exists(self._memory.packages[name].drv) for name in names):
             # Nix has collected what it evaluated then; evaluating brings it back.
-            state = self._memory.state
-            assert state is not None
-            again: Evaluation = self._nix.evaluate(state.url, this_system(), names, [])
+            again: Evaluation = self._nix.evaluate(self._pin().url, this_system(), names, [])
             self._memory.packages.update(again.packages)
 
         def tell(progress: Progress) -> None:

@@ -6,6 +6,7 @@ import os
 import platform
 import re
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from repx.agent.digest import TreeError, digest_of_text, tree_digest
 from repx.errors import SoftwareError, SourceLocation
@@ -66,7 +67,9 @@ def read_reference(text: str, base: str, location: SourceLocation | None) -> Ref
         raise SoftwareError(
             f"the flake's folder cannot be read: {error.strerror}", location=location, facts=[("path", error.filename)]
         ) from None
-    return Reference(text, f"path:{folder}", digest_of_text(f"repx-flake 1\n{system}\n{content}"), is_pinned=True)
+    return Reference(
+        text, f"path:{quote(folder)}", digest_of_text(f"repx-flake 1\n{system}\n{content}"), is_pinned=True
+    )
 
 
 def this_system() -> str:

@@ -9,6 +9,7 @@ from repx.runtime.engine import Engine
 from repx.runtime.isolation import Isolation, choose_isolation
 from repx.runtime.limits import machine_cpus, machine_memory
 from repx.runtime.report import Options, Watcher
+from repx.runtime.target import LOCAL, IsolationKind, find_target
 from repx.store.lab import LabDirectory
 from repx.store.selection import select
 
@@ -28,7 +29,8 @@ def local_engine(
 ) -> Engine:
     """An engine for runs, groups, stages and job prefixes; for everything when nothing is named.
 
-    `jobs` slots (default: the CPUs) share `mem` bytes (default: the machine's). Raises UsageError for an unknown name.
+    `jobs` slots (default: the CPUs) share `mem` bytes (default: the machine's); the isolation is the local target's
+    unless given. Raises UsageError for an unknown name, and what `isolation_on` raises.
     """
     cpus = machine_cpus()
     options = Options(
@@ -38,6 +40,17 @@ def local_engine(
         force=force,
         continue_on_failure=continue_on_failure,
         allow_drift=allow_drift,
-        isolation=isolation or choose_isolation(lab),
+        isolation=isolation or isolation_on(lab),
     )
     return Engine(lab, store, select(lab, names), options, watcher)
+
+
+def isolation_on(lab: LabDirectory, target: str = LOCAL, wanted: IsolationKind | None = None) -> Isolation:
+    """What the jobs of a Lab are shut in with on a target, unless something else is wanted.
+
+    Raises UsageError for a target that is not configured, and what `choose_isolation` raises.
+    """
+    settings = find_target(target)
+    return choose_isolation(
+        lab, wanted, listed=settings.isolation, mounts=settings.mount_paths, host=settings.mount_host_paths
+    )
