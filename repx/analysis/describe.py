@@ -15,7 +15,7 @@ from repx.store.lab import LabDirectory
 from repx.store.outcomes import effective_params
 from repx.store.run_file import LabJob
 
-_ATTEMPT = ("start", "end", "host", "exit", "signal", "cause", "detail", "max_rss", "cpu")
+_ATTEMPT = ("start", "end", "host", "exit", "signal", "cause", "detail", "max_rss", "cpu", "isolation")
 
 
 def describe_job(job: LabJob, lab: LabDirectory, store: Store) -> dict[str, Any]:

@@ -39,8 +39,9 @@ def _attempt(job: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     took = last["end"] - last["start"]
     began = datetime.fromtimestamp(last["start"], UTC).astimezone()
     ended = f"killed by signal {last['signal']}" if last["signal"] else f"exit status {last['exit']}"
+    inside = f" in {last['isolation']}" if last["isolation"] else ""
     number = f"attempt {job['attempts']}" if job["attempts"] > 1 else "attempt"
-    yield number, f"{began:%Y-%m-%d %H:%M:%S %z}, {took:.3g} s on {last['host']}, {ended}"
+    yield number, f"{began:%Y-%m-%d %H:%M:%S %z}, {took:.3g} s on {last['host']}{inside}, {ended}"
     yield "used", f"{size_text(last['max_rss'])} of memory at most, {last['cpu']:.3g} s of CPU"
     yield "failure", last["failure"] or ""
 
