@@ -63,9 +63,9 @@ class NixSoftware:
         """One answer per request, in order. Raises SoftwareError when Nix or the flake cannot be used."""
         self._reference = read_reference(self._text, self._base, self._location)
         self._memory = NixMemory(self._memory_directory, self._reference.key)
-        wanted = sorted({*NEEDED, *WELCOME}.union(*(request.packages for request in requests)))
+        wanted = set(NEEDED).union(*(request.packages for request in requests))
         problems: dict[str, tuple[str, str]] = {}
-        if not self._memory.knows(wanted):
+        if not self._memory.knows(wanted, WELCOME):
             problems = self._evaluate(wanted, requests)
         answers = [self._software(request, problems) for request in requests]
         findings = self._checks(StoreContents()).findings(
@@ -129,11 +129,11 @@ class NixSoftware:
         self._pinned = state
         return state
 
-    def _evaluate(self, wanted: Sequence[str], requests: Sequence[SoftwareRequest]) -> dict[str, tuple[str, str]]:
+    def _evaluate(self, wanted: Iterable[str], requests: Sequence[SoftwareRequest]) -> dict[str, tuple[str, str]]:
         """Ask Nix; message and remedy for each attribute that is not there or cannot be evaluated."""
         memory, reference = self._memory, self._reference
         state = memory.state = self._pin()
-        answer = self._nix.evaluate(state.url, this_system(), sorted({*wanted, *memory.packages}), [])
+        answer = self._nix.evaluate(state.url, this_system(), sorted({*wanted, *WELCOME, *memory.packages}), [])
         memory.packages = dict(answer.packages)
         memory.lacking = frozenset(WELCOME).intersection(answer.absent)
         memory.programs = answer.programs
@@ -158,13 +158,13 @@ class NixSoftware:
             problems[name] = f"package '{name}' is not in the package set {reference.text}", nearest(name, beside)
         unasked = [name for name in problems if not any(name in request.packages for request in requests)]
         if unasked:
-            raise SoftwareError(problems[unasked[0]][0].capitalize(), location=self._location)
+            raise SoftwareError(problems[unasked[0]][0], location=self._location)
         return problems
 
     def _flake(self) -> Flake:
         state = self._memory.state
         assert state is not None
-        return Flake(self._text, state.revision, state.lock, this_system())
+        return Flake(self._reference.recorded, state.revision, state.lock, this_system())
 
     # -- answering
 

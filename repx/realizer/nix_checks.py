@@ -81,7 +81,7 @@ class NixChecks:
             for attribute, _, paths in self._programs
             if self._contents.has_program([name_of(path) for path in paths], name)
         ]
-        return self._remedy(found or sorted(self._is_there([name])), f"a package that brings {name}")
+        return self._remedy(found or sorted(self._is_there([name])), name)
 
     def _base_with(self, asked: Asked, name: str) -> Iterator[str]:
         """The store paths of the base that could have a command: all, unless one of them is known to."""
@@ -124,13 +124,14 @@ class NixChecks:
             spelled = [top, f"python3Packages.{top}", f"python3Packages.{top.replace('_', '-')}"]
             present = self._is_there(list(dict.fromkeys(spelled)))
             found = [name for name in spelled if name in present][:1]
-        return self._remedy(found, f"a package that brings {top}")
+        return self._remedy(found, top)
 
-    def _remedy(self, found: Sequence[str], otherwise: str) -> str:
-        names = list(dict.fromkeys(found))[:MAY_BRING]
+    def _remedy(self, found: Sequence[str], missing: str) -> str:
+        # What is called like it comes first: it is meant for it.
+        names = sorted(dict.fromkeys(found), key=lambda name: name.rpartition(".")[2] != missing)[:MAY_BRING]
         if names:
             return f"add {either(names)} to packages"
-        return f"add {otherwise} to {self._reference}, and its name to packages"
+        return f"add a package that brings {missing} to {self._reference}, and its name to packages"
 
 
 class _Commands:

@@ -33,9 +33,11 @@ class NixMemory:
         except (OSError, ValueError, KeyError, TypeError):
             self.state, self.packages, self.lacking, self.programs, self.paths = None, {}, frozenset(), (), {}
 
-    def knows(self, attributes: Iterable[str]) -> bool:
-        """Whether all of these have been evaluated."""
-        return self.state is not None and all(name in self.packages or name in self.lacking for name in attributes)
+    def knows(self, needed: Iterable[str], welcome: Iterable[str] = ()) -> bool:
+        """Whether all that is needed has been evaluated, and it is known of the rest whether it is there."""
+        if self.state is None or not all(name in self.packages for name in needed):
+            return False
+        return all(name in self.packages or name in self.lacking for name in welcome)
 
     def knows_closure(self, names: Iterable[str]) -> bool:
         """Whether everything reachable from some store paths has been told."""

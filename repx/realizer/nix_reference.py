@@ -18,10 +18,12 @@ _PINNED = re.compile(r"(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])|narHash=")
 class Reference:
     """A flake as Nix is asked for it; `key` changes when what it means may have changed.
 
-    `text` is what the user wrote, `is_pinned` whether it can mean but one thing.
+    `text` is what the user wrote, `recorded` the same without a path of this machine, `is_pinned` whether it can mean
+    but one thing.
     """
 
     text: str
+    recorded: str
     url: str
     key: str
     is_pinned: bool
@@ -41,7 +43,9 @@ def read_reference(text: str, base: str, location: SourceLocation | None) -> Ref
     system = this_system()
     path = text.removeprefix("path:")
     if not path.startswith((".", "/", "~")):
-        return Reference(text, text, digest_of_text(f"repx-flake 1\n{system}\n{text}"), bool(_PINNED.search(text)))
+        return Reference(
+            text, text, text, digest_of_text(f"repx-flake 1\n{system}\n{text}"), bool(_PINNED.search(text))
+        )
     folder = os.path.realpath(os.path.join(base, os.path.expanduser(path)))
     if not os.path.isfile(f"{folder}/flake.nix"):
         raise SoftwareError(
@@ -67,8 +71,9 @@ def read_reference(text: str, base: str, location: SourceLocation | None) -> Ref
         raise SoftwareError(
             f"the flake's folder cannot be read: {error.strerror}", location=location, facts=[("path", error.filename)]
         ) from None
+    recorded = text if path.startswith(".") else os.path.basename(folder)
     return Reference(
-        text, f"path:{quote(folder)}", digest_of_text(f"repx-flake 1\n{system}\n{content}"), is_pinned=True
+        text, recorded, f"path:{quote(folder)}", digest_of_text(f"repx-flake 1\n{system}\n{content}"), is_pinned=True
     )
 
 
