@@ -1,7 +1,7 @@
 """Time repx as whole processes, side by side with ninja and with a bare loop that starts the same scripts.
 
     python benchmarks/bench.py                  everything, medians of 5
-    python benchmarks/bench.py run chain        some of: instantiate million realize listing run chain again help
+    python benchmarks/bench.py run chain        some: instantiate million realize closure listing run chain again help
     python benchmarks/bench.py --rounds 1       quicker, less trustworthy
 
 Wall time is what counts; where others share the machine, CPU time (user + system, children included) says more.
@@ -75,6 +75,11 @@ class Bench:
     def env(self, jobs: int) -> dict[str, str]:
         return {"REPX_BENCH_JOBS": str(jobs), "REPX_STORE": str(self.directory / "store")}
 
+    @property
+    def link(self) -> str:
+        """Where a Lab is linked."""
+        return str(self.directory / "result")
+
     def fresh(self) -> None:
         """A new directory. The old one stays until the end: for minutes ext4 gives no inode out again, and looks past
         each of 100,000 that were just freed whenever it makes a new one.
@@ -103,6 +108,29 @@ class Bench:
         show(f"realize {jobs:,}", median_of(self.rounds, first), "≤ 8 s")
         again = median_of(self.rounds, lambda: measured(argv, env=self.env(jobs)))
         show(f"realize {jobs:,} again", again, "≤ 4 s")
+
+    def closure(self) -> None:
+        """The same Lab with software of the machine and with a closure that Nix has built already, in turn.
+
+        Needs Nix and examples/nix-debian with its files fetched. "new" is a Lab that is not there yet.
+        """
+        self.fresh()
+        lab = str(EXPERIMENTS / "sweep.py")
+        sets = {"host": "host", "nix": str(HERE.parent / "examples" / "nix-debian")}
+        for packages in sets.values():
+            measured([*REPX, "realize", lab, "--packages", packages, "-o", self.link], env=self.env(10))
+        for title in ("new", "again"):
+            results: dict[str, list[Measure]] = {name: [] for name in sets}
+            for number in range(self.rounds):
+                for name, packages in sets.items():
+                    argv = [*REPX, "realize", lab, "--packages", packages, "-o", self.link]
+                    jobs = 1000 + (number if title == "new" else self.rounds - 1)
+                    results[name].append(measured(argv, env=self.env(jobs)))
+            medians = {name: median_of(len(one), iter(one).__next__) for name, one in results.items()}
+            for name, median in medians.items():
+                show(f"realize 1,000, {name}, {title}", median)
+            more = statistics.median(a.wall - b.wall for a, b in zip(results["nix"], results["host"], strict=True))
+            print(f"{'':8}nix - host: {more:.2f} s; ≤ 2 s")
 
     def listing(self, jobs: int = 100_000) -> None:
         self.realized("sweep.py", jobs)
@@ -205,7 +233,7 @@ class Bench:
 
 
 def main() -> None:
-    names = ["instantiate", "million", "realize", "listing", "run", "chain", "again", "help"]
+    names = ["instantiate", "million", "realize", "closure", "listing", "run", "chain", "again", "help"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="*", choices=[*names, []], default=[])
     parser.add_argument("--rounds", type=int, default=5)
