@@ -162,10 +162,9 @@ class Worker:
         if is_container:
             scratch.give_away()
         command, environ = boxed(argv, env, box, scratch.directory, scratch.shown, limits)
-        # An engine sets the limits of its containers itself.
-        with JobLimits(
-            None if is_container else limits.get("mem"), None if is_container else limits.get("cpus")
-        ) as group:
+        # An engine sets the limits of its containers itself, and natively there are none.
+        enforced = limits if box is not None and not is_container else {}
+        with JobLimits(enforced.get("mem"), enforced.get("cpus")) as group:
             started = claim_and_start(
                 self._claim, order["job"], command, environ, scratch, self._open_end() if is_container else None
             )
