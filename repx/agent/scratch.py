@@ -76,7 +76,7 @@ class Scratch:
             self._own(0)
 
     def _own(self, user: int) -> None:
-        for directory in (self.out, self.home, self.tmp):
+        for directory in (self.out, self.tmp):
             for entry in walk(directory):
                 os.chown(entry, user, user, follow_symlinks=False)
 
@@ -162,7 +162,7 @@ def environment(order: Mapping[str, Any], stage: Mapping[str, Any], scratch: Scr
     """A job's whole environment: nothing of the runner's gets through (decision: the same bytes everywhere)."""
     return {
         "PATH": stage["path"],
-        "HOME": scratch.seen(scratch.home, stage),
+        "HOME": scratch.home if stage.get("sandbox") is None else "/tmp",
         "TMPDIR": scratch.tmp if stage.get("sandbox") is None else "/tmp",
         "LANG": "C.UTF-8",
         "TZ": "UTC",

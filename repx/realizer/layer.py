@@ -14,7 +14,7 @@ from repx.realizer.image import BaseLayer, ImagePath, Layer
 _BUFFER = 1 << 20
 _WHITEOUT = b".wh."
 
-_PASSWD = b"root:x:0:0:root:/root:/bin/sh\nrepx:x:1000:1000:repx:/repx/home:/bin/sh\n"
+_PASSWD = b"root:x:0:0:root:/root:/bin/sh\nrepx:x:1000:1000:repx:/tmp:/bin/sh\n"
 _GROUP = b"root:x:0:\nrepx:x:1000:\n"
 
 
@@ -92,7 +92,7 @@ def _base(layer: BaseLayer) -> Iterator[bytes]:
     """Everybody may write where a job writes: who that is, the one who starts the container says, not the image."""
     directories = {
         "bin": 0o755, "dev": 0o755, "etc": 0o755, "nix": 0o755, "nix/store": 0o755, "proc": 0o755,
-        "repx": 0o755, "repx/home": 0o1777, "repx/in": 0o755, "repx/out": 0o1777, "repx/tmp": 0o1777,
+        "repx": 0o755, "repx/in": 0o755, "repx/out": 0o1777,
         "root": 0o755, "run": 0o755, "sys": 0o755, "tmp": 0o1777, "usr": 0o755, "usr/bin": 0o755,
         "var": 0o755, "var/tmp": 0o1777,
     }  # fmt: skip

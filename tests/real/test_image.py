@@ -128,7 +128,7 @@ def test_a_loaded_image_runs_and_is_found_by_each_of_its_names(
     assert said.startswith("uid=1000(repx) gid=1000(repx)")
     bin_directory = f"/nix/store/{busybox.name}/bin"
     assert podman.run(image.reference, "/usr/bin/env", "-i", f"{bin_directory}/pwd") == "/repx/out\n"
-    script = f"cd {bin_directory}/..; ./bin/touch new 2>/dev/null || echo read-only; ./bin/ls -ld /tmp /repx/home"
+    script = f"cd {bin_directory}/..; ./bin/touch new 2>/dev/null || echo read-only; ./bin/ls -ld /tmp /repx/out"
     said = podman.run(image.reference, "/bin/sh", "-c", script)
     assert said.startswith("read-only\n")
     assert said.count("drwxrwxrwt") == 2
