@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from repx.dsl.experiment import Lab as Lab
     from repx.dsl.experiment import Run as Run
     from repx.dsl.experiment import hard as hard
-    from repx.dsl.experiment import host as host
-    from repx.dsl.experiment import nix as nix
     from repx.dsl.experiment import soft as soft
     from repx.dsl.fetch import fetch as fetch
     from repx.dsl.interface import Input as Input
@@ -27,6 +25,8 @@ if TYPE_CHECKING:
     from repx.dsl.interface import Results as Results
     from repx.dsl.interface import WorkItem as WorkItem
     from repx.dsl.interface import out as out
+    from repx.dsl.packages import host as host
+    from repx.dsl.packages import nix as nix
     from repx.dsl.scan import dirs as dirs
     from repx.dsl.scan import files as files
     from repx.dsl.scan import path as path
@@ -47,9 +47,10 @@ __version__ = "0.1.0"
 _HOMES = {
     "repx.analysis.experiment": ("Experiment",),
     "repx.api": ("instantiate", "realize", "realize_many"),
-    "repx.dsl.experiment": ("Lab", "Run", "hard", "host", "nix", "soft"),
+    "repx.dsl.experiment": ("Lab", "Run", "hard", "soft"),
     "repx.dsl.fetch": ("fetch",),
     "repx.dsl.interface": ("Input", "Inputs", "Output", "Outputs", "Results", "WorkItem", "out"),
+    "repx.dsl.packages": ("host", "nix"),
     "repx.dsl.scan": ("dirs", "files", "path", "scan"),
     "repx.dsl.scatter": ("scatter_gather",),
     "repx.dsl.stage": ("bash", "stage"),

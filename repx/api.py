@@ -12,10 +12,11 @@ from typing import Any
 from repx import process
 from repx.agent.digest import digest_of_text
 from repx.agent.layout import Store
-from repx.dsl.experiment import HostPackages, Lab, Run, nix_packages
+from repx.dsl.experiment import Lab, Run
 from repx.dsl.instantiate import instantiate as instantiate_lab
 from repx.dsl.load import load_experiment
 from repx.dsl.node import Node, replay, sources_of
+from repx.dsl.packages import HostPackages, nix_packages
 from repx.dsl.stage import AnyStage
 from repx.errors import DefinitionError, JobsFailedError, StoreError, plural
 from repx.model.graph import DerivationGraph

@@ -1,16 +1,15 @@
-"""Runs, Labs and package sets as the user declares them; checks what can be seen without tracing anything."""
+"""Runs and Labs as the user declares them; checks what can be seen without tracing anything."""
 
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import repx.dsl.node as node
 from repx.dsl.caller import caller
+from repx.dsl.packages import HostPackages, NixPackages, Packages
 from repx.dsl.stage import AnyStage
 from repx.dsl.sweep import Sweep, as_sweep
 from repx.errors import DefinitionError, RepxError, SourceLocation, nearest
@@ -22,48 +21,6 @@ Pipeline = Callable[..., Any]
 """A function that calls stages, or a stage by itself."""
 
 ContainerMode = Literal["unified", "per-run", "none"]
-
-
-@dataclass(frozen=True, slots=True)
-class HostPackages:
-    """The package set of this machine."""
-
-
-@dataclass(frozen=True, slots=True)
-class NixPackages:
-    """The package set of a flake; `base` is the folder that a relative reference is relative to."""
-
-    flake: str
-    base: str
-    location: SourceLocation | None
-
-
-Packages = HostPackages | NixPackages
-
-
-def host() -> HostPackages:
-    """Software of this machine, identified by content. Such a Lab is not hermetic: elsewhere it must find the same."""
-    return HostPackages()
-
-
-def nix(flake: str | os.PathLike[str]) -> NixPackages:
-    """The packages of a flake: a folder with `flake.nix` (relative to the experiment), or a pinned flake reference.
-
-    They are built by Nix when the Lab is realized, identified by their store paths, and travel in the Lab with all they
-    refer to. Raises DefinitionError.
-    """
-    location = caller()
-    return nix_packages(flake, package_base(location.file), location)
-
-
-def nix_packages(flake: str | os.PathLike[str], base: str, location: SourceLocation | None) -> NixPackages:
-    """`nix(flake)` as somebody other than an experiment says it: a relative folder is relative to `base`."""
-    reference = os.fspath(flake) if isinstance(flake, str | os.PathLike) else flake
-    if not isinstance(reference, str) or not reference.strip():
-        raise DefinitionError(
-            f"nix() was given {flake!r}", location=location, hint='give the folder of a flake: nix("./nix")'
-        )
-    return NixPackages(reference, base, location)
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,12 +245,6 @@ def order_runs(runs: Sequence[Run]) -> tuple[Run, ...]:
     raise DefinitionError(
         "the runs come after each other in a circle: " + " → ".join(named), location=cycle[first].location
     )
-
-
-def package_base(path: str) -> str:
-    """The folder that a relative path in the caller's file is relative to."""
-    file = Path(path)
-    return str(file.resolve().parent) if file.exists() else str(Path.cwd())
 
 
 def _container_mode(mode: Any, location: SourceLocation) -> ContainerMode | None:
