@@ -9,7 +9,8 @@ from repx.runtime.engine import Engine
 from repx.runtime.isolation import Isolation, choose_isolation
 from repx.runtime.limits import machine_cpus, machine_memory
 from repx.runtime.report import Options, Watcher
-from repx.runtime.target import LOCAL, IsolationKind, find_target
+from repx.runtime.target import LOCAL, IsolationKind
+from repx.runtime.targets import find_target
 from repx.store.lab import LabDirectory
 from repx.store.selection import select
 
