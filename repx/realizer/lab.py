@@ -9,9 +9,9 @@ import os
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
-from repx import __version__
 from repx.agent.digest import canonical_json, digest_of_text, file_sha256, short_digest
 from repx.agent.files import link_tree, remove_tree, sync_filesystem, walk
 from repx.agent.layout import Store
@@ -105,7 +105,7 @@ class _LabWriter:
         run_files = self._write_runs()
         self._write_host_tools()
         root = {
-            "repx_version": __version__,
+            "repx_version": version("repx"),
             "type": "root",
             "gitHash": self.graph.git_commit or "unknown",
             "runs": list(run_files.values()),
