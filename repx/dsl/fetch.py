@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from urllib.parse import quote, unquote, urlsplit
 
-from repx.agent.digest import NIX_ALPHABET, plain_file_digest
+from repx.agent.digest import NIX_ALPHABET, nix_base32_bytes, plain_file_digest
 from repx.dsl.caller import caller
 from repx.errors import DefinitionError
 from repx.model.values import Download, StoredPath
@@ -148,14 +148,12 @@ def _from_hex(text: str) -> str:
 
 
 def _from_base32(text: str) -> str:
-    number = 0
-    for digit in text:
-        if digit not in NIX_ALPHABET:
-            raise _UnfitError(f"sha256={text!r} has {digit!r} in it, which is no digit of Nix's base-32", _FORMS)
-        number = number << 5 | NIX_ALPHABET.index(digit)
-    if number >> 256:
-        raise _UnfitError(f"sha256={text!r} starts with {text[0]!r}, and is more than 256 bits", _FORMS)
-    return number.to_bytes(32, "little").hex()
+    if wrong := next((digit for digit in text if digit not in NIX_ALPHABET), ""):
+        raise _UnfitError(f"sha256={text!r} has {wrong!r} in it, which is no digit of Nix's base-32", _FORMS)
+    try:
+        return nix_base32_bytes(text).hex()
+    except ValueError:
+        raise _UnfitError(f"sha256={text!r} starts with {text[0]!r}, and is more than 256 bits", _FORMS) from None
 
 
 _BY_LENGTH: dict[int, Callable[[str], str]] = {64: _from_hex, 52: _from_base32}

@@ -7,17 +7,16 @@ import os
 import shutil
 import subprocess
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from repx.agent.files import remove_tree
 from repx.agent.tar import directory_stream
 from repx.realizer.image import BaseLayer, ImagePath, plan_layers
 from repx.realizer.image_layout import Image, oci_architecture, relative_link, write_image
 from repx.realizer.layer_store import LayerStore
+from tests.real.worlds import podman_environment, require
 
 pytestmark = pytest.mark.real
 
@@ -25,29 +24,11 @@ APPLETS = ("cat", "env", "id", "ls", "pwd", "sh", "test", "touch")
 
 
 class Podman:
-    """One engine with its own storage below `root`."""
+    """One engine with a storage of its own."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        for name in ("graph", "run", "state", "tmp"):
-            (root / name).mkdir(parents=True)
-        # What a machine needs is its administrator's to say: crun refuses cgroups v1, runc does not.
-        # A state and locks of its own, too: another Podman's `system reset` empties the common ones.
-        (root / "containers.conf").write_text(
-            '[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
-            f'lock_type = "file"\ntmp_dir = "{root}/state"\n'
-            '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1000:1000"]\n'
-        )
-        (root / "storage.conf").write_text(
-            f'[storage]\ndriver = "overlay"\ngraphroot = "{root}/graph"\nrunroot = "{root}/run"\n'
-        )
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(root),
-            "TMPDIR": str(root / "tmp"),
-            "CONTAINERS_CONF": str(root / "containers.conf"),
-            "CONTAINERS_STORAGE_CONF": str(root / "storage.conf"),
-        }
+    def __init__(self, settings: dict[str, str]) -> None:
+        self.environment = {"PATH": os.environ["PATH"], "HOME": settings["TMPDIR"], **settings}
+        self.storage = Path(settings["CONTAINERS_STORAGE_CONF"]).parent
 
     def __call__(self, *arguments: str, cwd: Path | None = None) -> str:
         done = subprocess.run(["podman", *arguments], cwd=cwd, env=self.environment, capture_output=True)
@@ -70,17 +51,10 @@ class Podman:
 
 
 @pytest.fixture
-def podman(tmp_path: Path) -> Iterator[Podman]:
-    for program in ("podman", "runc", "busybox"):
-        if shutil.which(program) is None:
-            reason = f"no {program}: apt-get install podman runc busybox-static"
-            assert os.environ.get("CI") != "true", reason
-            pytest.skip(reason)
-    # A short path: below one of more than 50 characters each `podman run` waits 20 s for conmon to tell of its end.
-    engine = Podman(Path(tempfile.mkdtemp(prefix="podman-")))
-    yield engine
-    engine("system", "reset", "--force")
-    remove_tree(str(engine.root))
+def podman() -> Iterator[Podman]:
+    require("podman", "runc", "busybox")
+    with podman_environment() as settings:
+        yield Podman(settings)
 
 
 @pytest.fixture
@@ -173,7 +147,7 @@ def test_two_images_share_the_layers_they_have_in_common(podman: Podman, busybox
         podman.load(directory)
         references.append(image.reference)
     assert podman.run(references[1], f"/nix/store/{other.name}/bin/more") == "more\n"
-    layers = json.loads((podman.root / "graph/overlay-layers/layers.json").read_text())
+    layers = json.loads((podman.storage / "graph/overlay-layers/layers.json").read_text())
     assert len(layers) == len({layer["diff-digest"] for layer in layers}) == 3
 
 
