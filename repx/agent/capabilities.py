@@ -58,7 +58,9 @@ def bwrap_problem(program: str, settings: str = "/proc/sys") -> str:
     """
     sandbox = ["--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
     # Itself is the one program that is there for certain.
-    problem = _start_problem([program, *sandbox, "--", program, "--version"])
+    argv = [program, *sandbox, "--", program, "--version"]
+    # A second try: while it binds the root, somebody may take away a mount that it has seen there.
+    problem = _start_problem(argv) and _start_problem(argv)
     return _with_sysctl(problem, settings) if problem else ""
 
 
