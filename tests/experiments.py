@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -56,14 +57,21 @@ class Experiments:
         return "\n".join(caught.value.lines()).replace(f"{self.folder}/", "")
 
 
+@contextmanager
+def modules_forgotten(folder: Path) -> Iterator[None]:
+    """Forget at the end which modules were loaded from below a folder."""
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(folder)):
+            del sys.modules[name]
+
+
 @pytest.fixture(name="experiments")
 def experiments_fixture(tmp_path: Path) -> Iterator[Experiments]:
     """A folder for experiments, whose modules are forgotten again."""
-    before = set(sys.modules)
-    yield Experiments(tmp_path / "user")
-    for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path)):
-            del sys.modules[name]
+    with modules_forgotten(tmp_path):
+        yield Experiments(tmp_path / "user")
 
 
 def jobs(graph: DerivationGraph, stage: str = "") -> list[Derivation]:
