@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from repx.model.closure import name_of
+import os
+
+from repx.model.closure import STORE_DIR, Closure, name_of
 from repx.model.software import Json, Software
 from repx.realizer.store_contents import StoreContents
 
 
-def closure_manifest(software: Software, contents: StoreContents) -> dict[str, Json]:
+def closure_manifest(software: Software, contents: StoreContents, closure: Closure) -> dict[str, Json]:
     """The manifest of a built stage: what was asked for, and where in the closure everything is.
 
-    PATH has the stage's own packages first, then the base.
+    PATH has the stage's own packages first, then the base. `locale` is where the C library finds C.UTF-8, which jobs
+    are given: a library made for another place looks there in vain.
     """
     own, base = (_names(software, key) for key in ("packages", "base"))
     manifest = dict(software.manifest)
     manifest["path"] = [*contents.path_directories([*own, *base])]
     manifest["shell"] = _program(contents, [*base, *own], "bash")
     manifest["env"] = _program(contents, [*base, *own], "env")
+    places = ((name, contents.place(name)) for name in closure.of(software.roots))
+    manifest["locale"] = next(
+        (f"{STORE_DIR}/{name}/lib/locale" for name, place in places if os.path.isdir(f"{place}/lib/locale/C.utf8")), ""
+    )
     pythons = contents.pythons(own)
     if pythons:
         manifest["python"] = pythons[0].path

@@ -160,8 +160,9 @@ class _LabWriter:
         return stage_json(recipe, digest, f"store/{digest}/bin/{script}", software, source)
 
     def _write_software(self, software: Software) -> str:
-        manifest = closure_manifest(software, self.contents) if software.roots else dict(software.manifest)
-        return self._write_json(manifest, "software")
+        if self.closure is None or not software.roots:
+            return self._write_json(software.manifest, "software")
+        return self._write_json(closure_manifest(software, self.contents, self.closure), "software")
 
     def _write_json(self, content: Mapping[str, Any], name: str) -> str:
         text = canonical_json(content) + "\n"

@@ -41,7 +41,7 @@ def write_images(
     os.mkdir(f"{building}/images")
     software = list(dict.fromkeys(recipe.software.roots for recipe in graph.recipes()))
     uses = Counter(name for roots in software for name in closure.of(roots))
-    writer = _Writer(closure, store, uses, _base(graph, contents), building)
+    writer = _Writer(closure, store, uses, _base(graph, contents, closure), building)
     of_run: dict[str, str] = {}
     for runs in groups:
         place = writer.image(sorted(_roots(graph, runs)))
@@ -96,8 +96,8 @@ def _roots(graph: DerivationGraph, runs: Iterable[RunGraph]) -> set[str]:
     return roots.union(*(software.roots for _, software in graph.packages))
 
 
-def _base(graph: DerivationGraph, contents: StoreContents) -> BaseLayer:
+def _base(graph: DerivationGraph, contents: StoreContents, closure: Closure) -> BaseLayer:
     """What /bin/sh and /usr/bin/env are: those of the base that all stages have."""
     software: Software = next(recipe.software for recipe in graph.recipes())
-    manifest = closure_manifest(software, contents)
+    manifest = closure_manifest(software, contents, closure)
     return BaseLayer(shell=str(manifest["shell"]) or None, env=str(manifest["env"]) or None)

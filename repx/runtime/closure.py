@@ -32,6 +32,8 @@ class ClosurePrograms:
         script = self.path(stage["executable"])
         is_python = stage["kind"] == "python"
         env = {"SHELL": manifest["shell"], **stage["env"]}
+        if manifest.get("locale"):
+            env = {"LOCPATH": manifest["locale"], **env}
         if is_python and manifest.get("python_path"):
             env = {"PYTHONPATH": ":".join(manifest["python_path"]), **env}
         order = {

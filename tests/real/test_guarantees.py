@@ -64,6 +64,7 @@ def attack(folder: Input, report: Output = out("report.json"), *, port: int, out
     attempt("user", os.getuid)
     attempt("processes", lambda: sum(name.isdigit() for name in os.listdir("/proc")) < 10)
     attempt("shell", lambda: subprocess.run(["/bin/sh", "-c", "echo from sh"], capture_output=True, text=True).stdout)
+    attempt("characters", lambda: subprocess.run(["wc", "-m"], input="ä€", capture_output=True, text=True).stdout)
     attempt("out", lambda: write("more.txt"))
     report.write_text(json.dumps(told))
 
@@ -156,6 +157,7 @@ def test_a_job_in_a_sandbox_sees_and_changes_what_it_may_and_nothing_else(hostil
     assert told["tmp"] == []
     assert told["processes"] is True
     assert told["shell"] == "from sh\n"
+    assert told["characters"] == "2\n"
     assert told["out"] == "written"
 
 
