@@ -1,0 +1,6 @@
+#include "count.h"
+
+int count(void)
+{
+    return 3;
+}
