@@ -205,6 +205,39 @@ def link_tree(source: str, target: str) -> None:
             shutil.copy(source, target)
 
 
+def give_second_name(source: str, target: str) -> None:
+    """Let `target` be what `source` is: by hard links where that can be, else by a symbolic one.
+
+    A tool that copies what it finds there must get a copy: `cp -r` copies a symbolic link as one, and whoever writes to
+    that copy writes to the original. FileNotFoundError when there is no directory to put it into.
+    """
+    real = os.path.realpath(source)
+    try:
+        if os.path.isdir(real):
+            _link_files(real, target)
+        else:
+            os.link(real, target)
+    except OSError as error:
+        if error.errno == errno.ENOENT and not os.path.isdir(os.path.dirname(target)):
+            raise
+        # Another file system, somebody else's file, too many names; or nothing is there, as its reader will find.
+        remove_tree(target)
+        os.symlink(source, target)
+
+
+def _link_files(source: str, target: str) -> None:
+    os.mkdir(target)
+    with os.scandir(source) as listing:
+        for entry in listing:
+            beside = target + "/" + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                _link_files(entry.path, beside)
+            elif entry.is_symlink():
+                os.symlink(os.readlink(entry.path), beside)
+            else:
+                os.link(entry.path, beside)
+
+
 def walk(path: str) -> Iterator[str]:
     """`path` and everything below it, parents first; links are not followed."""
     yield path

@@ -14,6 +14,7 @@ what they name and nothing else.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,12 +32,22 @@ HOSTS = "127.0.0.1 localhost\n::1 localhost\n"
 _OWN = frozenset(["proc", "dev", "tmp", "nix", "repx", "sys"])
 """Entries of the root that are a sandbox's own, also where the machine's are shown."""
 
+OUT_OF_MEMORY = ".repx-out-of-memory"
+"""A file in a container's /tmp that says that the kernel has ended one of its processes for its memory."""
+
 # Process 1 of a container. It ends when its standard input does, and everything with it: the engine's client holds the
-# other end, and whoever is killed lets go of it.
+# other end, and whoever is killed lets go of it. Told to end, it tells the job's whole process group, as is done
+# natively, and gives it less time than its own client is given: a killed client would leave the container behind.
+# Job control is on only to start the job: it makes the group, and keeps SIGINT from being ignored in it.
 _KEEPER = (
-    'exec 3<&0; "$@" </dev/null 3<&- & job=$!; { read -r _ <&3; } & end=$!; trap \'kill -TERM "$job"\' TERM; '
-    "while :; do ended=; wait -n -p ended $job $end; status=$?; "
-    "case $ended in $job) exit $status ;; $end) exit 137 ;; esac; done"
+    'exec 3<&0; unset HOSTNAME; set -m; "$@" </dev/null 3<&- & job=$!; set +m; exec 2>/dev/null; '
+    "{ read -r _ <&3; } & end=$!; late=; "
+    "trap 'kill -TERM -- \"-$job\"; { read -r -t 4 _ <&3; } & late=$!' TERM; "
+    "while :; do ended=; wait -n -p ended $job $end $late; status=$?; "
+    "case $ended in '') ;; $job) break ;; *) exit 137 ;; esac; done; "
+    "for file in /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control; do "
+    'while read -r key count; do [[ $key == oom_kill && $count != 0 ]] && : > /tmp/%s; done < "$file"; done; '
+    "exit $status" % OUT_OF_MEMORY
 )
 
 
@@ -66,7 +77,8 @@ def bwrap_argv(
         words.append("--share-net")
     if box["host"]:
         words += host_words()
-    words += ["--ro-bind", box["store"], STORE_DIR, "--proc", "/proc", "--dev", "/dev"]
+    # Root is nobody else in a user namespace of its own, and what /proc/sys asks is whether it is root who writes.
+    words += ["--ro-bind", box["store"], STORE_DIR, "--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"]
     words += ["--ro-bind", scratch, INSIDE, "--bind", scratch + "/tmp", "/tmp"]
     words += ["--bind", scratch + "/out", INSIDE + "/out"]
     if not box["host"]:
@@ -76,7 +88,9 @@ def bwrap_argv(
     for outside, inside in shown:
         words += ["--ro-bind", outside, inside]
     for path in box["mounts"]:
-        words += ["--dev-bind" if path.startswith("/dev/") else "--bind", path, path]
+        # /etc is a link here, and its files are where that leads.
+        inside = INSIDE + path if path.startswith("/etc/") and not box["host"] else path
+        words += ["--dev-bind" if (path + "/").startswith("/dev/") else "--bind", path, inside]
     if not box["host"]:
         words += ["--remount-ro", "/"]
     return [*words, "--chdir", INSIDE + "/out", "--", *argv]
@@ -120,8 +134,15 @@ def container_argv(
         words += ["--cpus=%d" % limits["cpus"]]
     mounts = [(scratch, INSIDE, "ro"), (scratch + "/tmp", "/tmp", "rw"), (scratch + "/out", INSIDE + "/out", "rw")]
     mounts += [(outside, inside, "ro") for outside, inside in shown]
-    mounts += [(path, path, "rw") for path in box["mounts"]]
-    if box["host"]:
+    for path in box["mounts"]:
+        if _is_device(path):
+            # Of a device that is only mounted, the container's control group forbids the use.
+            words.append("--device=" + path)
+        else:
+            mounts.append((path, path, "rw"))
+    if not box["host"]:
+        mounts.append((scratch + "/etc/hosts", "/etc/hosts", "ro"))
+    else:
         mounts += [("/" + name, "/" + name, "rw") for name in sorted(os.listdir("/")) if _is_shown(name)]
     for outside, inside, mode in mounts:
         # Not --volume: a colon in a path would end it.
@@ -136,6 +157,14 @@ def container_user() -> tuple[int, int]:
     """Who a job is in a container: the user who runs it, or an ordinary one for root."""
     user = os.geteuid()
     return (user, os.getegid()) if user else (USER, USER)
+
+
+def _is_device(path: str) -> bool:
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
 
 
 def _is_shown(name: str) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 from collections.abc import Mapping
 from typing import Any
 
-from repx.agent.files import ScratchFile, remove_tree, walk, write_file
+from repx.agent.files import ScratchFile, give_second_name, remove_tree, walk, write_file
 from repx.agent.sandbox import GROUP, HOSTS, INSIDE, PASSWD, STORE_DIR, USER
 from repx.agent.shown_inputs import ShownInputs
 
@@ -71,9 +72,13 @@ class Scratch:
             self._own(USER)
 
     def take_back(self) -> None:
-        """What a container's user has left is ours again."""
+        """What a container's user has left is ours again, and may be read by the one of the next."""
         if os.geteuid() == 0:
             self._own(0)
+            for entry in walk(self.out):
+                mode = os.lstat(entry).st_mode
+                if not stat.S_ISLNK(mode):
+                    os.chmod(entry, stat.S_IMODE(mode) | (0o555 if mode & 0o100 else 0o444))
 
     def _own(self, user: int) -> None:
         for directory in (self.out, self.tmp):
@@ -110,7 +115,7 @@ class Scratch:
         if "text" in value:
             write_file(path, value["text"].encode())
         else:
-            os.symlink(value["path"], path)
+            give_second_name(value["path"], path)
 
     def _show(self, order: Mapping[str, Any], box: Mapping[str, Any]) -> dict[str, Any]:
         """Place the inputs for a sandbox; where each is in there."""
@@ -118,6 +123,9 @@ class Scratch:
             os.mkdir(self.etc)
             for name, text in (("passwd", PASSWD), ("group", GROUP), ("hosts", HOSTS)):
                 write_file(self.etc + "/" + name, text.encode())
+            for path in box["mounts"]:
+                if path.startswith("/etc/"):
+                    _make_place(path, self.directory + path)
         shown = ShownInputs(self.inputs, self.results, box)
         places = {name: shown.place(name, value) for name, value in order["inputs"].items()}
         self.shown = shown.binds
@@ -156,6 +164,13 @@ class Scratch:
         os.chdir("/")
         shutil.rmtree(self.directory, ignore_errors=True)
         remove_tree(self.directory)
+
+
+def _make_place(shown: str, place: str) -> None:
+    """Something to mount `shown` on, since nothing can be made in a sandbox's /etc."""
+    os.makedirs(place if os.path.isdir(shown) else os.path.dirname(place), exist_ok=True)
+    if not os.path.lexists(place):
+        write_file(place, b"")
 
 
 def environment(order: Mapping[str, Any], stage: Mapping[str, Any], scratch: Scratch) -> dict[str, str]:

@@ -21,16 +21,19 @@ import json
 import os
 import signal
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from repx.agent.cgroup import JobLimits
 from repx.agent.claim import ClaimFile, is_alive, read_claim, take_over
+from repx.agent.files import read_file
 from repx.agent.job import claim_and_start, collect_outputs, end_leftovers
 from repx.agent.layout import FAILURE, RECORD, Store, realization, slot
 from repx.agent.orders import Orders
 from repx.agent.publish import Batch, publish_failure, publish_success, recover_pending
 from repx.agent.record import FAILED, FORMAT, SUCCEEDED, encode_record, find_realization, read_attempts
 from repx.agent.sandbox import boxed
+from repx.agent.sandbox_end import tell_of_end
 from repx.agent.scratch import Scratch, environment
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -168,15 +171,12 @@ class Worker:
             started = claim_and_start(
                 self._claim, order["job"], command, environ, scratch, self._open_end() if is_container else None
             )
-            group.add(started.pid)
+            if enforced:
+                for pid in _family(started.pid):
+                    group.add(pid)
             attempt = started.wait(order["time_s"], self._pause)
-            if attempt["cause"] and group.memory_kills():
-                attempt["cause"] = "memory"
-                attempt["detail"] = (
-                    "the kernel ended it: it used more than the %d bytes of memory it had asked for" % (limits["mem"])
-                )
-        if box is not None:
-            attempt["isolation"] = box["kind"]
+            if box is not None:
+                tell_of_end(attempt, box["kind"], scratch.tmp, group.memory_kills(), limits.get("mem"))
         if is_container:
             scratch.take_back()
         end_leftovers(os.getpid())
@@ -280,6 +280,15 @@ def _named(order: dict[str, Any]) -> dict[str, Any]:
     return {name: order[name] for name in ("job", "index", "key")}
 
 
+def _family(pid: int) -> Iterator[int]:
+    """A process and those it has started, parents first: who of each, before the next is asked for, moves it into a
+    group, misses none, since what it starts from then on is born there."""
+    yield pid
+    with contextlib.suppress(OSError):
+        for child in read_file("/proc/%d/task/%d/children" % (pid, pid)).split():
+            yield from _family(int(child))
+
+
 def _digests(value: Any) -> Any:
     if isinstance(value, list):
         return [one["digest"] for one in value]
@@ -298,6 +307,8 @@ def _store_trouble(error: OSError) -> dict[str, Any]:
 def main(argv: list[str]) -> int:
     """`worker STORE RUNNER NUMBER`: orders on standard input, answers on standard output."""
     store, runner, number = argv
+    # What a job makes has the same modes wherever it runs, and a container's ordinary user can read what root prepares.
+    os.umask(0o022)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     with contextlib.suppress(OSError, AttributeError):

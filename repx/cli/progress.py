@@ -12,7 +12,7 @@ import click
 from repx.cli.live_line import LiveLine
 from repx.errors import plural
 from repx.runtime.report import Report, stage_of, unit_title
-from repx.runtime.units import State, Unit
+from repx.runtime.units import ENDED, State, Unit
 from repx.store.attempts import cause_text
 
 TAIL_LINES = 15
@@ -125,7 +125,7 @@ def print_plan(report: Report, *, as_json: bool) -> None:
 
 def print_report(report: Report, *, as_json: bool) -> None:
     """What came of a run: counts, and each failure in a line."""
-    counts = {state.value: report.count(state) for state in State if report.count(state)}
+    counts = {state.value: report.count(state) for state in State if state in ENDED}
     if as_json:
         failures = [
             {"job": unit.name, "cause": cause_text(unit.attempt or {}), "exit": (unit.attempt or {}).get("exit")}
@@ -160,7 +160,8 @@ def print_report(report: Report, *, as_json: bool) -> None:
 def print_nothing_to_run(jobs: int, *, as_json: bool) -> None:
     """All is done already."""
     if as_json:
-        click.echo(json.dumps({"jobs": jobs, "found": jobs, "succeeded": jobs, "failures": [], "trouble": []}))
+        counts = {state.value: jobs if state is State.SUCCEEDED else 0 for state in State if state in ENDED}
+        click.echo(json.dumps({"jobs": jobs, "found": jobs, **counts, "failures": [], "trouble": []}))
     else:
         click.echo(f"all {jobs} jobs are done; nothing to run" if jobs != 1 else "the one job is done; nothing to run")
 

@@ -81,7 +81,7 @@ class AnyStage:
     def _instead_of_position(self, given: Any) -> str:
         if isinstance(given, AnyStage):
             return f"call it: {self.name}({given.name}(…))"
-        if isinstance(given, ItemRef | OuterInput):
+        if isinstance(given, ItemRef | OuterInput | OutputRef):
             kinds = ("item",) if isinstance(given, ItemRef) else ("path", "paths")
             name = next((spec.name for spec in self.interface.inputs if spec.kind in kinds), None)
             return f"give it by name: {self.name}({name}=…)" if name else f"{self.name!r} takes no such input"

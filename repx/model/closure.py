@@ -112,6 +112,8 @@ def parse_closure(content: Mapping[str, Any]) -> Closure:
     if not isinstance(listed, list):
         raise ValueError("it lists no paths")
     paths = {one.name: one for one in map(_parse_path, listed)}
+    if len(paths) != len(listed):
+        raise ValueError("it lists a path twice")
     for one in paths.values():
         missing = [name for name in one.references if name not in paths]
         if missing:
@@ -125,7 +127,7 @@ def _parse_path(entry: Any) -> StorePath:
         if kind != "sha256" or not re.fullmatch(r"[0-9a-f]{64}", digest):
             raise ValueError(f"narHash is {entry['narHash']!r}")
         size = entry["narSize"]
-        if not isinstance(size, int):
+        if not isinstance(size, int) or isinstance(size, bool) or size < 0:
             raise ValueError(f"narSize is {size!r}")
         return StorePath(_whole(entry["path"]), digest, size, tuple(sorted(map(_whole, entry["references"]))))
     except (KeyError, TypeError, AttributeError) as error:

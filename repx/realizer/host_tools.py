@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator, Mapping, Sequence
+from typing import BinaryIO
 
 from repx.model.closure import STORE_DIR, Closure, name_of
 from repx.realizer.base_programs import BASE_PROGRAMS
@@ -27,7 +28,7 @@ _LAUNCHER = """\
 #!/bin/sh
 # Starts {program} of this Lab, also where there is no /nix/store.
 case $0 in */*) here=${{0%/*}} ;; *) here=. ;; esac
-store=$(cd "$here/../../../store" && pwd -P) || exit 127
+store=$(cd -P "$here/../../../store" && pwd) || exit 127
 exec {command} "$@"
 """
 
@@ -54,6 +55,8 @@ def _command(name: str, program: str, closure: Closure, contents: StoreContents)
     here = _in_lab(path)
     if not loader:
         return here
+    if not loader.startswith(f"{STORE_DIR}/"):
+        return ""
     libraries = ":".join(f"$store/{one}" for one in _library_directories(closure.of([name_of(path)]), contents))
     # Called by the name it has: multi-call programs and Python look at it.
     called = _in_lab(f"{os.path.dirname(path)}/{program}") if path.startswith(f"{STORE_DIR}/{name}/bin/") else here
@@ -65,20 +68,28 @@ def _command(name: str, program: str, closure: Closure, contents: StoreContents)
 def elf_loader(path: str) -> str | None:
     """The dynamic loader that an ELF file names; "" for a static one, None for what is no 64-bit ELF file (elf(5))."""
     with open(path, "rb") as file:
-        head = file.read(64)
-        if len(head) < 64 or head[:5] != b"\x7fELF\x02":
+        try:
+            return _interpreter(file)
+        except (struct.error, OSError, OverflowError, UnicodeDecodeError):
+            # Cut short, or an imitation.
             return None
-        order = "<" if head[5] == 1 else ">"
-        (table,) = struct.unpack_from(order + "Q", head, 32)
-        size, count = struct.unpack_from(order + "HH", head, 54)
-        for number in range(count):
-            file.seek(table + number * size)
-            entry = file.read(size)
-            (kind,) = struct.unpack_from(order + "I", entry)
-            if kind == 3:  # PT_INTERP
-                offset, _, _, length = struct.unpack_from(order + "4Q", entry, 8)
-                file.seek(offset)
-                return file.read(length).rstrip(b"\0").decode()
+
+
+def _interpreter(file: BinaryIO) -> str | None:
+    head = file.read(64)
+    if len(head) < 64 or head[:5] != b"\x7fELF\x02":
+        return None
+    order = "<" if head[5] == 1 else ">"
+    (table,) = struct.unpack_from(order + "Q", head, 32)
+    size, count = struct.unpack_from(order + "HH", head, 54)
+    for number in range(count):
+        file.seek(table + number * size)
+        entry = file.read(size)
+        (kind,) = struct.unpack_from(order + "I", entry)
+        if kind == 3:  # PT_INTERP
+            offset, _, _, length = struct.unpack_from(order + "4Q", entry, 8)
+            file.seek(offset)
+            return file.read(min(length, 4096)).rstrip(b"\0").decode()
     return ""
 
 

@@ -11,16 +11,19 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from repx.agent.layout import Store
-from repx.errors import CheckError, Finding, RepxError, SoftwareError, SourceLocation, nearest
+from repx.errors import CheckError, Finding, RepxError, SoftwareError, SourceLocation
 from repx.model.closure import STORE_DIR, Closure, Flake
 from repx.model.software import Json, Software, SoftwareRequest
 from repx.process import Run, run
 from repx.realizer.base_programs import BASE_PROGRAMS
 from repx.realizer.host_tools import TOOLS
 from repx.realizer.nix_checks import Asked, NixChecks
-from repx.realizer.nix_command import BuildFailedError, Evaluation, Nix
-from repx.realizer.nix_json import FlakeState, Package, Progress, last_words
+from repx.realizer.nix_command import BuildFailedError, Nix
+from repx.realizer.nix_evaluation import Evaluation
+from repx.realizer.nix_json import FlakeState, Package
+from repx.realizer.nix_log import Progress
 from repx.realizer.nix_memory import NixMemory, memory_directory
+from repx.realizer.nix_problems import attribute_problem, build_error
 from repx.realizer.nix_reference import Reference, read_reference, this_system
 from repx.realizer.store_contents import StoreContents
 from repx.store.closure import add_store_paths
@@ -133,9 +136,13 @@ class NixSoftware:
         """Ask Nix; message and remedy for each attribute that is not there or cannot be evaluated."""
         memory, reference = self._memory, self._reference
         state = memory.state = self._pin()
-        answer = self._nix.evaluate(state.url, this_system(), sorted({*wanted, *WELCOME, *memory.packages}), [])
+        try:
+            answer = self._nix.evaluate(state.url, this_system(), sorted({*wanted, *WELCOME, *memory.packages}), [])
+        except SoftwareError as error:
+            error.location = error.location or self._location
+            raise
         memory.packages = dict(answer.packages)
-        memory.lacking = frozenset(WELCOME).intersection(answer.absent)
+        memory.lacking = frozenset(WELCOME).difference(answer.packages)
         memory.programs = answer.programs
         memory.keep()
         lacking = [name for name in NEEDED if name in answer.absent]
@@ -145,20 +152,18 @@ class NixSoftware:
                 location=self._location,
                 hint=f"a set has at least: {', '.join(NEEDED)}",
             )
+        named = {name for request in requests for name in request.packages}
         problems = {}
-        for name in answer.failed:
-            problems[name] = (
-                f"package '{name}' cannot be evaluated; nix says:\n"
-                + self._nix.why_not(state.url, this_system(), name),
-                "",
-            )
-        for name, beside in answer.absent.items():
-            if name in WELCOME and not any(name in request.packages for request in requests):
-                continue
-            problems[name] = f"package '{name}' is not in the package set {reference.text}", nearest(name, beside)
-        unasked = [name for name in problems if not any(name in request.packages for request in requests)]
-        if unasked:
-            raise SoftwareError(problems[unasked[0]][0], location=self._location)
+        for name in [*answer.failed, *answer.absent, *answer.other]:
+            if name in named or name not in WELCOME:
+                problems[name] = attribute_problem(
+                    name,
+                    answer,
+                    f"the package set {reference.text}",
+                    lambda one: self._nix.why_not(state.url, this_system(), one),
+                )
+            if name in problems and (name in NEEDED or name not in named):
+                raise SoftwareError(problems[name][0], location=self._location)
         return problems
 
     def _flake(self) -> Flake:
@@ -227,32 +232,16 @@ class NixSoftware:
         try:
             self._nix.build([self._memory.packages[name] for name in names], tell)
         except BuildFailedError as error:
-            raise self._build_error(error, asked) from None
+            wanted = [
+                (request, name, self._memory.packages[name].drv)
+                for request, _ in asked
+                for name in self._all_of(request)
+            ]
+            raise build_error(error.log, wanted, self._nix.inputs_of) from None
 
     def _all_of(self, request: SoftwareRequest) -> tuple[str, ...]:
         asked = self._what_it_asked(request)
         return (*asked.packages, *asked.base)
-
-    def _build_error(self, error: BuildFailedError, asked: Sequence[tuple[SoftwareRequest, Software]]) -> SoftwareError:
-        """Which package could not be built, for which stage, and the last lines of what was said."""
-        log = error.log
-        said = last_words("\n".join(log.messages))
-        full = "No space left" in said or any("No space left" in line for lines in log.logs.values() for line in lines)
-        hint = "free some space below /nix and run the same command again" if full else ""
-        for drv in log.failed():
-            lines = "\n".join(line for line in log.logs.get(drv, []) if line.strip())
-            for request, _ in asked:
-                for name in self._all_of(request):
-                    wanted = self._memory.packages[name].drv
-                    if wanted == drv or drv in self._nix.inputs_of(wanted):
-                        facts: list[tuple[str, object]] = [("needed by", f"stage {request.stage}, {request.origin}")]
-                        facts += [("derivation", drv)]
-                        return SoftwareError(
-                            f"package '{name}' of stage '{request.stage}' cannot be built",
-                            facts=[*facts, ("nix says", lines or said)],
-                            hint=hint or f"all it said: nix log {drv}",
-                        )
-        return SoftwareError("nix build failed", facts=[("nix says", said)], hint=hint)
 
 
 def _paths(package: Package) -> list[Json]:

@@ -67,11 +67,16 @@ class NixChecks:
 
     def has_command(self, asked: Asked, name: str) -> bool | None:
         """Whether a stage has a command; None when that is seen only after the build."""
-        names = [one for attribute in asked.packages for one in self._packages[attribute].names]
-        held = self._contents.has_program([*names, *self._base_with(asked, name)], name)
-        if held is None and any(name in (attribute, self._packages[attribute].program) for attribute in asked.packages):
+        own = self._contents.has_program(
+            [one for attribute in asked.packages for one in self._packages[attribute].names], name
+        )
+        of_base = self._contents.has_program(self._base_with(asked, name), name)
+        # It is written down what the base has: a typo need not wait until it is built.
+        if own or of_base or (of_base is None and name in BASE_NAMES):
             return True
-        return held
+        if own is None and any(name in (one, self._packages[one].program) for one in asked.packages):
+            return True
+        return own
 
     def who_has_command(self, name: str) -> str:
         """The packages of the set that bring a command, as a remedy."""

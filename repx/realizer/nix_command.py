@@ -5,51 +5,35 @@ Flakes are switched on by argument, so that nobody's nix.conf has to change.
 
 from __future__ import annotations
 
-import json
-import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
-from importlib.resources import files
 from typing import TypeVar
 
 from repx.errors import SoftwareError
-from repx.model.closure import StorePath, name_of
+from repx.model.closure import StorePath
 from repx.process import Completed, Follow, Run, follow, run
+from repx.realizer.nix_evaluation import Evaluation, Question, expression, parse_evaluation
 from repx.realizer.nix_json import (
     OLDEST,
-    BuildLog,
     FlakeState,
     Package,
-    Progress,
     UnreadableAnswerError,
-    last_words,
     parse_metadata,
     parse_path_info,
     parse_version,
 )
+from repx.realizer.nix_log import BuildLog, Progress, last_words
+from repx.realizer.nix_problems import remedy
 
 Answer = TypeVar("Answer")
 
 _FLAKES = ("--extra-experimental-features", "nix-command flakes")
 _OUTPUTS_OF_DERIVATION = (2, 13)
 """From this version on `nix build X.drv` means the file X.drv itself, and `X.drv^out` what it makes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """What an evaluation has found: packages by attribute; those that cannot be evaluated; those that are not there.
-
-    `absent` says for each what stands where it would, `present` is which of the hints the set has, and `programs` is
-    (attribute, main program, output paths) of every package of a small set.
-    """
-
-    packages: Mapping[str, Package]
-    failed: tuple[str, ...]
-    absent: Mapping[str, tuple[str, ...]]
-    present: frozenset[str]
-    programs: tuple[tuple[str, str, tuple[str, ...]], ...]
+_FORMATS_OF_PATH_INFO = (2, 33)
+"""From this version on `nix path-info --json` wants to be told its format, which Lix does not know."""
 
 
 class BuildFailedError(Exception):
@@ -79,6 +63,7 @@ class Nix:
             )
         said = self._run([path, "--version"], timeout_s=30).stdout.decode("utf-8", "replace").strip()
         self._version = parse_version(said)
+        self._is_lix = "Lix" in said
         if self._version < OLDEST:
             raise SoftwareError(
                 f"{path} is {said or 'no Nix'}, and flakes need Nix 2.4 or newer", hint="install a newer Nix"
@@ -109,15 +94,24 @@ class Nix:
 
         Raises SoftwareError when the flake itself cannot be evaluated.
         """
-        done = self._nix(["eval", "--json", "--expr", _expression(url, system, asked, hints)])
+        done = self._eval(Question(url, system, asked, hints, programs=bool(asked)))
+        failed: list[str] = []
+        if done.exit_status:
+            # What tryEval lets pass ends all of it: once more without those attributes that it comes from.
+            if (
+                self._eval(Question(url, system, asked)).exit_status
+                and not self._eval(Question(url, system)).exit_status
+            ):
+                failed = [name for name in asked if self._eval(Question(url, system, [name])).exit_status]
+            done = self._eval(Question(url, system, [name for name in asked if name not in failed], hints))
         if done.exit_status:
             raise self._failed(f"the flake {url.partition('?')[0]} cannot be evaluated", _said(done))
-        return self._parsed(_parse_evaluation, done)
+        found = self._parsed(parse_evaluation, done)
+        return replace(found, failed=(*found.failed, *failed))
 
     def why_not(self, url: str, system: str, attribute: str) -> str:
         """What Nix says when it evaluates one attribute that fails; empty when it does not fail."""
-        expression = _expression(url, system, [attribute], [], safe=False)
-        done = self._nix(["eval", "--json", "--expr", expression])
+        done = self._eval(Question(url, system, [attribute], safe=False))
         return last_words(_said(done)) if done.exit_status else ""
 
     def build(self, packages: Sequence[Package], watch: Callable[[Progress], None]) -> None:
@@ -145,7 +139,9 @@ class Nix:
 
     def closure(self, paths: Sequence[str]) -> list[StorePath]:
         """All store paths reachable from some that are valid. Raises SoftwareError."""
-        done = self._nix(["path-info", "--json", "--recursive", *paths])
+        has_formats = self.version >= _FORMATS_OF_PATH_INFO and not self._is_lix
+        form = ["--json-format", "2"] if has_formats else []
+        done = self._nix(["path-info", "--json", *form, "--recursive", *paths])
         if done.exit_status:
             raise self._failed("nix cannot tell a closure", _said(done))
         return self._parsed(parse_path_info, done)
@@ -155,22 +151,15 @@ class Nix:
         done = self._nix(["path-info", "--recursive", "--derivation", drv])
         return frozenset(done.stdout.decode("utf-8", "replace").split()) if not done.exit_status else frozenset()
 
+    def _eval(self, question: Question) -> Completed:
+        return self._nix(["eval", "--json", "--expr", expression(question)])
+
     def _nix(self, arguments: Sequence[str]) -> Completed:
         return self._run([self.program, *_FLAKES, *arguments])
 
     def _failed(self, headline: str, said: str) -> SoftwareError:
         words = last_words(said)
-        if "experimental Nix feature" in words or "experimental feature" in words:
-            hint = (
-                "this Nix does not allow flakes to you: let nix.conf say `experimental-features = nix-command flakes`"
-            )
-        elif "Permission denied" in words or "not writable" in words:
-            hint = "you may not write to Nix's store: start its daemon, or ask whoever has installed it"
-        elif "No space left" in words:
-            hint = "free some space below /nix and run the same command again"
-        else:
-            hint = ""
-        return SoftwareError(headline, facts=[("nix says", words)], hint=hint)
+        return SoftwareError(headline, facts=[("nix says", words)], hint=remedy(words))
 
     def _parsed(self, parse: Callable[[bytes], Answer], done: Completed) -> Answer:
         try:
@@ -184,37 +173,3 @@ class Nix:
 
 def _said(done: Completed) -> str:
     return done.stderr.decode("utf-8", "replace")
-
-
-def _expression(url: str, system: str, asked: Sequence[str], hints: Sequence[str], *, safe: bool = True) -> str:
-    text = files("repx").joinpath("templates/evaluate.nix").read_text(encoding="utf-8")
-    question = {"url": url, "system": system, "asked": list(asked), "hints": list(hints), "safe": safe}
-    return f"({text}) (builtins.fromJSON {nix_string(json.dumps(question))})"
-
-
-def nix_string(text: str) -> str:
-    """A text as a literal of the Nix language."""
-    return '"' + re.sub(r'(["\\])', r"\\\1", text).replace("${", "\\${") + '"'
-
-
-def _parse_evaluation(data: bytes) -> Evaluation:
-    try:
-        content = json.loads(data)
-        packages, failed, absent = {}, [], {}
-        for name, answer in content["packages"].items():
-            if "absent" in answer:
-                absent[name] = tuple(answer["absent"])
-            elif "failed" in answer:
-                failed.append(name)
-            else:
-                packages[name] = Package(
-                    answer["drv"],
-                    tuple(answer["outputs"]),
-                    answer["program"],
-                    answer["version"],
-                    tuple(map(name_of, answer["paths"])),
-                )
-        programs = tuple((one["name"], one["program"], tuple(one["paths"])) for one in content["programs"])
-        return Evaluation(packages, tuple(failed), absent, frozenset(content["present"]), programs)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UnreadableAnswerError(str(error)) from None

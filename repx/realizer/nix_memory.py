@@ -30,7 +30,7 @@ class NixMemory:
         self.paths: dict[str, StorePath] = {}
         try:
             self._read(json.loads(read_if_there(self._path) or b"{}"))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             self.state, self.packages, self.lacking, self.programs, self.paths = None, {}, frozenset(), (), {}
 
     def knows(self, needed: Iterable[str], welcome: Iterable[str] = ()) -> bool:
@@ -78,6 +78,8 @@ class NixMemory:
         if content.get("format") != FORMAT:
             return
         for name, (drv, outputs, program, version, names) in content["packages"].items():
+            if not all(map(is_store_name, names)):
+                raise ValueError(name)
             self.packages[name] = Package(drv, tuple(outputs), program, version, tuple(names))
         self.lacking = frozenset(content["lacking"])
         self.programs = tuple((name, program, tuple(paths)) for name, program, paths in content["programs"])

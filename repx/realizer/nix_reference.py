@@ -43,6 +43,12 @@ def read_reference(text: str, base: str, location: SourceLocation | None) -> Ref
     system = this_system()
     path = text.removeprefix("path:")
     if not path.startswith((".", "/", "~")):
+        if os.path.isfile(os.path.join(base, path, "flake.nix")):
+            raise SoftwareError(
+                f"nix({text!r}) is not the folder of that name, but an entry of Nix's registry",
+                location=location,
+                hint=f"write nix('./{path}')",
+            )
         return Reference(
             text, text, text, digest_of_text(f"repx-flake 1\n{system}\n{text}"), bool(_PINNED.search(text))
         )

@@ -15,6 +15,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from repx.agent.sandbox import INSIDE
 from repx.errors import UsageError
 from repx.runtime.target import ANY, IsolationKind, Target
 
@@ -42,18 +43,29 @@ def load_config(path: str) -> dict[str, Target]:
     return {name: Target(one.isolation, one.mount_paths, one.mount_host_paths) for name, one in config.targets.items()}
 
 
-def _absolute(path: str) -> str:
+_OWN = ("/nix", "/proc", INSIDE)
+"""What a sandbox has of its own, and where nothing else can be shown."""
+
+
+def _mount_path(path: str) -> str:
     expanded = os.path.expanduser(path)
     if not os.path.isabs(expanded) or "\0" in expanded:
         raise ValueError("give an absolute path")
-    return os.path.normpath(expanded)
+    # POSIX lets two slashes at the start stand for something else.
+    place = "/" + os.path.normpath(expanded).lstrip("/")
+    if place == "/":
+        raise ValueError("that is the whole machine: mount_host_paths = true shows its files")
+    for own in _OWN:
+        if (place + "/").startswith(own + "/"):
+            raise ValueError(f"a sandbox has a {own} of its own")
+    return place
 
 
 class _Target(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     isolation: Annotated[tuple[IsolationKind, ...], Field(min_length=1, strict=False)] = ANY
-    mount_paths: Annotated[tuple[Annotated[str, AfterValidator(_absolute)], ...], Field(strict=False)] = ()
+    mount_paths: Annotated[tuple[Annotated[str, AfterValidator(_mount_path)], ...], Field(strict=False)] = ()
     mount_host_paths: bool = False
 
 

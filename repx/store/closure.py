@@ -41,18 +41,20 @@ def add_store_paths(store: Store, paths: Iterable[StorePath], source: str = STOR
 
 
 def _copy(source: str, target: str) -> None:
-    if os.path.isdir(source) and not os.path.islink(source):
-        shutil.copytree(source, target, symlinks=True, copy_function=_copy_file)
-    else:
-        _copy_file(source, target)
+    _copy_entry(source, target)
     make_read_only(target)
     for entry in walk(target):
         os.utime(entry, _TIME, follow_symlinks=False)
 
 
-def _copy_file(source: str, target: str) -> None:
+def _copy_entry(source: str, target: str) -> None:
+    # Not shutil.copytree: it goes on after an error, and does not tell which one it was.
     if os.path.islink(source):
         os.symlink(os.readlink(source), target)
-        return
-    shutil.copyfile(source, target)
-    os.chmod(target, 0o555 if os.stat(source).st_mode & stat.S_IXUSR else 0o444)
+    elif os.path.isdir(source):
+        os.mkdir(target)
+        for name in os.listdir(source):
+            _copy_entry(f"{source}/{name}", f"{target}/{name}")
+    else:
+        shutil.copyfile(source, target)
+        os.chmod(target, 0o555 if os.stat(source).st_mode & stat.S_IXUSR else 0o444)

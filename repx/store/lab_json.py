@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,7 +34,7 @@ def read_json(shown: str, root: str, place: str) -> dict[str, Any]:
             value = json.load(file)
     except (FileNotFoundError, NotADirectoryError):
         if not os.path.exists(root):
-            raise LabError(f"there is no Lab at {shown}", hint="make one: repx realize experiment.py") from None
+            raise LabError(f"there is no Lab at {shown}", hint=f"make one: {_realize(shown)}") from None
         raise LabError(
             f"{shown} is not a Lab", facts=[("missing", place)], hint="make one: repx realize experiment.py"
         ) from None
@@ -46,6 +47,11 @@ def read_json(shown: str, root: str, place: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise LabError("a file of the Lab is no JSON object", facts=[("file", path)], hint=ANOTHER)
     return value
+
+
+def _realize(link: str) -> str:
+    """The command that makes a Lab and links it there."""
+    return "repx realize experiment.py" + ("" if link == "result" else f" -o {shlex.quote(link)}")
 
 
 def check_format(shown: str, place: str, content: dict[str, Any]) -> None:

@@ -1,5 +1,5 @@
-# Evaluates attributes of a pinned flake, all at once, and builds nothing. An attribute that is not there, or that cannot
-# be evaluated, is told as such and does not keep the others from being told.
+# Evaluates attributes of a pinned flake, all at once, and builds nothing. An attribute that is not there, is no package,
+# or throws is told as such and does not keep the others from being told; other errors end it (builtins.tryEval).
 question:
 let
   flake = builtins.getFlake question.url;
@@ -36,8 +36,12 @@ let
   answer = name:
     let package = builtins.head (found name);
     in tried (
-      if found name != [ ] && builtins.isAttrs package && package ? drvPath then describe package
-      else { absent = beside name; }
+      if found name == [ ] then { absent = beside name; }
+      else if builtins.isAttrs package && package ? drvPath then describe package
+      else {
+        other = builtins.typeOf package;
+        inside = if builtins.isAttrs package then builtins.attrNames package else [ ];
+      }
     );
 
   names = builtins.concatMap builtins.attrNames sets;
@@ -46,11 +50,13 @@ let
     if builtins.isAttrs package && package ? drvPath
     then { inherit name; inherit (describe package) program paths; }
     else { failed = true; });
-  programs = if question.asked == [ ] || builtins.length names > 300 then [ ]
+  programs = if !question.programs || builtins.length names > 300 then [ ]
     else builtins.filter (one: !(one ? failed)) (builtins.concatMap (set: map (program set) (builtins.attrNames set)) sets);
 in
 {
   packages = builtins.listToAttrs (map (name: { inherit name; value = answer name; }) question.asked);
   present = builtins.filter (name: (builtins.tryEval (found name != [ ])).value) question.hints;
-  programs = if question.safe then programs else [ ];
+  inherit programs;
+  # Forces the flake, also where nothing is asked of it.
+  size = builtins.length names;
 }

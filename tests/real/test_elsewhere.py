@@ -31,8 +31,12 @@ def sum_of(words):
 def report(sweep: Results, table: Output = out("table.txt")):
     table.write_text(" ".join(sorted(job.outputs["sum"].read_text() for job in sweep.jobs("total"))))
 
+@bash
+def characters(count: Output = out("count.txt")):
+    return "printf 'ä€' | wc -m > \\"$count\\""
+
 sweep = Run("sweep", lambda: total(numbers()), params={"count": [10, 100]})
-lab = Lab([sweep, Run("report", report, after=[sweep])], packages=packages)
+lab = Lab([sweep, Run("report", report, after=[sweep]), Run("characters", characters)], packages=packages)
 """
 
 # As root in namespaces of its own: what is mounted here is seen by nobody else, and gone when the command ends.
@@ -85,7 +89,7 @@ def test_a_machine_without_nix_runs_a_copied_lab_and_verifies_all_of_it(copied: 
 
     ran = there("run", "--bwrap")
     assert ran.returncode == 0, ran.stderr
-    assert "5 jobs ran" in ran.stdout
+    assert "6 jobs ran" in ran.stdout
     assert there("show", "output", "report", "table").stdout == "5050 55"
     refused = there("run", "--native", "--force")
     assert refused.returncode == 2
@@ -127,12 +131,14 @@ def test_a_machine_with_a_shell_and_the_lab_runs_it(copied: tuple[World, Path]) 
 
     assert not (machine / "usr").exists()
     repx = "repx=$(echo /lab/host-tools/*/bin/repx); options='--lab /lab --store /data/store'; "
-    assert "5 jobs ran" in there(repx + '"$repx" run $options')
+    assert "6 jobs ran" in there(repx + '"$repx" run $options')
     assert there(repx + '"$repx" show output report table $options') == "5050 55"
-    assert "all 5 jobs are done" in there(repx + '"$repx" run $options')
+    # The locale that jobs are given is the closure's own.
+    assert there(repx + '"$repx" show output characters count $options') == "2\n"
+    assert "all 6 jobs are done" in there(repx + '"$repx" run $options')
     # With a link where the programs look for each other, no sandbox is needed either.
     linked = "/bin/busybox mkdir -p /nix; /bin/busybox ln -s /lab/store /nix/store; "
-    assert "5 jobs ran" in there(linked + repx + '"$repx" run --native --force $options')
+    assert "6 jobs ran" in there(linked + repx + '"$repx" run --native --force $options')
     told = there(repx + '"$repx" realize experiment.py 2>&1 || true')
     assert "this repx came with a Lab" in told
 

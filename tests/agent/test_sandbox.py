@@ -1,0 +1,260 @@
+"""The words that start a job in a sandbox, its /etc, what its end says, and the first process of a container."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from repx.agent.sandbox import OUT_OF_MEMORY, boxed, bwrap_argv, container_argv, host_words
+from repx.agent.sandbox_end import tell_of_end
+from repx.agent.scratch import Scratch
+
+BOX: dict[str, Any] = {
+    "kind": "bwrap", "program": "/bin/bwrap", "store": "/lab/store", "outputs": "/store/outputs",
+    "shell": "/nix/store/b/bin/bash", "env": "/nix/store/c/bin/env", "mounts": [], "host": False, "network": False,
+}  # fmt: skip
+ENGINE = {
+    **BOX,
+    "kind": "podman",
+    "program": "/bin/podman",
+    "image": "localhost/repx:1",
+    "client_env": {"HOME": "/root"},
+}
+JOB = ["/nix/store/b/bin/bash", "/nix/store/s", "/repx/out"]
+
+
+def pairs(words: list[str], *options: str) -> list[tuple[str, ...]]:
+    """Options of two operands, in order."""
+    return [(word, *words[place + 1 : place + 3]) for place, word in enumerate(words) if word in options]
+
+
+def container(box: dict[str, Any], env: dict[str, str] | None = None, **limits: int) -> list[str]:
+    return container_argv(box, "/s", [], JOB, env or {}, limits)
+
+
+def test_bubblewrap_is_told_all_of_it_in_an_order_that_covers() -> None:
+    assert bwrap_argv(BOX, "/s", [("/store/outputs/j/out/d", "/repx/in/d/d")], JOB) == [
+        "/bin/bwrap", "--unshare-all", "--die-with-parent", "--uid", "1000", "--gid", "1000", "--hostname", "repx",
+        "--ro-bind", "/lab/store", "/nix/store", "--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev",
+        "--ro-bind", "/s", "/repx", "--bind", "/s/tmp", "/tmp", "--bind", "/s/out", "/repx/out",
+        "--symlink", "/repx/etc", "/etc", "--symlink", "/nix/store/b/bin/bash", "/bin/sh",
+        "--symlink", "/nix/store/c/bin/env", "/usr/bin/env",
+        "--ro-bind", "/store/outputs/j/out/d", "/repx/in/d/d",
+        "--remount-ro", "/", "--chdir", "/repx/out", "--", *JOB,
+    ]  # fmt: skip
+
+
+def test_what_a_target_shows_is_bound_as_it_is() -> None:
+    words = bwrap_argv({**BOX, "mounts": ["/data", "/dev/fuse", "/dev", "/devices", "/etc/ssl"]}, "/s", [], JOB)
+    shown = [pair for pair in pairs(words, "--bind", "--dev-bind") if not pair[1].startswith("/s/")]
+    assert shown == [
+        ("--bind", "/data", "/data"),
+        ("--dev-bind", "/dev/fuse", "/dev/fuse"),
+        ("--dev-bind", "/dev", "/dev"),
+        ("--bind", "/devices", "/devices"),
+        # /etc is a link to the scratch's.
+        ("--bind", "/etc/ssl", "/repx/etc/ssl"),
+    ]
+    assert "--share-net" not in words
+
+
+def test_host_and_network_are_two_things() -> None:
+    host = bwrap_argv({**BOX, "host": True}, "/s", [], JOB)
+    assert "--share-net" not in host
+    assert ("--bind", "/var", "/var") in pairs(host, "--bind")
+    assert pairs(host, "--remount-ro") == [("--remount-ro", "/proc", "--dev")]
+    network = bwrap_argv({**BOX, "network": True}, "/s", [], JOB)
+    assert "--share-net" in network
+    assert ("--bind", "/var", "/var") not in pairs(network, "--bind")
+
+
+def test_what_is_a_sandboxs_own_is_never_the_hosts() -> None:
+    words = host_words()
+    assert not {"/proc", "/dev", "/tmp", "/nix", "/repx", "/sys"} & set(words)
+    for _, target, link in pairs(words, "--symlink"):
+        assert str(Path(link).readlink()) == target
+
+
+def test_a_container_has_no_rights_no_network_and_no_environment_of_the_runner() -> None:
+    words = container(ENGINE, {"A": "x=1 \n2"}, mem=1 << 26, cpus=2)
+    for word in (
+        "--rm", "--read-only", "--pull=never", "--cap-drop=all", "--security-opt=no-new-privileges", "--network=none",
+        "--unsetenv-all", "--no-hosts", "--memory=67108864", "--cpus=2", "--entrypoint=", "--workdir=/repx/out",
+    ):  # fmt: skip
+        assert word in words
+    assert words[words.index("--env") + 1] == "A=x=1 \n2"
+    assert words[-len(JOB) :] == JOB
+    assert words[words.index("localhost/repx:1") + 1 :][:2] == ["/nix/store/b/bin/bash", "-c"]
+    command, environment = boxed(JOB, {"A": "1"}, ENGINE, "/s", [], {})
+    assert environment == {"HOME": "/root"}, "the client's own, the job's is in the words"
+    assert command[0] == "/bin/podman"
+
+
+def test_docker_is_not_given_what_only_podman_knows() -> None:
+    words = container({**ENGINE, "kind": "docker", "program": "/bin/docker"})
+    assert not [word for word in words if word in ("--unsetenv-all", "--no-hosts") or word.startswith("--userns")]
+    assert not [word for word in words if word.startswith("--read-only-tmpfs")]
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/a b:c", "source=/a b:c"),
+        ("/a,b", '"source=/a,b"'),
+        ('/a"b', '"source=/a""b"'),
+        ("/a\nb", '"source=/a\nb"'),
+        ("/a=b", "source=/a=b"),
+    ],
+)
+def test_a_mount_is_quoted_as_the_engines_read_it(tmp_path: Path, path: str, field: str) -> None:
+    words = container({**ENGINE, "mounts": [path]})
+    (mount,) = [word for word in words if field in word]
+    assert mount == f"type=bind,{field},{field.replace('source', 'destination')}"
+
+
+def test_a_device_is_given_as_one() -> None:
+    words = container({**ENGINE, "mounts": ["/dev/null", "/dev/shm"]})
+    assert "--device=/dev/null" in words
+    assert "type=bind,source=/dev/shm,destination=/dev/shm" in words
+
+
+def test_etc_has_a_place_for_what_is_mounted_there(tmp_path: Path) -> None:
+    scratch = Scratch(str(tmp_path / "slot"))
+    box = {**BOX, "mounts": ["/etc/hostname", "/etc/ssl", "/data"]}
+    stage = {"kind": "bash", "outputs": {}, "sandbox": box}
+    here = Path.cwd()
+    try:
+        scratch.prepare({"inputs": {}, "params": {}}, stage)
+    finally:
+        os.chdir(here)
+    etc = tmp_path / "slot" / "etc"
+    assert (etc / "hostname").is_file()
+    assert (etc / "ssl").is_dir() is Path("/etc/ssl").is_dir()
+    assert sorted(path.name for path in etc.iterdir()) == ["group", "hostname", "hosts", "passwd", "ssl"]
+    assert "repx:x:1000:" in (etc / "passwd").read_text()
+
+
+def ended(status: int, *, kills: int = 0, memory: int | None = None, tmp: str = "/none", cause: str = "exit") -> Any:
+    attempt: dict[str, Any] = {"cause": cause if status else "", "exit": status, "signal": None, "detail": ""}
+    tell_of_end(attempt, "bwrap", tmp, kills, memory)
+    return attempt
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM, signal.SIGINT, signal.SIGABRT])
+def test_a_status_that_stands_for_a_signal_is_told_as_one(number: signal.Signals) -> None:
+    told = ended(128 + number)
+    assert (told["cause"], told["signal"], told["exit"], told["isolation"]) == ("signal", number, None, "bwrap")
+
+
+@pytest.mark.parametrize("status", [1, 127, 128, 129, 200, 255])
+def test_other_statuses_are_a_programs_own(status: int) -> None:
+    told = ended(status)
+    assert (told["cause"], told["signal"], told["exit"]) == ("exit", None, status)
+
+
+def test_memory_is_the_cause_where_the_kernel_says_so(tmp_path: Path) -> None:
+    assert ended(137, kills=1, memory=100)["detail"].endswith("more than the 100 bytes of memory it had asked for")
+    assert ended(1, kills=1, memory=100)["cause"] == "memory"
+    assert ended(0, kills=1, memory=100)["cause"] == "", "who goes on without what was killed has succeeded"
+    assert ended(137, kills=1, memory=100, cause="timeout")["cause"] == "timeout"
+    (tmp_path / OUT_OF_MEMORY).touch()
+    assert ended(137, memory=100, tmp=str(tmp_path))["cause"] == "memory"
+    assert ended(137, tmp=str(tmp_path))["cause"] == "signal", "a job that has asked for none cannot have used it up"
+
+
+@contextmanager
+def kept(*job: str) -> Iterator[subprocess.Popen[str]]:
+    """The first process of a container, here, around a job; its standard input is the caller's to close."""
+    bash = shutil.which("bash")
+    assert bash is not None
+    words = container_argv({**ENGINE, "shell": bash}, "/s", [], job, {}, {})
+    command = words[words.index("localhost/repx:1") + 1 :]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
+        try:
+            yield process
+        finally:
+            # In a container all goes with its first process.
+            for pid in session(process.pid):
+                os.kill(pid, signal.SIGKILL)
+            process.kill()
+
+
+def session(leader: int) -> list[int]:
+    """The processes of a session that are not its leader."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != leader:
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[3]) == leader and fields[0] != "Z":
+                found.append(int(entry.name))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [
+        ("exit 0", 0),
+        ("exit 3", 3),
+        ("exit 137", 137),
+        ("kill -9 $$", 137),
+        ("kill -INT $$", 130),
+        ("kill -SEGV $$", 139),
+    ],
+)
+def test_the_keeper_ends_as_its_job_does_and_says_nothing(script: str, status: int) -> None:
+    with kept("bash", "-c", f"echo said; echo complained >&2; {script}") as keeper:
+        assert keeper.wait(10) == status
+        assert keeper.stdout is not None
+        assert keeper.stderr is not None
+        assert (keeper.stdout.read(), keeper.stderr.read()) == ("said\n", "complained\n")
+
+
+def test_a_kept_job_ignores_no_signal_reads_nothing_and_knows_no_host() -> None:
+    script = "grep SigIgn /proc/self/status; readlink /proc/self/fd/0; echo ${HOSTNAME:-none}"
+    with kept("sh", "-c", script) as keeper:
+        assert keeper.stdout is not None
+        said = keeper.stdout.read().split()
+    assert int(said[1], 16) == 0
+    assert said[2:] == ["/dev/null", "none"]
+
+
+def test_the_keeper_ends_when_nobody_holds_its_input_whatever_the_job_does() -> None:
+    with kept("bash", "-c", "trap '' TERM INT HUP; echo ready; while :; do sleep 1; done") as keeper:
+        assert keeper.stdout is not None
+        assert keeper.stdin is not None
+        assert keeper.stdout.readline() == "ready\n"
+        assert keeper.poll() is None
+        keeper.stdin.close()
+        assert keeper.wait(5) == 137
+
+
+def test_the_keeper_tells_the_whole_job_to_end_and_hears_what_it_says_then() -> None:
+    with kept("bash", "-c", "trap 'echo tidied; exit 5' TERM; sleep 300 & echo ready; wait") as keeper:
+        assert keeper.stdout is not None
+        assert keeper.stdout.readline() == "ready\n"
+        keeper.terminate()
+        assert keeper.wait(3) == 5
+        assert keeper.stdout.read() == "tidied\n"
+
+
+def test_the_keeper_waits_for_a_stubborn_job_less_long_than_its_client_is_waited_for() -> None:
+    with kept("bash", "-c", "trap '' TERM; echo ready; sleep 300") as keeper:
+        assert keeper.stdout is not None
+        assert keeper.stdout.readline() == "ready\n"
+        began = time.monotonic()
+        keeper.terminate()
+        assert keeper.wait(10) == 137
+        assert 3 < time.monotonic() - began < 4.9
