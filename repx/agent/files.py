@@ -205,6 +205,20 @@ def link_tree(source: str, target: str) -> None:
             shutil.copy(source, target)
 
 
+def copy_tree(source: str, target: str) -> None:
+    """Copy a file, link or tree: bytes, links, who may execute; nothing else of it. The first OSError ends it."""
+    # Not shutil.copytree: it goes on after an error, and does not tell which one it was.
+    if os.path.islink(source):
+        os.symlink(os.readlink(source), target)
+    elif os.path.isdir(source):
+        os.mkdir(target)
+        for name in sorted(os.listdir(source)):
+            copy_tree(source + "/" + name, target + "/" + name)
+    else:
+        shutil.copyfile(source, target)
+        os.chmod(target, 0o755 if os.stat(source).st_mode & stat.S_IXUSR else 0o644)
+
+
 def give_second_name(source: str, target: str) -> None:
     """Let `target` be what `source` is: by hard links where that can be, else by a symbolic one.
 

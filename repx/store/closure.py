@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
-import stat
 import uuid
 from collections.abc import Iterable
 
-from repx.agent.files import make_read_only, remove_tree, walk
+from repx.agent.files import copy_tree, make_read_only, remove_tree, walk
 from repx.agent.layout import Store
 from repx.agent.nar import nar_sha256
 from repx.errors import SoftwareError
@@ -41,20 +39,7 @@ def add_store_paths(store: Store, paths: Iterable[StorePath], source: str = STOR
 
 
 def _copy(source: str, target: str) -> None:
-    _copy_entry(source, target)
+    copy_tree(source, target)
     make_read_only(target)
     for entry in walk(target):
         os.utime(entry, _TIME, follow_symlinks=False)
-
-
-def _copy_entry(source: str, target: str) -> None:
-    # Not shutil.copytree: it goes on after an error, and does not tell which one it was.
-    if os.path.islink(source):
-        os.symlink(os.readlink(source), target)
-    elif os.path.isdir(source):
-        os.mkdir(target)
-        for name in os.listdir(source):
-            _copy_entry(f"{source}/{name}", f"{target}/{name}")
-    else:
-        shutil.copyfile(source, target)
-        os.chmod(target, 0o555 if os.stat(source).st_mode & stat.S_IXUSR else 0o444)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import uuid
 
 from repx.agent.digest import TreeError, tree_digest
-from repx.agent.files import make_read_only, remove_tree
+from repx.agent.files import copy_tree, make_read_only, remove_tree
 from repx.agent.layout import Store
 from repx.errors import StoreError
 from repx.model.lab import stored_name
@@ -31,10 +30,7 @@ def add_object(store: Store, path: StoredPath) -> str:
         return target
     beside = f"{store.tmp}/object-{uuid.uuid4().hex}"
     try:
-        if path.kind == "directory":
-            shutil.copytree(path.source, beside, symlinks=True, copy_function=shutil.copy)
-        else:
-            shutil.copy(path.source, beside)
+        copy_tree(os.path.realpath(path.source), beside)
         if tree_digest(beside) != path.digest:
             raise StoreError(
                 f"{path.name!r} changed while it was being stored",
