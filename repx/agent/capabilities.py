@@ -56,7 +56,9 @@ def bwrap_problem(program: str, settings: str = "/proc/sys") -> str:
 
     It is asked for all that a job's sandbox has, `/proc` included, which many containers refuse to have mounted again.
     """
-    sandbox = ["--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+    # --unshare-user by itself: --unshare-all goes on without where root may not have one, and then --uid cannot be.
+    user = ["--unshare-user", "--uid", "1000", "--gid", "1000"]
+    sandbox = ["--unshare-all", *user, "--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
     # Itself is the one program that is there for certain.
     argv = [program, *sandbox, "--", program, "--version"]
     # A second try: while it binds the root, somebody may take away a mount that it has seen there.

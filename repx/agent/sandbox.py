@@ -40,9 +40,9 @@ OUT_OF_MEMORY = ".repx-out-of-memory"
 # natively, and gives it less time than its own client is given: a killed client would leave the container behind.
 # Job control is on only to start the job: it makes the group, and keeps SIGINT from being ignored in it.
 _KEEPER = (
-    'exec 3<&0; unset HOSTNAME; set -m; "$@" </dev/null 3<&- & job=$!; set +m; exec 2>/dev/null; '
-    "{ read -r _ <&3; } & end=$!; late=; "
-    "trap 'kill -TERM -- \"-$job\"; { read -r -t 4 _ <&3; } & late=$!' TERM; "
+    "exec 3<&0; unset HOSTNAME; job=; late=; "
+    "trap '[[ $job ]] && kill -TERM -- \"-$job\"; { read -r -t 4 _ <&3; } & late=$!' TERM; "
+    'set -m; "$@" </dev/null 3<&- & job=$!; set +m; exec 2>/dev/null; { read -r _ <&3; } & end=$!; '
     "while :; do ended=; wait -n -p ended $job $end $late; status=$?; "
     "case $ended in '') ;; $job) break ;; *) exit 137 ;; esac; done; "
     "for file in /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control; do "

@@ -19,7 +19,7 @@ from repx.runtime.orders import job_order, stage_id, stage_order
 from repx.runtime.report import Options, Report, Watcher
 from repx.runtime.schedule import Schedule
 from repx.runtime.software import HostPrograms, Programs
-from repx.runtime.units import State, Unit
+from repx.runtime.units import ENDED, State, Unit
 from repx.runtime.workers import Worker, WorkerPool
 from repx.store.lab import LabDirectory
 from repx.store.location import store_error
@@ -100,11 +100,13 @@ class Engine:
         return report
 
     def _load_images(self) -> None:
-        """Have the images of the selected runs in the engine, before anything is started."""
+        """Have the images of what may run in the engine, before anything is started."""
         isolation = self._options.isolation
         if isolation.kind in ("podman", "docker"):
-            for name in self._selection.runs:
-                load_image(isolation, self._lab, self._lab.run(name).image, self._watcher.notice)
+            pending = {unit.run for unit in self._graph.units if unit.state not in ENDED}
+            images = {run.image for number, run in enumerate(self._lab.runs.values()) if number in pending}
+            for image in sorted(images):
+                load_image(isolation, self._lab, image, self._watcher.notice)
 
     def interrupt(self) -> None:
         """Stop everything; safe to call from a signal handler."""

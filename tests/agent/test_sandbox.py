@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from repx.agent.job import GRACE_S
 from repx.agent.sandbox import OUT_OF_MEMORY, boxed, bwrap_argv, container_argv, host_words
 from repx.agent.sandbox_end import tell_of_end
 from repx.agent.scratch import Scratch
@@ -171,22 +172,54 @@ def test_memory_is_the_cause_where_the_kernel_says_so(tmp_path: Path) -> None:
     assert ended(137, tmp=str(tmp_path))["cause"] == "signal", "a job that has asked for none cannot have used it up"
 
 
+class Kept:
+    """The first process of a container, here, around a job."""
+
+    def __init__(self, *job: str) -> None:
+        bash = shutil.which("bash")
+        assert bash is not None
+        words = container_argv({**ENGINE, "shell": bash}, "/s", [], job, {}, {})
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(
+            words[words.index("localhost/repx:1") + 1 :],
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+            start_new_session=True,
+        )
+
+    def wait_for(self, line: str) -> None:
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == line + "\n"
+
+    def let_go(self) -> None:
+        """Close its standard input."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+
+    def end(self, within_s: float = 10) -> tuple[int, str, str]:
+        """Its exit status, and what was said; in a container all goes with its first process, which is done here."""
+        status = self.process.wait(within_s)
+        self.end_the_others()
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        return status, self.process.stdout.read(), self.process.stderr.read()
+
+    def end_the_others(self) -> None:
+        for pid in session(self.process.pid):
+            os.kill(pid, signal.SIGKILL)
+
+
 @contextmanager
-def kept(*job: str) -> Iterator[subprocess.Popen[str]]:
-    """The first process of a container, here, around a job; its standard input is the caller's to close."""
-    bash = shutil.which("bash")
-    assert bash is not None
-    words = container_argv({**ENGINE, "shell": bash}, "/s", [], job, {}, {})
-    command = words[words.index("localhost/repx:1") + 1 :]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
+def kept(*job: str) -> Iterator[Kept]:
+    keeper = Kept(*job)
+    with keeper.process:
         try:
-            yield process
+            yield keeper
         finally:
-            # In a container all goes with its first process.
-            for pid in session(process.pid):
-                os.kill(pid, signal.SIGKILL)
-            process.kill()
+            keeper.process.kill()
+            keeper.end_the_others()
 
 
 def session(leader: int) -> list[int]:
@@ -216,45 +249,37 @@ def session(leader: int) -> list[int]:
 )
 def test_the_keeper_ends_as_its_job_does_and_says_nothing(script: str, status: int) -> None:
     with kept("bash", "-c", f"echo said; echo complained >&2; {script}") as keeper:
-        assert keeper.wait(10) == status
-        assert keeper.stdout is not None
-        assert keeper.stderr is not None
-        assert (keeper.stdout.read(), keeper.stderr.read()) == ("said\n", "complained\n")
+        assert keeper.end() == (status, "said\n", "complained\n")
 
 
 def test_a_kept_job_ignores_no_signal_reads_nothing_and_knows_no_host() -> None:
     script = "grep SigIgn /proc/self/status; readlink /proc/self/fd/0; echo ${HOSTNAME:-none}"
     with kept("sh", "-c", script) as keeper:
-        assert keeper.stdout is not None
-        said = keeper.stdout.read().split()
-    assert int(said[1], 16) == 0
-    assert said[2:] == ["/dev/null", "none"]
+        _, ignored, standard_input, host = keeper.end()[1].split()
+    assert int(ignored, 16) == 0
+    assert (standard_input, host) == ("/dev/null", "none")
 
 
 def test_the_keeper_ends_when_nobody_holds_its_input_whatever_the_job_does() -> None:
     with kept("bash", "-c", "trap '' TERM INT HUP; echo ready; while :; do sleep 1; done") as keeper:
-        assert keeper.stdout is not None
-        assert keeper.stdin is not None
-        assert keeper.stdout.readline() == "ready\n"
-        assert keeper.poll() is None
-        keeper.stdin.close()
-        assert keeper.wait(5) == 137
+        keeper.wait_for("ready")
+        time.sleep(0.2)
+        assert keeper.process.poll() is None
+        keeper.let_go()
+        assert keeper.process.wait(5) == 137
 
 
 def test_the_keeper_tells_the_whole_job_to_end_and_hears_what_it_says_then() -> None:
     with kept("bash", "-c", "trap 'echo tidied; exit 5' TERM; sleep 300 & echo ready; wait") as keeper:
-        assert keeper.stdout is not None
-        assert keeper.stdout.readline() == "ready\n"
-        keeper.terminate()
-        assert keeper.wait(3) == 5
-        assert keeper.stdout.read() == "tidied\n"
+        keeper.wait_for("ready")
+        keeper.process.terminate()
+        assert keeper.end(3) == (5, "tidied\n", "")
 
 
 def test_the_keeper_waits_for_a_stubborn_job_less_long_than_its_client_is_waited_for() -> None:
     with kept("bash", "-c", "trap '' TERM; echo ready; sleep 300") as keeper:
-        assert keeper.stdout is not None
-        assert keeper.stdout.readline() == "ready\n"
+        keeper.wait_for("ready")
         began = time.monotonic()
-        keeper.terminate()
-        assert keeper.wait(10) == 137
-        assert 3 < time.monotonic() - began < 4.9
+        keeper.process.terminate()
+        assert keeper.process.wait(10) == 137
+        assert 3 < time.monotonic() - began < GRACE_S

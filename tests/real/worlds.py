@@ -105,8 +105,10 @@ def world(store: Path, **environment: str) -> Iterator[World]:
         "REPX_STORE": str(store),
         "XDG_CACHE_HOME": str(store.parent / "cache"),
     }
-    yield World(folder, {**made, **environment})
-    remove_tree(str(folder))
+    try:
+        yield World(folder, {**made, **environment})
+    finally:
+        remove_tree(str(folder))
 
 
 @contextmanager
