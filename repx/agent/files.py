@@ -9,7 +9,7 @@ import fcntl
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 _libc = None
 
@@ -192,31 +192,13 @@ def remove_tree(path: str) -> None:
 
 def link_tree(source: str, target: str) -> None:
     """A second name for every file of a tree; copies where the file system has no hard links."""
-    if os.path.islink(source):
-        os.symlink(os.readlink(source), target)
-    elif os.path.isdir(source):
-        os.mkdir(target)
-        for name in sorted(os.listdir(source)):
-            link_tree(source + "/" + name, target + "/" + name)
-    else:
-        try:
-            os.link(source, target)
-        except OSError:
-            shutil.copy(source, target)
+    _make_tree(source, target, _link_or_copy)
 
 
 def copy_tree(source: str, target: str) -> None:
     """Copy a file, link or tree: bytes, links, who may execute; nothing else of it. The first OSError ends it."""
     # Not shutil.copytree: it goes on after an error, and does not tell which one it was.
-    if os.path.islink(source):
-        os.symlink(os.readlink(source), target)
-    elif os.path.isdir(source):
-        os.mkdir(target)
-        for name in sorted(os.listdir(source)):
-            copy_tree(source + "/" + name, target + "/" + name)
-    else:
-        shutil.copyfile(source, target)
-        os.chmod(target, 0o755 if os.stat(source).st_mode & stat.S_IXUSR else 0o644)
+    _make_tree(source, target, _copy_file)
 
 
 def give_second_name(source: str, target: str) -> None:
@@ -225,12 +207,8 @@ def give_second_name(source: str, target: str) -> None:
     A tool that copies what it finds there must get a copy: `cp -r` copies a symbolic link as one, and whoever writes to
     that copy writes to the original. FileNotFoundError when there is no directory to put it into.
     """
-    real = os.path.realpath(source)
     try:
-        if os.path.isdir(real):
-            _link_files(real, target)
-        else:
-            os.link(real, target)
+        _make_tree(os.path.realpath(source), target, os.link)
     except OSError as error:
         if error.errno == errno.ENOENT and not os.path.isdir(os.path.dirname(target)):
             raise
@@ -239,17 +217,29 @@ def give_second_name(source: str, target: str) -> None:
         os.symlink(source, target)
 
 
-def _link_files(source: str, target: str) -> None:
-    os.mkdir(target)
-    with os.scandir(source) as listing:
-        for entry in listing:
-            beside = target + "/" + entry.name
-            if entry.is_dir(follow_symlinks=False):
-                _link_files(entry.path, beside)
-            elif entry.is_symlink():
-                os.symlink(os.readlink(entry.path), beside)
-            else:
-                os.link(entry.path, beside)
+def _make_tree(source: str, target: str, place: Callable[[str, str], None]) -> None:
+    """The links and directories of a tree anew, its files as `place` puts them there."""
+    mode = os.lstat(source).st_mode
+    if stat.S_ISLNK(mode):
+        os.symlink(os.readlink(source), target)
+    elif stat.S_ISDIR(mode):
+        os.mkdir(target)
+        for name in sorted(os.listdir(source)):
+            _make_tree(source + "/" + name, target + "/" + name, place)
+    else:
+        place(source, target)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy(source, target)
+
+
+def _copy_file(source: str, target: str) -> None:
+    shutil.copyfile(source, target)
+    os.chmod(target, 0o755 if os.stat(source).st_mode & stat.S_IXUSR else 0o644)
 
 
 def walk(path: str) -> Iterator[str]:

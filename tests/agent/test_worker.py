@@ -127,14 +127,18 @@ class Conversation:
             assert time.monotonic() < deadline
             time.sleep(0.01)
 
+    def wait_for_process(self, name: str) -> None:
+        """Until a script has written its process's id to this file: the shell makes the file first, and writes then."""
+        self.wait_for(name)
+        deadline = time.monotonic() + PATIENCE_S
+        while not (self.root / name).read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
     def is_running(self, name: str) -> bool:
         """Whether the process lives whose id stands in this file."""
-        deadline = time.monotonic() + PATIENCE_S
-        # The shell makes the file, and writes to it then.
-        while not (pid := (self.root / name).read_text()):
-            assert time.monotonic() < deadline
         try:
-            state = Path(f"/proc/{int(pid)}/stat").read_text().rpartition(")")[2].split()[0]
+            state = Path(f"/proc/{int((self.root / name).read_text())}/stat").read_text().rpartition(")")[2].split()[0]
         except OSError:
             return False
         return state not in "ZX"
@@ -212,7 +216,7 @@ def test_a_time_limit_for_a_job_that_ignores_sigterm(worker: Conversation) -> No
 def test_a_stop_while_a_job_runs(worker: Conversation) -> None:
     worker.ask('echo one > "$out/r.txt"')
     worker.order(f"echo $$ > {worker.root}/pid; sleep 300", job="other")
-    worker.wait_for("pid")
+    worker.wait_for_process("pid")
     worker.tell(stop=True)
     assert worker.hear()["state"] == "cancelled"
     assert worker.process.wait(PATIENCE_S) == 0
@@ -241,7 +245,7 @@ def test_orders_given_ahead_are_dropped_when_told_so_and_after_a_failure(worker:
 def test_the_end_of_orders_while_a_job_runs(worker: Conversation, by: str) -> None:
     worker.ask('echo one > "$out/r.txt"')
     worker.order(f"echo $$ > {worker.root}/pid; sleep 300", job="other")
-    worker.wait_for("pid")
+    worker.wait_for_process("pid")
     if by == "sigterm":
         worker.process.terminate()
     assert worker.end() == 0
@@ -253,7 +257,7 @@ def test_the_end_of_orders_while_a_job_runs(worker: Conversation, by: str) -> No
 def test_a_killed_worker_leaves_a_pending_result_that_the_next_one_takes_up(worker: Conversation) -> None:
     worker.ask('echo one > "$out/r.txt"')
     worker.order(f"echo $$ > {worker.root}/pid; sleep 300", job="other")
-    worker.wait_for("pid")
+    worker.wait_for_process("pid")
     worker.process.kill()
     worker.process.wait(PATIENCE_S)
     assert worker.is_running("pid")

@@ -55,13 +55,13 @@ class PackageSet:
     def sandboxed(
         self, attributes: list[str], *command: str, work: Path | None = None, env: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Start a program with the closures of `attributes`, an empty /tmp, and `work` at /work; nothing else."""
+        """Start a program with the closures of `attributes`, an empty /tmp, and `work` at /scratch; nothing else."""
         words = ["bwrap", "--unshare-all", "--die-with-parent", "--clearenv", "--proc", "/proc", "--dev", "/dev"]
         words += ["--tmpfs", "/tmp"]
         for path in self.closure(*attributes):
             words += ["--ro-bind", path, path]
         if work is not None:
-            words += ["--bind", str(work), "/work", "--chdir", "/work"]
+            words += ["--bind", str(work), "/scratch", "--chdir", "/scratch"]
         words += ["--setenv", "PATH", ":".join(f"{self.paths[attribute]}/bin" for attribute in attributes)]
         for name, value in (env or {}).items():
             words += ["--setenv", name, value]
@@ -209,7 +209,7 @@ left.plot(numpy.arange(5), numpy.linalg.svd(numpy.eye(5))[1])
 left.set_title(r"$\\alpha^2$ and text")
 right.contourf(numpy.outer(numpy.arange(9), numpy.arange(9)))
 for ending in "png", "pdf", "svg", "jpg":
-    figure.savefig("/work/figure." + ending)
+    figure.savefig("/scratch/figure." + ending)
 for name in "matplotlib", "numpy", "pillow", "python-dateutil":
     print(importlib.metadata.version(name))
 """
@@ -235,7 +235,7 @@ def test_gcc_makes_programs_that_need_glibc_only(packages: PackageSet, tmp_path:
     tools = ["gcc", "gnumake", "bash"]
     done = packages.sandboxed(tools, "make", f"SHELL={packages.paths['bash']}/bin/sh", work=tmp_path)
     assert done.returncode == 0, done.stderr
-    done = packages.sandboxed(["glibc"], "/work/main", "8", work=tmp_path)
+    done = packages.sandboxed(["glibc"], "/scratch/main", "8", work=tmp_path)
     assert done.stdout == "2.000\n", done.stderr
     assert str(packages.paths["gcc"]).encode() not in (tmp_path / "main").read_bytes()
 
@@ -247,7 +247,7 @@ def test_gcc_makes_parallel_programs(packages: PackageSet, tmp_path: Path) -> No
     )
     done = packages.sandboxed(["gcc"], "cc", "-fopenmp", "-o", "sum", "sum.c", work=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert packages.sandboxed(["gcc"], "/work/sum", work=tmp_path).stdout == "4950\n"
+    assert packages.sandboxed(["gcc"], "/scratch/sum", work=tmp_path).stdout == "4950\n"
 
 
 def test_the_locale_is_there_for_who_names_it(packages: PackageSet) -> None:
