@@ -155,6 +155,20 @@ class Worker:
 
     def _attempt(self, order: dict[str, Any], job_directory: str, is_new: bool) -> dict[str, Any]:
         stage = self._stages[order["stage"]]
+        attempt = self._execute(order, stage)
+        end_leftovers(os.getpid())
+        outputs: dict[str, Any] = {}
+        if not attempt["cause"]:
+            outputs, complaint = collect_outputs(stage, self._scratch.out)
+            if complaint:
+                attempt["cause"], attempt["detail"] = "output", complaint
+        elif attempt["cause"] == "timeout":
+            attempt["detail"] = "stopped after its time limit of %g s" % order["time_s"]
+        earlier = [] if is_new else self._earlier(order, job_directory)
+        return self._publish(order, stage, job_directory, attempt, outputs, earlier, is_new)
+
+    def _execute(self, order: dict[str, Any], stage: dict[str, Any]) -> dict[str, Any]:
+        """Start a job, natively or shut in, and wait for its end; the attempt but for what its outputs tell."""
         scratch = self._scratch
         scratch.prepare(order, stage)
         env = environment(order, stage, scratch)
@@ -179,16 +193,7 @@ class Worker:
                 tell_of_end(attempt, box["kind"], scratch.tmp, group.memory_kills(), limits.get("mem"))
         if is_container:
             scratch.take_back()
-        end_leftovers(os.getpid())
-        outputs: dict[str, Any] = {}
-        if not attempt["cause"]:
-            outputs, complaint = collect_outputs(stage, scratch.out)
-            if complaint:
-                attempt["cause"], attempt["detail"] = "output", complaint
-        elif attempt["cause"] == "timeout":
-            attempt["detail"] = "stopped after its time limit of %g s" % order["time_s"]
-        earlier = [] if is_new else self._earlier(order, job_directory)
-        return self._publish(order, stage, job_directory, attempt, outputs, earlier, is_new)
+        return attempt
 
     def _open_end(self) -> int:
         """The standard input of a container: it ends when this process does, whatever ends it."""
