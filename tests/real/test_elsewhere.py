@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from repx.agent.files import remove_tree
-from tests.real.worlds import ROOT, World, require, world
+from tests.real.worlds import ENTER_ROOT, NAMESPACES, ROOT, World, require, world
 
 pytestmark = pytest.mark.real
 
@@ -39,25 +39,11 @@ sweep = Run("sweep", lambda: total(numbers()), params={"count": [10, 100]})
 lab = Lab([sweep, Run("report", report, after=[sweep]), Run("characters", characters)], packages=packages)
 """
 
-# As root in namespaces of its own: what is mounted here is seen by nobody else, and gone when the command ends.
-NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--propagation=private", "sh", "-euc")
-
 WITHOUT_NIX = """
 mount -t proc proc /proc
 mount -t tmpfs tmpfs /nix
 for program in /usr/bin/nix*; do mount --bind /bin/false "$program"; done
 exec "$@"
-"""
-
-BARE_MACHINE = """
-root=$1; shift
-mount --bind "$root" "$root"
-mount -t proc proc "$root/proc"
-mount --rbind /dev "$root/dev"
-cd "$root"
-pivot_root . old
-/bin/busybox umount -l /old
-exec /bin/sh -euc "$1"
 """
 
 
@@ -124,7 +110,7 @@ def test_a_machine_with_a_shell_and_the_lab_runs_it(copied: tuple[World, Path]) 
 
     def there(script: str) -> str:
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
-        command = [*NAMESPACES, BARE_MACHINE, "sh", str(machine), script]
+        command = [*NAMESPACES, ENTER_ROOT, "sh", str(machine), "/bin/sh", "-euc", script]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

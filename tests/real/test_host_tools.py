@@ -18,7 +18,7 @@ from repx.runtime.closure import ClosurePrograms
 from repx.runtime.isolation import Isolation
 from repx.runtime.orders import stage_order
 from repx.store.lab import LabDirectory
-from tests.real.worlds import World, require
+from tests.real.worlds import ENTER_ROOT, NAMESPACES, World, require
 
 pytestmark = pytest.mark.real
 
@@ -36,18 +36,6 @@ def text(data: Output = out("data.txt")):
 lab = Lab([Run("run", lambda: count(text=text().data), params={"factor": [3]})], packages=packages)
 """
 
-# As root in namespaces of its own: what is mounted here is seen by nobody else, and gone when the command ends.
-ENTER = """
-root=$1; shift
-mount --bind "$root" "$root"
-mount -t proc proc "$root/proc"
-mount --rbind /dev "$root/dev"
-cd "$root"
-pivot_root . old
-/bin/busybox umount -l /old
-exec "$@"
-"""
-
 
 class Bare:
     """A root directory of its own, with the Lab at /lab and a store at /data."""
@@ -63,8 +51,7 @@ class Bare:
         self.tools = f"/lab/host-tools/{tools.name}/bin"
 
     def command(self, *words: str) -> list[str]:
-        namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation=private"]
-        return [*namespaces, "sh", "-euc", ENTER, "sh", str(self.root), *words]
+        return [*NAMESPACES, ENTER_ROOT, "sh", str(self.root), *words]
 
     def start(self, *words: str) -> subprocess.CompletedProcess[str]:
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}

@@ -24,6 +24,21 @@ PACKAGE_SET = ROOT / "examples" / "nix-debian"
 NIX_CONFIG = "build-users-group =\nsubstituters =\nsandbox = true\nsandbox-fallback = false\n"
 """A single user, root, who has no cache to ask: said by the environment, so that no file of the machine changes."""
 
+# As root in namespaces of its own: what is mounted here is seen by nobody else, and gone when the command ends.
+NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation=private", "sh", "-euc")
+
+ENTER_ROOT = """
+root=$1; shift
+mount --bind "$root" "$root"
+mount -t proc proc "$root/proc"
+mount --rbind /dev "$root/dev"
+cd "$root"
+pivot_root . old
+/bin/busybox umount -l /old
+exec "$@"
+"""
+"""Goes into another root for good: a directory with proc/, dev/, an empty old/ and bin/busybox."""
+
 PATIENCE_S = 280
 
 
