@@ -22,9 +22,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from repx.agent.base.files import remove_tree  # noqa: E402
+from repx.agent.base.layout import Store  # noqa: E402
 from repx.agent.claim import beat  # noqa: E402 - the tree beside this file, installed or not
-from repx.agent.files import remove_tree  # noqa: E402
-from repx.agent.layout import Store  # noqa: E402
 
 GOAL_MS = 2.0
 """What a job's sandbox may cost beyond a bare bwrap."""

@@ -10,29 +10,29 @@ from pathlib import Path
 from typing import Any
 
 from repx import process
-from repx.agent.digest import digest_of_text
-from repx.agent.layout import Store
+from repx.agent.base.digest import digest_of_text
+from repx.agent.base.layout import Store
 from repx.dsl.experiment import Lab, Run
-from repx.dsl.instantiate import instantiate as instantiate_lab
+from repx.dsl.instantiate.graph import instantiate as instantiate_lab
 from repx.dsl.load import load_experiment
 from repx.dsl.node import Node, replay, sources_of
 from repx.dsl.packages import HostPackages, nix_packages
 from repx.dsl.stage import AnyStage
 from repx.errors import DefinitionError, JobsFailedError, StoreError, plural
+from repx.lab.directory import LabDirectory
+from repx.lab.run_file import LabJob
 from repx.model.graph import DerivationGraph
 from repx.model.names import JobId, unknown
 from repx.model.software import PackageSet, SoftwareResolver
 from repx.realizer.host import HostSoftware
 from repx.realizer.lab import WrittenLab, store_error, write_lab
-from repx.realizer.nix import NixSoftware
+from repx.realizer.nix.packages import NixSoftware
 from repx.runtime.bar import Bar
 from repx.runtime.local import local_engine
 from repx.runtime.report import Report, unit_title
 from repx.runtime.units import State
-from repx.store.lab import LabDirectory
 from repx.store.location import open_store
 from repx.store.outcomes import Outcome
-from repx.store.run_file import LabJob
 
 Target = Lab | Run | Node | Iterable["Run | Node"]
 """What can be instantiated and realized."""

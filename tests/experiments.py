@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from repx.dsl.experiment import Lab
-from repx.dsl.instantiate import instantiate
+from repx.dsl.instantiate.graph import instantiate
 from repx.dsl.load import load_experiment
 from repx.errors import RepxError
 from repx.model.derivation import Derivation

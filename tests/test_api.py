@@ -9,8 +9,8 @@ import pytest
 import repx
 from repx import Inputs, JobsFailedError, Lab, Output, Run, out, stage
 from repx.errors import DefinitionError
+from repx.lab.directory import LabDirectory
 from repx.model.graph import DerivationGraph
-from repx.store.lab import LabDirectory
 
 
 @stage

@@ -14,8 +14,8 @@ import socket
 import time
 from typing import Any
 
-from repx.agent.files import link_exclusive, locked_directory, read_file, read_if_there, write_file
-from repx.agent.layout import CLAIM, HEARTBEAT
+from repx.agent.base.files import link_exclusive, locked_directory, read_file, read_if_there, write_file
+from repx.agent.base.layout import CLAIM, HEARTBEAT
 
 LEASE_S = 60.0
 """Seconds without a heartbeat after which a claim of another machine is dead."""

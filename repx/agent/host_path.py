@@ -13,8 +13,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from repx.agent.digest import file_sha256
-from repx.agent.files import remove_tree, write_file
+from repx.agent.base.digest import file_sha256
+from repx.agent.base.files import remove_tree, write_file
 
 _INTERPRETERS = (
     *("python", "pypy", "perl", "ruby", "node", "R", "Rscript", "java", "julia", "lua", "guile", "tclsh", "php"),

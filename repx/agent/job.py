@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from repx.agent.base.digest import TreeError, digest_and_size
+from repx.agent.base.files import read_file
 from repx.agent.claim import ClaimFile, boot_id, kill_group
-from repx.agent.digest import TreeError, digest_and_size
-from repx.agent.files import read_file
 from repx.agent.scratch import Scratch
 
 GRACE_S = 5.0

@@ -11,8 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from repx.agent.claim import boot_id, is_alive, read_claim
-from repx.agent.files import (
+from repx.agent.base.files import (
     link_exclusive,
     locked_directory,
     make_read_only,
@@ -21,8 +20,9 @@ from repx.agent.files import (
     sync_filesystem,
     write_file,
 )
-from repx.agent.layout import FAILED, FAILURE, OUT, PENDING, RECORD, Store, realization
-from repx.agent.record import RecordError, decode_attempts, decode_outcome, is_intact, read_attempts, read_outcome
+from repx.agent.base.layout import FAILED, FAILURE, OUT, PENDING, RECORD, Store, realization
+from repx.agent.base.record import RecordError, decode_attempts, decode_outcome, is_intact, read_attempts, read_outcome
+from repx.agent.claim import boot_id, is_alive, read_claim
 
 
 class Batch:

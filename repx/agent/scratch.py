@@ -9,7 +9,7 @@ import stat
 from collections.abc import Mapping
 from typing import Any
 
-from repx.agent.files import ScratchFile, give_second_name, remove_tree, walk, write_file
+from repx.agent.base.files import ScratchFile, give_second_name, remove_tree, walk, write_file
 from repx.agent.sandbox import GROUP, HOSTS, INSIDE, PASSWD, STORE_DIR, USER
 from repx.agent.shown_inputs import ShownInputs
 

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from repx.agent.files import link_tree, write_file
+from repx.agent.base.files import link_tree, write_file
 from repx.agent.sandbox import INSIDE, STORE_DIR
 
 

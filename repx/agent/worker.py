@@ -24,14 +24,14 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from repx.agent.base.files import read_file
+from repx.agent.base.layout import FAILURE, RECORD, Store, realization, slot
+from repx.agent.base.record import FAILED, FORMAT, SUCCEEDED, encode_record, find_realization, read_attempts
 from repx.agent.cgroup import JobLimits
 from repx.agent.claim import ClaimFile, is_alive, read_claim, take_over
-from repx.agent.files import read_file
 from repx.agent.job import claim_and_start, collect_outputs, end_leftovers
-from repx.agent.layout import FAILURE, RECORD, Store, realization, slot
 from repx.agent.orders import Orders
 from repx.agent.publish import Batch, publish_failure, publish_success, recover_pending
-from repx.agent.record import FAILED, FORMAT, SUCCEEDED, encode_record, find_realization, read_attempts
 from repx.agent.sandbox import boxed
 from repx.agent.sandbox_end import tell_of_end
 from repx.agent.scratch import Scratch, environment

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from repx.store.lab import LabDirectory
-from repx.store.run_file import LabJob
+from repx.lab.directory import LabDirectory
+from repx.lab.run_file import LabJob
 
 MAX_INDENT = 24
 """Levels that are indented; deeper ones say their depth instead, or a chain would print a triangle."""

@@ -6,14 +6,14 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from repx.agent.layout import Store
+from repx.agent.base.layout import Store
 from repx.analysis.status import Status
 from repx.analysis.statuses import Statuses
 from repx.analysis.steps import StoredJob
+from repx.lab.directory import LabDirectory
+from repx.lab.inherited import effective_params
+from repx.lab.run_file import LabJob
 from repx.store.attempts import all_attempts, cause_text
-from repx.store.lab import LabDirectory
-from repx.store.outcomes import effective_params
-from repx.store.run_file import LabJob
 
 _ATTEMPT = ("start", "end", "host", "exit", "signal", "cause", "detail", "max_rss", "cpu", "isolation")
 

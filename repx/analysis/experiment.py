@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 
-from repx.agent.layout import Store
+from repx.agent.base.layout import Store
 from repx.analysis.jobs import JobCollection, JobView, Source
-from repx.store.lab import LabDirectory
+from repx.lab.directory import LabDirectory
+from repx.lab.run_file import RunFile
+from repx.lab.selection import find_job
 from repx.store.location import store_of
-from repx.store.run_file import RunFile
-from repx.store.selection import find_job
 
 
 class RunView:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from repx.errors import UsageError, nearest
-from repx.store.params import is_same, stored_name
+from repx.lab.params import is_same, stored_name
 
 ATTRIBUTES = ("name", "stage", "id", "run", "status", "version", "stage_type")
 """What can be asked of a job beside its params. A job of several runs is asked for each."""

@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from repx.agent.layout import Store
+from repx.agent.base.layout import Store
 from repx.analysis.filters import Condition, read_conditions
 from repx.analysis.outputs import result_of
 from repx.analysis.status import Status
 from repx.analysis.statuses import Statuses
 from repx.errors import UsageError
+from repx.lab.directory import LabDirectory
+from repx.lab.inherited import effective_params
+from repx.lab.run_file import LabJob
+from repx.lab.selection import param_names
 from repx.store.attempts import all_attempts, log_text
-from repx.store.lab import LabDirectory
-from repx.store.outcomes import effective_params
-from repx.store.run_file import LabJob
-from repx.store.selection import param_names
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,24 +6,24 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from repx.agent.layout import Store
+from repx.agent.base.layout import Store
 from repx.analysis.status import Status
 from repx.analysis.statuses import Statuses
 from repx.analysis.steps import Part
 from repx.errors import UsageError, nearest
+from repx.lab.directory import LabDirectory
+from repx.lab.inherited import effective_params
+from repx.lab.params import is_typed, read_condition
+from repx.lab.run_file import LabJob, RunFile
+from repx.lab.selection import find_runs, listed_jobs, param_names, stage_names
 from repx.model.names import unknown
 from repx.store.attempts import all_attempts, cause_text
-from repx.store.lab import LabDirectory
-from repx.store.outcomes import effective_params
-from repx.store.params import is_typed, read_condition
-from repx.store.run_file import LabJob, RunFile
-from repx.store.selection import find_runs, listed_jobs, param_names, stage_names
 from repx.store.settled import settled_selection
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What to list. `names` as in `repx.store.selection.listed_jobs`; `where` are texts `NAME=VALUE`."""
+    """What to list. `names` as in `repx.lab.selection.listed_jobs`; `where` are texts `NAME=VALUE`."""
 
     names: tuple[str, ...] = ()
     stage: str = ""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from repx.agent.layout import Store
+from repx.agent.base.layout import Store
 from repx.analysis.statuses import Statuses
 from repx.analysis.steps import StoredJob, find_job_or_step
 from repx.errors import UsageError, plural
+from repx.lab.directory import LabDirectory
 from repx.store.attempts import RunningLog, all_attempts, log_tail
-from repx.store.lab import LabDirectory
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from repx.agent.files import is_inside
-from repx.agent.layout import FAILED, Store
+from repx.agent.base.files import is_inside
+from repx.agent.base.layout import FAILED, Store
 from repx.analysis.status import Status
 from repx.analysis.statuses import Statuses
 from repx.analysis.steps import StoredJob
 from repx.errors import UsageError, nearest, plural
-from repx.store.lab import LabDirectory
-from repx.store.run_file import LabJob
+from repx.lab.directory import LabDirectory
+from repx.lab.run_file import LabJob
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from repx.agent.layout import Store
-from repx.agent.record import failure_of
+from repx.agent.base.layout import Store
+from repx.agent.base.record import failure_of
 from repx.store.attempts import running_claim
 
 

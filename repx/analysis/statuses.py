@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from repx.agent.layout import Store, realization
+from repx.agent.base.layout import Store, realization
 from repx.analysis.status import Status, unfinished_status
 from repx.analysis.steps import Part, parts_of
+from repx.lab.directory import LabDirectory
+from repx.lab.run_file import LabJob, RunFile
 from repx.store.current import CurrentResults
-from repx.store.lab import LabDirectory
-from repx.store.run_file import LabJob, RunFile
 from repx.store.settled import settled_selection
 
 PATIENCE = 300

@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from repx.agent.digest import ID_LENGTH
-from repx.agent.layout import RECORD, Store
-from repx.agent.record import failure_of, read_outcome
+from repx.agent.base.digest import ID_LENGTH
+from repx.agent.base.layout import RECORD, Store
+from repx.agent.base.record import failure_of, read_outcome
 from repx.analysis.status import Status, unfinished_status
 from repx.errors import UsageError
+from repx.lab.directory import LabDirectory
+from repx.lab.run_file import LabJob
+from repx.lab.selection import find_job
 from repx.model.names import is_job_id, parse_job_id
 from repx.store.current import CurrentResults
-from repx.store.lab import LabDirectory
 from repx.store.outcomes import Outcome, Resolved, look_up
-from repx.store.run_file import LabJob
 from repx.store.scatter import ItemsError, PartJob, ScatterGatherJob
-from repx.store.selection import find_job
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from repx.cli.options import json_option, store_option
 from repx.cli.render import is_terminal, print_json, print_lines
 
 if TYPE_CHECKING:
-    from repx.runtime.doctor import Group
-    from repx.runtime.doctor_probe import Capability
+    from repx.doctor.checkup import Group
+    from repx.doctor.probe import Capability
 
 _WIDTH = 100
 _COLORS = {"yes": "green", "limited": "yellow", "no": "red"}
@@ -25,8 +25,8 @@ _COLORS = {"yes": "green", "limited": "yellow", "no": "red"}
 @json_option
 def doctor(store_path: str | None, as_json: bool) -> None:
     """What this machine can do for repx, and what each missing thing would give. Changes nothing; always succeeds."""
-    from repx.runtime.doctor import diagnose
-    from repx.runtime.doctor_probe import Machine
+    from repx.doctor.checkup import diagnose
+    from repx.doctor.probe import Machine
     from repx.store.location import open_store
 
     groups = diagnose(Machine(os.environ), store=open_store(store_path).root, shellcheck=_shellcheck())
@@ -40,7 +40,7 @@ def _shellcheck() -> str:
     from repx.errors import SoftwareError
 
     try:
-        from repx.realizer.shellcheck import find_shellcheck
+        from repx.realizer.checks.shellcheck import find_shellcheck
 
         return find_shellcheck()
     except (SoftwareError, ModuleNotFoundError):

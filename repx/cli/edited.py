@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from repx.agent.digest import file_sha256
-from repx.store.lab import LabDirectory
+from repx.agent.base.digest import file_sha256
+from repx.lab.directory import LabDirectory
 
 
 def edited_experiment(lab: LabDirectory, link: str) -> str | None:

@@ -37,7 +37,7 @@ def runs(name: str | None, lab_path: str, store_path: str | None, quiet: bool, a
     lab, store = opened(lab_path, store_path)
     if name is not None:
         from repx.analysis.listing import Query
-        from repx.store.selection import find_runs
+        from repx.lab.selection import find_runs
 
         print_jobs(lab, store, Query(names=tuple(find_runs(lab, name))), quiet=quiet, as_json=as_json)
         return
@@ -71,7 +71,7 @@ list_group.add_command(jobs)
 def deps(job: str, lab_path: str, store_path: str | None, as_json: bool) -> None:
     """What a JOB takes from, and what that takes from, as a tree. Also `repx list dependencies`."""
     from repx.analysis.dependencies import edges, tree
-    from repx.store.selection import find_job
+    from repx.lab.selection import find_job
 
     lab, _ = opened(lab_path, store_path)
     top = find_job(lab, job)
@@ -89,7 +89,7 @@ def deps(job: str, lab_path: str, store_path: str | None, as_json: bool) -> None
 @json_option
 def groups(name: str | None, lab_path: str, store_path: str | None, quiet: bool, as_json: bool) -> None:
     """The groups of the Lab; with NAME the runs of that group."""
-    from repx.store.selection import whole_runs
+    from repx.lab.selection import whole_runs
 
     lab, _ = opened(lab_path, store_path)
     if name is not None:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from repx.agent.layout import Store
+from repx.agent.base.layout import Store
 from repx.cli.options import json_option, lab_option, opened, quiet_option, store_option
 from repx.cli.render import print_json_array, print_lines, print_table
-from repx.store.lab import LabDirectory
+from repx.lab.directory import LabDirectory
 
 if TYPE_CHECKING:
     from repx.analysis.listing import Listing, Query, Row
@@ -87,7 +87,7 @@ def print_jobs(
 def _print_table(
     listing: Listing, rows: Iterator[Row], query: Query, by_stage: bool, output_paths: bool, steps: bool
 ) -> None:
-    from repx.store.params import shown
+    from repx.lab.params import shown
 
     titles = ["job", "status", *query.params, *(["item"] if steps else []), *(["outputs"] if output_paths else [])]
 

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
-from repx.agent.layout import Store
-from repx.store.lab import LabDirectory
+from repx.agent.base.layout import Store
+from repx.lab.directory import LabDirectory
 from repx.store.location import store_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from repx.agent.layout import Store
+from repx.agent.base.layout import Store
 from repx.cli.options import isolation_options, json_option, packages_option, store_option
 from repx.errors import InterruptedRunError, JobsFailedError, UsageError
-from repx.store.lab import LabDirectory
+from repx.lab.directory import LabDirectory
 from repx.store.location import open_store, store_of, verify_once
 
 if TYPE_CHECKING:

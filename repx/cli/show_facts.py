@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from repx.cli.render import size_text
-from repx.store.params import shown
+from repx.lab.params import shown
 
 
 def job_facts(job: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

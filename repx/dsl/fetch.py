@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from urllib.parse import quote, unquote, urlsplit
 
-from repx.agent.digest import NIX_ALPHABET, nix_base32_bytes, plain_file_digest
+from repx.agent.base.digest import NIX_ALPHABET, nix_base32_bytes, plain_file_digest
 from repx.dsl.caller import caller
 from repx.errors import DefinitionError
 from repx.model.values import Download, StoredPath

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 from repx.dsl.experiment import Lab
-from repx.dsl.misspelt import unknown_name
+from repx.dsl.typos import unknown_name
 from repx.errors import DefinitionError, RepxError, SourceLocation, nearest
 
 

@@ -20,8 +20,8 @@ import stat
 from collections.abc import Sequence
 from typing import Literal
 
-from repx.agent.digest import TreeError, tree_digest
-from repx.agent.files import walk
+from repx.agent.base.digest import TreeError, tree_digest
+from repx.agent.base.files import walk
 from repx.dsl.caller import caller
 from repx.errors import DefinitionError, SourceLocation, nearest
 from repx.model.values import StoredPath

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from repx.dsl.cutout import source_location
 from repx.dsl.interface import Interface, ParamSpec, read_interface
 from repx.dsl.node import ItemRef, Node, OuterInput, OutputRef, tracing
+from repx.dsl.source.cutout import source_location
 from repx.dsl.stage import AnyStage, Stage
 from repx.errors import DefinitionError, nearest
 from repx.model.derivation import InputSpec

@@ -10,9 +10,9 @@ from typing import Any, Literal, NoReturn
 
 from repx.dsl.bash_body import bash_script
 from repx.dsl.caller import caller
-from repx.dsl.cutout import bash_text_origin, cut_out, source_location
 from repx.dsl.interface import Interface, read_interface
 from repx.dsl.node import ItemRef, Node, OuterInput, OutputRef, WholeRun
+from repx.dsl.source.cutout import bash_text_origin, cut_out, source_location
 from repx.errors import DefinitionError, SourceLocation, nearest
 from repx.model.derivation import Script
 from repx.model.names import check_name, check_version

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from repx.dsl.misspelt import unknown_name
 from repx.dsl.node import Node, tracing
 from repx.dsl.stage import AnyStage
+from repx.dsl.typos import unknown_name
 from repx.errors import DefinitionError, RepxError, SourceLocation
 from repx.model.values import Value
 

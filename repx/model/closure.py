@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from repx.agent.digest import NIX_ALPHABET
+from repx.agent.base.digest import NIX_ALPHABET
 
 STORE_DIR = "/nix/store"
 """Where programs of a closure look for each other: the paths are inside them, and cannot be others."""

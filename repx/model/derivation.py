@@ -1,7 +1,8 @@
 """Derivations: closed recipes of jobs, and what all jobs of one stage share; pure values that hash themselves.
 
 A job has two digests. Its *recipe* covers the stage and the params; its *id* covers the recipe and where the inputs
-come from. At run time the recipe and the inputs' contents make the resolved key (`repx.agent.record.resolved_key`).
+come from. At run time the recipe and the contents of the inputs make the resolved key
+(`repx.agent.base.record.resolved_key`).
 The lines that are hashed are the lines that are shown and compared (`Recipe.lines`, `Derivation.lines`).
 
 Not covered, so that changing them reruns nothing: resources (how a job runs is not what it computes), the target, the
@@ -15,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from repx.agent.digest import canonical_json, short_digest
+from repx.agent.base.digest import canonical_json, short_digest
 from repx.errors import SourceLocation
 from repx.model.names import JobId, job_id
 from repx.model.resources import Resources

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from repx.agent.digest import short_digest
+from repx.agent.base.digest import short_digest
 from repx.errors import SourceLocation
 from repx.model.derivation import Derivation, Recipe
 from repx.model.names import JobId

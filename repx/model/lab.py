@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from repx.agent.digest import canonical_json, short_digest
+from repx.agent.base.digest import canonical_json, short_digest
 from repx.model.derivation import (
     Derivation,
     Edge,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import NewType
 
-from repx.agent.digest import ID_LENGTH, NIX_ALPHABET
+from repx.agent.base.digest import ID_LENGTH, NIX_ALPHABET
 from repx.errors import DefinitionError, LabError, SourceLocation, UsageError, nearest
 
 JobId = NewType("JobId", str)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from repx.agent.layout import Store
+from repx.agent.base.layout import Store
 from repx.errors import Finding, SourceLocation
 from repx.model.closure import Closure
 

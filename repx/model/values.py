@@ -25,7 +25,7 @@ class StoredPath:
 
     name: str
     digest: str
-    """The tree digest of the content, hex (`repx.agent.digest.tree_digest`)."""
+    """The tree digest of the content, hex (`repx.agent.base.digest.tree_digest`)."""
     source: str = field(compare=False, repr=False)
     """The absolute path it was read from, or the URL it will be: not part of its identity."""
     kind: Literal["file", "directory"]

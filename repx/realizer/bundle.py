@@ -9,8 +9,9 @@ import io
 import zipfile
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
-RUNNER_PACKAGES = ("agent", "model", "store", "runtime", "analysis", "cli")
+RUNNER_PACKAGES = ("agent", "model", "lab", "store", "runtime", "doctor", "analysis", "cli")
 """What runs Labs and looks at them: none of it needs anything but the standard library and click."""
 
 _AGENT = "from repx.agent.__main__ import main\nimport sys\n\nsys.exit(main(sys.argv[1:]))\n"
@@ -54,9 +55,16 @@ def runner_bundle(start: bytes = ANY_PYTHON) -> bytes:
 
 
 def _modules(package: str) -> Iterator[tuple[str, str]]:
-    for entry in files(package).iterdir():
+    """(path in the archive, text) of every module of a package and of the packages in it."""
+    yield from _modules_below(files(package), package.replace(".", "/"))
+
+
+def _modules_below(directory: Traversable, place: str) -> Iterator[tuple[str, str]]:
+    for entry in directory.iterdir():
         if entry.name.endswith(".py"):
-            yield f"{package.replace('.', '/')}/{entry.name}", entry.read_text(encoding="utf-8")
+            yield f"{place}/{entry.name}", entry.read_text(encoding="utf-8")
+        elif entry.is_dir() and entry.joinpath("__init__.py").is_file():
+            yield from _modules_below(entry, f"{place}/{entry.name}")
 
 
 def _archive(start: bytes, sources: Mapping[str, str]) -> bytes:

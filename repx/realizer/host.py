@@ -11,16 +11,16 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from repx.agent.base.layout import Store
 from repx.agent.host_path import content_sha256, find_command, python_names
-from repx.agent.layout import Store
 from repx.errors import Finding, nearest
 from repx.model.software import Json, Software, SoftwareRequest
 from repx.process import Run, run
 from repx.realizer.base_programs import BASE_NAMES
-from repx.realizer.bash_commands import CommandUse
-from repx.realizer.check_bash import check_bash, commands_used, location
-from repx.realizer.check_python import check_python
-from repx.realizer.distributions import Distributions
+from repx.realizer.checks.bash import check_bash, commands_used, location
+from repx.realizer.checks.bash_commands import CommandUse
+from repx.realizer.checks.distributions import Distributions
+from repx.realizer.checks.python import check_python
 
 ALWAYS_IN_BASH = ("bash", "mkdir", "rm")
 """What the runtime itself needs on a Bash stage's PATH."""

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from repx.model.closure import STORE_DIR, Closure, name_of
 from repx.realizer.base_programs import BASE_PROGRAMS
-from repx.realizer.store_contents import StoreContents
+from repx.realizer.nix.contents import StoreContents
 
 TOOLS: Mapping[str, tuple[str, ...]] = {
     "bash": ("bash",),

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from repx.agent.digest import canonical_json, digest_of_text, file_sha256, short_digest
-from repx.agent.files import link_tree, remove_tree, sync_filesystem, walk
-from repx.agent.layout import Store
+from repx.agent.base.digest import canonical_json, digest_of_text, file_sha256, short_digest
+from repx.agent.base.files import link_tree, remove_tree, sync_filesystem, walk
+from repx.agent.base.layout import Store
 from repx.errors import plural
 from repx.model.closure import Closure
 from repx.model.derivation import Derivation, Recipe
@@ -33,12 +33,12 @@ from repx.model.resources import Resources
 from repx.model.software import Software
 from repx.model.values import StoredPath
 from repx.realizer.bundle import ANY_PYTHON, PYTHON_BESIDE, agent_bundle, runner_bundle
-from repx.realizer.closure_manifest import closure_manifest
 from repx.realizer.crate import crate_json, readme_text
 from repx.realizer.host_tools import launchers
-from repx.realizer.lab_images import write_images
+from repx.realizer.images.lab_images import write_images
+from repx.realizer.nix.contents import StoreContents
+from repx.realizer.nix.manifest import closure_manifest
 from repx.realizer.render import StageFiles, relative_location, stage_files
-from repx.realizer.store_contents import StoreContents
 from repx.store.location import store_error as store_error
 from repx.store.objects import add_object
 

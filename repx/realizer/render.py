@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from repx.agent.digest import short_digest
+from repx.agent.base.digest import short_digest
 from repx.agent.scratch import quote
 from repx.errors import SourceLocation
 from repx.model.derivation import Recipe

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from repx.runtime.dag import UnitGraph
+from repx.lab.directory import LabDirectory
+from repx.lab.run_file import LabJob
+from repx.runtime.graph import UnitGraph
 from repx.runtime.units import ENDED, State, Unit, UnresolvedError
-from repx.store.lab import LabDirectory
 from repx.store.outcomes import Outcome, Resolved, job_inputs
-from repx.store.run_file import LabJob
 from repx.store.scatter import ItemsError, ScatterGatherJob
 
 

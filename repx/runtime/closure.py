@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from repx.agent.layout import Store
+from repx.agent.base.layout import Store
 from repx.errors import SoftwareError
+from repx.lab.directory import LabDirectory
 from repx.model.closure import STORE_DIR
 from repx.runtime.isolation import Isolation
-from repx.store.lab import LabDirectory
 
 _OF_ENGINES = ("CONTAINERS_", "DOCKER_", "XDG_", "STORAGE_", "BUILDAH_", "PODMAN_")
 """What an engine's client may look at of the runner's environment, beside HOME and PATH. Jobs see none of it."""

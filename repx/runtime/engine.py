@@ -7,26 +7,26 @@ import os
 import time
 from typing import Any
 
-from repx.agent.layout import Store
-from repx.agent.leftovers import clear_leftovers
-from repx.agent.record import failure_of
+from repx.agent.base.layout import Store
+from repx.agent.base.record import failure_of
+from repx.agent.recovery import clear_leftovers
+from repx.lab.directory import LabDirectory
+from repx.lab.run_file import LabJob
+from repx.lab.selection import Selection
 from repx.model.garbage import no_collection
 from repx.runtime.branches import Branches
 from repx.runtime.closure import ClosurePrograms
-from repx.runtime.dag import UnitGraph
+from repx.runtime.executors.workers import Worker, WorkerPool
+from repx.runtime.graph import UnitGraph
 from repx.runtime.images import image_reference, load_image
 from repx.runtime.orders import job_order, stage_id, stage_order
 from repx.runtime.report import Options, Report, Watcher
 from repx.runtime.schedule import Schedule
 from repx.runtime.software import HostPrograms, Programs
 from repx.runtime.units import ENDED, State, Unit
-from repx.runtime.workers import Worker, WorkerPool
-from repx.store.lab import LabDirectory
 from repx.store.location import store_error
 from repx.store.outcomes import Outcome, look_up
-from repx.store.run_file import LabJob
 from repx.store.scatter import PartJob
-from repx.store.selection import Selection
 from repx.store.settled import remember_settled
 
 RETRY_BUSY_S = 0.1
@@ -115,7 +115,7 @@ class Engine:
             with contextlib.suppress(OSError):
                 os.write(self._pool.wake_write, b"!")
 
-    # -- what the graph asks and tells (repx.runtime.dag.Hooks)
+    # -- what the graph asks and tells (repx.runtime.graph.Hooks)
 
     def is_stopped(self) -> bool:
         """Whether nothing more is to be started."""

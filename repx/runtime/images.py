@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from repx import process
-from repx.agent.tar import directory_stream
+from repx.agent.base.tar import directory_stream
 from repx.errors import SoftwareError
+from repx.lab.directory import LabDirectory
 from repx.runtime.isolation import Isolation
-from repx.store.lab import LabDirectory
 
 
 def image_reference(place: str) -> str:

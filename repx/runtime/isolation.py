@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from repx import process
 from repx.agent.capabilities import bwrap_problem
 from repx.errors import SoftwareError, UsageError
+from repx.lab.directory import LabDirectory
 from repx.model.closure import STORE_DIR
 from repx.runtime.target import ANY, IsolationKind
-from repx.store.lab import LabDirectory
 
 ENGINE_ANSWERS_WITHIN_S = 20.0
 

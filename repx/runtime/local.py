@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from repx.agent.layout import Store
+from repx.agent.base.layout import Store
+from repx.lab.directory import LabDirectory
+from repx.lab.selection import select
 from repx.runtime.engine import Engine
 from repx.runtime.isolation import Isolation, choose_isolation
 from repx.runtime.limits import machine_cpus, machine_memory
 from repx.runtime.report import Options, Watcher
 from repx.runtime.target import LOCAL, IsolationKind
 from repx.runtime.targets import find_target
-from repx.store.lab import LabDirectory
-from repx.store.selection import select
 
 
 def local_engine(

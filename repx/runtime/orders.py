@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from repx.lab.directory import LabDirectory
 from repx.runtime.software import Programs
 from repx.runtime.units import Unit
-from repx.store.lab import LabDirectory
 
 
 def stage_id(stage: Mapping[str, Any], image: str) -> str:

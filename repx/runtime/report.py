@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from repx.lab.params import shown
 from repx.runtime.isolation import NATIVE, Isolation
 from repx.runtime.units import State, Unit
-from repx.store.params import shown
 
 TITLE_PARAMS = 60
 """Characters of a job's params that stand beside its name."""

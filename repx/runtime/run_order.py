@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from repx.store.lab import LabDirectory
-from repx.store.run_file import LabJob
-from repx.store.selection import Selection
+from repx.lab.directory import LabDirectory
+from repx.lab.run_file import LabJob
+from repx.lab.selection import Selection
 
 
 class RunOrder:

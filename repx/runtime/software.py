@@ -7,11 +7,11 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from repx.agent.digest import digest_of_text
+from repx.agent.base.digest import digest_of_text
+from repx.agent.base.layout import Store
 from repx.agent.host_path import make_path_folder
-from repx.agent.layout import Store
 from repx.errors import SoftwareError
-from repx.store.lab import LabDirectory
+from repx.lab.directory import LabDirectory
 
 
 class Programs(Protocol):

@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
+from repx.lab.run_file import LabJob
 from repx.runtime.schedule import Needs
 from repx.store.outcomes import Outcome, Resolved
-from repx.store.run_file import LabJob
 from repx.store.scatter import PartJob
 
 

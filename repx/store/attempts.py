@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from repx.agent.base.files import read_if_there
+from repx.agent.base.layout import FAILURE, PENDING, RECORD, Store, slot
+from repx.agent.base.record import read_attempts
 from repx.agent.claim import is_alive, read_claim
-from repx.agent.files import read_if_there
-from repx.agent.layout import FAILURE, PENDING, RECORD, Store, slot
-from repx.agent.record import read_attempts
 
 FOLLOW_S = 0.1
 """How often a running job's log is looked at."""

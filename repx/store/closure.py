@@ -6,9 +6,9 @@ import os
 import uuid
 from collections.abc import Iterable
 
-from repx.agent.files import copy_tree, make_read_only, remove_tree, walk
-from repx.agent.layout import Store
-from repx.agent.nar import nar_sha256
+from repx.agent.base.files import copy_tree, make_read_only, remove_tree, walk
+from repx.agent.base.layout import Store
+from repx.agent.base.nar import nar_sha256
 from repx.errors import SoftwareError
 from repx.model.closure import STORE_DIR, StorePath
 from repx.store.objects import put_in_place

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from repx.agent.layout import Store
-from repx.agent.record import resolved_key
-from repx.store.lab import LabDirectory
+from repx.agent.base.layout import Store
+from repx.agent.base.record import resolved_key
+from repx.lab.directory import LabDirectory
+from repx.lab.inherited import effective_params
+from repx.lab.run_file import LabJob, RunFile
 from repx.store.outcomes import (
     Outcome,
-    effective_params,
     hashed_inputs,
     job_inputs,
     look_up,
     resolve,
     results_text,
 )
-from repx.store.run_file import LabJob, RunFile
 from repx.store.scatter import ScatterResults
 
 

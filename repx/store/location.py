@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import os
 
-from repx.agent.digest import digest_of_text
-from repx.agent.files import publish_file, read_if_there
-from repx.agent.layout import Store
+from repx.agent.base.digest import digest_of_text
+from repx.agent.base.files import publish_file, read_if_there
+from repx.agent.base.layout import Store
 from repx.errors import StoreError
-from repx.store.lab import LabDirectory
+from repx.lab.directory import LabDirectory
 
 
 def open_store(path: str | os.PathLike[str] | None = None) -> Store:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import uuid
 
-from repx.agent.digest import TreeError, tree_digest
-from repx.agent.files import copy_tree, make_read_only, remove_tree
-from repx.agent.layout import Store
+from repx.agent.base.digest import TreeError, tree_digest
+from repx.agent.base.files import copy_tree, make_read_only, remove_tree
+from repx.agent.base.layout import Store
 from repx.errors import StoreError
 from repx.model.lab import stored_name
 from repx.model.values import StoredPath
@@ -23,7 +23,7 @@ def add_object(store: Store, path: StoredPath) -> str:
         return target
     if path.download is not None:
         # Imported here: HTTP and TLS take 20 ms to load, and most Labs have nothing to download.
-        from repx.store.download import download
+        from repx.store.transfer.download import download
 
         part = f"{store.tmp}/fetch-{path.download.sha256}.part"
         download(path.download, path.name, part=part, target=target)

@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from repx.agent.digest import canonical_json
-from repx.agent.layout import Store
-from repx.agent.record import find_realization, resolved_key
-from repx.store.params import stored_name
-from repx.store.run_file import LabJob, RunFile
+from repx.agent.base.digest import canonical_json
+from repx.agent.base.layout import Store
+from repx.agent.base.record import find_realization, resolved_key
+from repx.lab.params import stored_name
+from repx.lab.run_file import LabJob, RunFile
 
 
 class Outcome(NamedTuple):
@@ -117,39 +117,6 @@ def results_text(
         digest.update(identity.encode("utf-8", "surrogatepass") + b"\n")
     body = ",\n".join(line for _, line in lines)
     return RunResultsText(digest.hexdigest(), f'{{"run":{canonical_json(run.name)},"jobs":[\n{body}\n]}}\n')
-
-
-def effective_params(
-    job: LabJob, find: Callable[[str], LabJob | None], known: dict[str, dict[str, Any]]
-) -> dict[str, Any]:
-    """A job's params and those it inherits from everything upstream; nearer ones win, its own last.
-
-    A stored path that it takes as an input counts as a param of that name: what is swept tells jobs apart.
-    """
-    stack = [job]
-    while stack:
-        top = stack[-1]
-        if top.id in known:
-            stack.pop()
-            continue
-        ids = top.upstream_ids()
-        waiting = [
-            one for identity in ids if identity not in known and (one := top.run.job(identity) or find(identity))
-        ]
-        if waiting:
-            stack.extend(waiting)
-            continue
-        merged: dict[str, Any] = {}
-        for identity in ids:
-            merged.update(known.get(identity, {}))
-        merged.update(_paths_taken(top))
-        known[top.id] = {**merged, **top.params} if merged else top.params
-        stack.pop()
-    return known[job.id]
-
-
-def _paths_taken(job: LabJob) -> dict[str, str]:
-    return {mapping["target_input"]: mapping["source_value"] for mapping in job.inputs if "source_value" in mapping}
 
 
 def _named(value: Any) -> Any:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from repx.agent.digest import canonical_json, digest_of_text
-from repx.agent.layout import Store
-from repx.agent.record import resolved_key
+from repx.agent.base.digest import canonical_json, digest_of_text
+from repx.agent.base.layout import Store
+from repx.agent.base.record import resolved_key
+from repx.lab.run_file import LabJob
 from repx.store.outcomes import Outcome, OutcomeOf, Resolved, ResultsOf, hashed_inputs, job_inputs, look_up
-from repx.store.run_file import LabJob
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from repx.agent.digest import digest_of_text
-from repx.agent.files import publish_file, read_if_there
-from repx.agent.layout import RECORD, Store
-from repx.store.lab import LabDirectory
+from repx.agent.base.digest import digest_of_text
+from repx.agent.base.files import publish_file, read_if_there
+from repx.agent.base.layout import RECORD, Store
+from repx.lab.directory import LabDirectory
+from repx.lab.run_file import RunFile
 from repx.store.outcomes import Outcome
-from repx.store.run_file import RunFile
 
 _FORMAT = "repx-settled 1"
 

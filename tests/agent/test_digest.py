@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repx.agent.digest import TreeError, digest_and_size, nix_base32, short_digest, tree_digest
+from repx.agent.base.digest import TreeError, digest_and_size, nix_base32, short_digest, tree_digest
 
 
 def make(root: Path, files: dict[str, bytes]) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from repx.agent.files import (
+from repx.agent.base.files import (
     ScratchFile,
     is_inside,
     link_exclusive,

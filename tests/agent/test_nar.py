@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repx.agent.files import remove_tree
-from repx.agent.nar import nar_sha256
+from repx.agent.base.files import remove_tree
+from repx.agent.base.nar import nar_sha256
 
 Tree = bytes | str | Mapping[str, "Tree"]
 """A file's bytes (those that start with "#!" may be executed), a link's target, a directory."""

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from repx.agent.base.files import locked_directory, remove_tree
+from repx.agent.base.layout import Store
+from repx.agent.base.record import FORMAT, encode_record, find_realization
 from repx.agent.claim import ClaimFile, boot_id
-from repx.agent.files import locked_directory, remove_tree
-from repx.agent.layout import Store
 from repx.agent.publish import (
     Batch,
     commit_pending,
@@ -24,7 +25,6 @@ from repx.agent.publish import (
     publish_success,
     recover_pending,
 )
-from repx.agent.record import FORMAT, encode_record, find_realization
 
 A, B = "a" * 32, "b" * 32
 

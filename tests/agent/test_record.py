@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repx.agent.record import (
+from repx.agent.base.record import (
     FORMAT,
     RecordError,
     decode_attempts,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repx.agent.tar import (
+from repx.agent.base.tar import (
     DIRECTORY,
     END,
     FILE,

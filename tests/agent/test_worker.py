@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 import repx
+from repx.agent.base.layout import Store
+from repx.agent.base.record import decode_attempts, decode_outcome
 from repx.agent.claim import this_process
-from repx.agent.layout import Store
-from repx.agent.record import decode_attempts, decode_outcome
 
 PATIENCE_S = 30.0
 START = """

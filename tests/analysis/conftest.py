@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from repx.agent.files import remove_tree
+from repx.agent.base.files import remove_tree
 from repx.analysis.experiment import Experiment
 from tests.cli.conftest import World, world
 

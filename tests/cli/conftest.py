@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from repx.agent.files import remove_tree
+from repx.agent.base.files import remove_tree
 from repx.cli.main import cli
 from repx.errors import RepxError
 from tests.golden_texts import golden_fixture

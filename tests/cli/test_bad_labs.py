@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from repx.agent.digest import canonical_json, digest_of_text
+from repx.agent.base.digest import canonical_json, digest_of_text
 from repx.errors import LabError
-from repx.store.lab import LabDirectory
+from repx.lab.directory import LabDirectory
 from tests.cli.test_bad_experiments import shown
 from tests.golden_texts import Golden, golden_fixture
 from tests.runtime.world import World, tree

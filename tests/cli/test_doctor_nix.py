@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from repx.runtime.doctor_nix import daemon_problem
+from repx.doctor.nix import daemon_problem
 from tests.cli.doctor_machine import Machine, machine_fixture, told
 
 __all__ = ["machine_fixture"]

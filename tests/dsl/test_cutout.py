@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from repx.dsl.cutout import CutOut, bash_text_origin, cut_out, source_location
+from repx.dsl.source.cutout import CutOut, bash_text_origin, cut_out, source_location
 from tests.dsl.cutout_files import WORLDS, World
 from tests.dsl.loading import Load, loading, write
 
@@ -231,7 +231,7 @@ def test_the_line_of_a_bash_text(text: str, line: int, load: Load) -> None:
 
 
 def test_each_file_is_parsed_once(load: Load) -> None:
-    from repx.dsl.source_text import parsed
+    from repx.dsl.source.text import parsed
 
     load("def one(): return two()\ndef two(): return 2\ndef work(): return one()\n")
     function = load("def one(): return two()\ndef two(): return 2\ndef work(): return one()\n")

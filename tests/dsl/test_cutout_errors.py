@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from repx.dsl.cutout import cut_out
+from repx.dsl.source.cutout import cut_out
 from repx.errors import DefinitionError
 from tests.dsl.loading import Load, loading
 

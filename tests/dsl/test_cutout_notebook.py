@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from repx.dsl.cutout import bash_text_origin, cut_out
+from repx.dsl.source.cutout import bash_text_origin, cut_out
 from repx.errors import DefinitionError
 
 shells = pytest.importorskip("IPython.core.interactiveshell")

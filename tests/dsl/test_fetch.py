@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import repx
-from repx.agent.digest import nix_base32, tree_digest
+from repx.agent.base.digest import nix_base32, tree_digest
 from repx.dsl.fetch import LONGEST_NAME, fetch
 from repx.errors import DefinitionError, StoreError
-from repx.store.lab import LabDirectory
+from repx.lab.directory import LabDirectory
 from tests.experiments import Experiments, experiments_fixture, ids, jobs
 
 __all__ = ["experiments_fixture"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from repx.dsl.normal_form import normal_form
+from repx.dsl.source.normal_form import normal_form
 from tests.interpreters import NAMES, interpreters
 
 REPOSITORY = Path(__file__).parents[2]
@@ -19,7 +19,7 @@ GOLDEN = REPOSITORY / "tests" / "golden" / "normal_form"
 DIGESTS: dict[str, str] = json.loads((GOLDEN / "digests.json").read_text())
 PROGRAM = """
 import ast, hashlib, json, pathlib, sys
-from repx.dsl.normal_form import normal_form
+from repx.dsl.source.normal_form import normal_form
 digests = {}
 for path in sorted(pathlib.Path(sys.argv[1]).glob("*.py")):
     form = normal_form(ast.parse(path.read_text(encoding="utf-8")))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from repx.agent.digest import tree_digest
+from repx.agent.base.digest import tree_digest
 from repx.dsl import scan as scanning
 from repx.dsl.scan import dirs, files, path, scan
 from repx.errors import DefinitionError

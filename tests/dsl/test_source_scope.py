@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import repx
-from repx.dsl.source_scope import body_uses, statement_uses
+from repx.dsl.source.scope import body_uses, statement_uses
 from tests.interpreters import interpreters
 
 STANDARD_LIBRARY = sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py"))
@@ -103,7 +103,7 @@ def test_type_parameters_are_names_of_their_own(python: str) -> None:
         pytest.skip(f"no working {python} on this machine")
     program = """
 import ast, builtins
-from repx.dsl.source_scope import statement_uses
+from repx.dsl.source.scope import statement_uses
 text = "def first[T: Bound](xs: list[T]) -> T:\\n    y: T = xs[0]\\n    return cast(T, y)\\n"
 used = {use.name for use in statement_uses(ast.parse(text).body[0]).names}
 print(sorted(used - set(dir(builtins))))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repx.agent.digest import NIX_ALPHABET
+from repx.agent.base.digest import NIX_ALPHABET
 from repx.model.closure import STORE_DIR, Closure, Flake, StorePath, is_store_name, name_of, parse_closure
 
 FLAKE = Flake("./nix", "sha256-x", "0" * 32, "x86_64-linux")

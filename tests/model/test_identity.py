@@ -19,7 +19,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from repx.agent.digest import NIX_ALPHABET, nix_base32, short_digest
+from repx.agent.base.digest import NIX_ALPHABET, nix_base32, short_digest
 from repx.errors import DefinitionError, LabError
 from repx.model.derivation import Derivation, param_text
 from repx.model.graph import DerivationGraph, run_digest
@@ -313,7 +313,7 @@ SHUFFLED = functools.reduce(
 
 PROGRAM = """
 import sys
-from repx.dsl.instantiate import instantiate
+from repx.dsl.instantiate.graph import instantiate
 from repx.dsl.load import load_experiment
 from tests.fakes.software import FakeSoftware
 graph = instantiate(load_experiment(sys.argv[1]), FakeSoftware())

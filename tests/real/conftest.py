@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from repx.agent.files import remove_tree
+from repx.agent.base.files import remove_tree
 from tests.real.worlds import PACKAGE_SET, World, podman_environment, require, world
 
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from repx.realizer.nix_reference import this_system
+from repx.realizer.nix.reference import this_system
 from tests.real.worlds import NIX_CONFIG, PACKAGE_SET
 
 FLAKE = """{

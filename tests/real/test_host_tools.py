@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
+from repx.agent.base.files import remove_tree
+from repx.agent.base.layout import Store
 from repx.agent.claim import this_process
-from repx.agent.files import remove_tree
-from repx.agent.layout import Store
+from repx.lab.directory import LabDirectory
 from repx.runtime.closure import ClosurePrograms
 from repx.runtime.isolation import Isolation
 from repx.runtime.orders import stage_order
-from repx.store.lab import LabDirectory
 from tests.real.worlds import ENTER_ROOT, NAMESPACES, World, require
 
 pytestmark = pytest.mark.real

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from repx.dsl.instantiate import instantiate
+from repx.dsl.instantiate.graph import instantiate
 from repx.model.graph import DerivationGraph
 from repx.model.software import SoftwareResolver
-from repx.realizer.nix import NixSoftware
+from repx.realizer.nix.packages import NixSoftware
 from tests.experiments import Experiments, ids, modules_forgotten
 from tests.model.test_identity import (
     CHAIN,

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from repx.agent.tar import directory_stream
-from repx.realizer.image import BaseLayer, ImagePath, plan_layers
-from repx.realizer.image_layout import Image, oci_architecture, relative_link, write_image
-from repx.realizer.layer_store import LayerStore
+from repx.agent.base.tar import directory_stream
+from repx.realizer.images.layer_store import LayerStore
+from repx.realizer.images.layout import Image, oci_architecture, relative_link, write_image
+from repx.realizer.images.plan import BaseLayer, ImagePath, plan_layers
 from tests.real.worlds import podman_environment, require
 
 pytestmark = pytest.mark.real

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from repx.agent.files import remove_tree
+from repx.agent.base.files import remove_tree
 from tests.real.examples import IN_BASH, Example, lines_of
 from tests.real.worlds import require, world
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
+from repx.agent.base.record import decode_attempts
 from repx.agent.cgroup import JobLimits
-from repx.agent.record import decode_attempts
 from tests.real.worlds import World, require, world
 
 pytestmark = pytest.mark.real

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from repx.agent.record import decode_outcome
+from repx.agent.base.record import decode_outcome
 from tests.real.worlds import World, require, world
 
 pytestmark = pytest.mark.real

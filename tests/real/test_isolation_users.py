@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from repx.agent.record import decode_attempts
+from repx.agent.base.record import decode_attempts
 from tests.real.worlds import World, require, world
 
 pytestmark = pytest.mark.real

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from repx.agent.digest import file_sha256
-from repx.agent.files import remove_tree
+from repx.agent.base.digest import file_sha256
+from repx.agent.base.files import remove_tree
 from tests.golden_texts import Golden, golden_fixture
 from tests.real.overlays import NIX, TellingNix, nix, overlay
 from tests.real.worlds import World, world

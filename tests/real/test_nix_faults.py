@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from repx.agent.files import remove_tree
+from repx.agent.base.files import remove_tree
 from tests.golden_texts import Golden, golden_fixture
 from tests.real.overlays import NIX, nix, overlay
 from tests.real.test_nix import bash, masked, tree

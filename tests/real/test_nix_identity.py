@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from repx.agent.files import remove_tree
+from repx.agent.base.files import remove_tree
 from tests.real.overlays import NIX, overlay
 from tests.real.test_nix import tree
 from tests.real.worlds import ROOT, World, require, world

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from repx.agent.files import remove_tree
+from repx.agent.base.files import remove_tree
 
 ROOT = Path(__file__).parents[2]
 PACKAGE_SET = ROOT / "examples" / "nix-debian"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repx.realizer.bash_commands import BUILTINS, KEYWORDS, CommandUse, find_commands
+from repx.realizer.checks.bash_commands import BUILTINS, KEYWORDS, CommandUse, find_commands
 
 # Script, then the names it uses; one line of a table is one claim.
 CONSTRUCTS: list[tuple[str, str]] = [

@@ -12,8 +12,8 @@ from repx.errors import CheckError, SoftwareError, SourceLocation
 from repx.model.software import SoftwareRequest
 from repx.process import Completed, run
 from repx.realizer.base_programs import BASE_PROGRAMS
-from repx.realizer.check_bash import check_bash
-from repx.realizer.shellcheck import Script, lint
+from repx.realizer.checks.bash import check_bash
+from repx.realizer.checks.shellcheck import Script, lint
 
 UNUSED = "appears unused. Verify use (or export if used externally). (SC2034)"
 

@@ -11,8 +11,8 @@ import pytest
 
 from repx.errors import CheckError, SourceLocation
 from repx.model.software import ImportedModule, SoftwareRequest
-from repx.realizer.check_python import check_python
-from repx.realizer.distributions import Distributions
+from repx.realizer.checks.distributions import Distributions
+from repx.realizer.checks.python import check_python
 
 
 def request(imports: str, *packages: str, script: str = "pass", optional: bool = False) -> SoftwareRequest:

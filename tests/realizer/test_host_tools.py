@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from repx.model.closure import STORE_DIR, Closure, Flake, StorePath
 from repx.realizer.host_tools import elf_loader, launchers
-from repx.realizer.store_contents import StoreContents
+from repx.realizer.nix.contents import StoreContents
 from tests.fakes.nix import store_name
 
 FLAKE = Flake("./nix", "", "", "x86_64-linux")

@@ -16,12 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repx.agent.tar import directory_stream
+from repx.agent.base.tar import directory_stream
 from repx.errors import SoftwareError
-from repx.realizer.image import BaseLayer, ImagePath, Layer, plan_layers
-from repx.realizer.image_layout import hard_link, oci_architecture, relative_link, write_image
-from repx.realizer.layer import write_layer
-from repx.realizer.layer_store import LayerStore
+from repx.realizer.images.layer import write_layer
+from repx.realizer.images.layer_store import LayerStore
+from repx.realizer.images.layout import hard_link, oci_architecture, relative_link, write_image
+from repx.realizer.images.plan import BaseLayer, ImagePath, Layer, plan_layers
 
 HERE = Path(__file__).parents[2]
 SHELL = "/nix/store/" + "0" * 32 + "-bash/bin/bash"

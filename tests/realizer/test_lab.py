@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from repx.agent.layout import Store
+from repx.agent.base.layout import Store
 from repx.api import load, realize_lab
 from repx.errors import LabError
-from repx.store.lab import LabDirectory
+from repx.lab.directory import LabDirectory
 from tests.experiments import Experiments, experiments_fixture
 
 __all__ = ["experiments_fixture"]

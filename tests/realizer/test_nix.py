@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from repx.agent.layout import Store
+from repx.agent.base.layout import Store
 from repx.errors import CheckError, RepxError, SoftwareError, SourceLocation
 from repx.model.software import ImportedModule, SoftwareRequest
 from repx.realizer.base_programs import BASE_PROGRAMS
-from repx.realizer.nix import NixSoftware
-from repx.realizer.nix_command import BuildFailedError, Nix
-from repx.realizer.nix_json import FlakeState, Package
-from repx.realizer.nix_memory import NixMemory
-from repx.realizer.nix_reference import read_reference
+from repx.realizer.nix.command import BuildFailedError, Nix
+from repx.realizer.nix.json import FlakeState, Package
+from repx.realizer.nix.memory import NixMemory
+from repx.realizer.nix.packages import NixSoftware
+from repx.realizer.nix.reference import read_reference
 from tests.fakes.nix import FakeNix, store_name
 from tests.golden_texts import Golden, golden_fixture
 

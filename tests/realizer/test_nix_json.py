@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repx.agent.digest import NIX_ALPHABET, nix_base32
+from repx.agent.base.digest import NIX_ALPHABET, nix_base32
 from repx.model.closure import StorePath
-from repx.realizer.nix_evaluation import Question, expression, nix_string, parse_evaluation
-from repx.realizer.nix_json import (
+from repx.realizer.nix.evaluation import Question, expression, nix_string, parse_evaluation
+from repx.realizer.nix.json import (
     UnreadableAnswerError,
     parse_metadata,
     parse_path_info,
     parse_sha256,
     parse_version,
 )
-from repx.realizer.nix_log import BuildLog, Progress, last_words
+from repx.realizer.nix.log import BuildLog, Progress, last_words
 
 SAMPLES = Path(__file__).parents[1] / "golden" / "nix"
 

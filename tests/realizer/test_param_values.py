@@ -17,11 +17,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from repx.agent.files import remove_tree
+from repx.agent.base.files import remove_tree
 from repx.agent.scratch import shell_text
+from repx.lab.directory import LabDirectory
 from repx.model.derivation import param_text
 from repx.model.values import Value
-from repx.store.lab import LabDirectory
 from tests.experiments import Experiments, experiments_fixture
 from tests.runtime.world import World, a_world
 

@@ -8,8 +8,8 @@ import pytest
 
 from repx.model.closure import STORE_DIR, Closure, Flake, StorePath
 from repx.model.software import Json, Software
-from repx.realizer.closure_manifest import closure_manifest
-from repx.realizer.store_contents import StoreContents
+from repx.realizer.nix.contents import StoreContents
+from repx.realizer.nix.manifest import closure_manifest
 from tests.fakes.nix import store_name
 
 BASH, JQ, PYTHON, NUMPY, PLOT = (store_name(name) for name in ("bash", "jq", "python", "numpy", "plot"))

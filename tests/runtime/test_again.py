@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from repx.agent.record import decode_attempts
+from repx.agent.base.record import decode_attempts
 from tests.runtime.world import World, a_world, tree
 
 __all__ = ["a_world"]

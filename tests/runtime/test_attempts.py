@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from repx.agent.record import decode_attempts
+from repx.agent.base.record import decode_attempts
 from tests.runtime.world import World, a_world
 
 __all__ = ["a_world"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from repx.agent.files import give_second_name
+from repx.agent.base.files import give_second_name
 from tests.runtime.world import World, a_world
 
 __all__ = ["a_world"]

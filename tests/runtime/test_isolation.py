@@ -11,11 +11,11 @@ from typing import cast
 import pytest
 
 from repx.errors import RepxError, SoftwareError, UsageError
+from repx.lab.directory import LabDirectory
 from repx.process import Completed, TimedOutError
 from repx.runtime.images import load_image
 from repx.runtime.isolation import NATIVE, Isolation, Machine, choose_isolation, native_problem
 from repx.runtime.target import IsolationKind
-from repx.store.lab import LabDirectory
 
 PATHS = ("0" * 32 + "-bash", "1" * 32 + "-jq")
 

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from repx.agent.record import decode_attempts
+from repx.agent.base.record import decode_attempts
 from repx.runtime.schedule import Needs, Schedule
 from tests.runtime.world import World, a_world
 

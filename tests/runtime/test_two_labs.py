@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 import repx
-from repx.store.lab import LabDirectory
+from repx.lab.directory import LabDirectory
 from repx.store.location import store_of
 from tests.runtime.world import World, a_world
 

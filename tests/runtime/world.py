@@ -20,11 +20,11 @@ from typing import Any, NoReturn
 import pytest
 
 import repx.cli.main as cli
-from repx.agent.files import remove_tree
-from repx.agent.record import decode_attempts, decode_outcome
+from repx.agent.base.files import remove_tree
+from repx.agent.base.record import decode_attempts, decode_outcome
 
 # What the commands of these tests import, so that a fork has it.
-for name in ("repx.api", "repx.cli.progress", "repx.cli.realize", "repx.cli.run", "repx.realizer.check_bash"):
+for name in ("repx.api", "repx.cli.progress", "repx.cli.realize", "repx.cli.run", "repx.realizer.checks.bash"):
     import_module(name)
 
 PATIENCE_S = 30.0

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from repx.agent.files import remove_tree
-from repx.agent.layout import Store
-from repx.agent.nar import nar_sha256
+from repx.agent.base.files import remove_tree
+from repx.agent.base.layout import Store
+from repx.agent.base.nar import nar_sha256
 from repx.errors import SoftwareError
 from repx.model.closure import StorePath
 from repx.store.closure import add_store_paths

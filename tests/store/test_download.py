@@ -22,13 +22,13 @@ from pathlib import Path
 
 import pytest
 
-from repx.agent.digest import plain_file_digest
-from repx.agent.layout import Store
+from repx.agent.base.digest import plain_file_digest
+from repx.agent.base.layout import Store
 from repx.errors import SourceLocation, StoreError
 from repx.model.values import Download, StoredPath
-from repx.store.download import download, lock
 from repx.store.location import store_error
 from repx.store.objects import add_object
+from repx.store.transfer.download import download, lock
 from tests.runtime.test_disk import fill, needs
 
 DATA = bytes(range(256)) * 4096
@@ -491,7 +491,7 @@ def test_a_process_that_is_ended_leaves_a_part_that_is_taken_up(
 ) -> None:
     url = server.url(page=Page(gate=threading.Event()))
     code = (
-        "from repx.store.download import *; from repx.errors import SourceLocation; "
+        "from repx.store.transfer.download import *; from repx.errors import SourceLocation; "
         f"download(Download(({url!r},), {sha256(DATA)!r}, SourceLocation('x', 1)), 'f', "
         f"part={str(place.part)!r}, target={str(place.target)!r})"
     )

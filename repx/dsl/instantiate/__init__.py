@@ -1,0 +1,1 @@
+"""From declarations to derivations: recipes, wiring and the graph; writes nothing."""

@@ -1,0 +1,251 @@
+"""Plans: how a node becomes a job for an assignment: what of it is fixed, which axes matter; made once for a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import itemgetter
+from typing import Any
+
+from repx.dsl.instantiate.recipes import ParamsView, RecipeBook, dynamic_resources, part_resources
+from repx.dsl.instantiate.tracer import Codes, Tracer
+from repx.dsl.instantiate.wiring import FromAxis, FromNode, Surroundings, Wiring, wire
+from repx.dsl.node import Callee, Node
+from repx.dsl.scatter import ScatterGather
+from repx.dsl.stage import Stage
+from repx.errors import DefinitionError
+from repx.model.derivation import (
+    Derivation,
+    Edge,
+    Recipe,
+    RunResults,
+    derivation_id,
+    param_text,
+    params_line,
+    recipe_digest,
+)
+from repx.model.names import JobId
+from repx.model.resources import Resources, merge
+from repx.model.values import StoredPath, Value
+
+
+class RunContext:
+    """What the plans of one run share: `after` are the digests of the runs before it, `jobs` those of the whole Lab."""
+
+    def __init__(
+        self, tracer: Tracer, book: RecipeBook, after: Mapping[str, str], jobs: dict[JobId, Derivation]
+    ) -> None:
+        self.run = tracer.run
+        self.tracer = tracer
+        self.book = book
+        self.jobs = jobs
+        self.resources = ResourceTable()
+        self.axis_values = [tuple(book.identified(value) for value in axis.values) for axis in self.run.sweep.axes]
+        path_axes = {
+            axis.name: number
+            for number, axis in enumerate(self.run.sweep.axes)
+            if all(isinstance(value, StoredPath) for value in axis.values)
+        }
+        results = {name: RunResults(name, digest) for name, digest in after.items()}
+        self.around = Surroundings(path_axes, results, self.run.name)
+
+
+class NodePlan:
+    """How one node becomes a job for an assignment: what of it is fixed, and which axes matter."""
+
+    def __init__(self, node: Node, number: int, context: RunContext, producers: dict[Node, NodePlan]) -> None:
+        self.node = node
+        self.number = number
+        self.context = context
+        self.producers = producers
+        self.memo: dict[Any, Derivation] = {}
+        stage = node._stage
+        self.stage = stage
+        self.dynamic = isinstance(stage, Stage) and stage.is_dynamic
+        self.has_dynamic_resources = isinstance(stage, Stage) and stage.dynamic_resources is not None
+        self.names = tuple(param.name for param in stage.interface.params)
+        self.tables = [self._table(param) for param in stage.interface.params]
+        self.steady_resources = context.resources.interned(stage.resources)
+        self.wirings: dict[tuple[Recipe, ...], Wiring] = {}
+        self.recipe = None if self.dynamic else context.book.recipe(stage, context.run.hash_mode)
+        axes = {axis for axis, _ in self.tables if axis >= 0}
+        axes |= self._input_axes()
+        self.slots = tuple(sorted(axes))
+        self.project: Callable[[Codes], Any] = itemgetter(*self.slots) if self.slots else _nothing
+        self.steady_wiring = None if self._anything_dynamic() else self._wiring({})
+
+    def make(self, row: Codes, current: Sequence[Derivation]) -> Derivation:
+        """The job of this node for one assignment; `current` holds those of the nodes before it."""
+        values: list[Value] = []
+        texts: list[str] = []
+        for axis, table in self.tables:
+            value, text = table[row[axis] if axis >= 0 else 0]
+            values.append(value)
+            texts.append(text)
+        recipe = self.recipe
+        if recipe is None:
+            recipe = self.context.book.recipe(
+                self.stage, self.context.run.hash_mode, dict(zip(self.names, values, strict=True))
+            )
+        wiring = self.steady_wiring
+        if wiring is None:
+            wiring = self._dynamic_wiring(recipe, current)
+        edges = self._edges(wiring, row, current)
+        digest = recipe_digest(recipe, "".join(texts))
+        identity = derivation_id(recipe, digest, edges)
+        known = self.context.jobs.get(identity)
+        if known is not None:
+            return known
+        own = self._own_resources(values)
+        upstream = [edge.source.resources for edge in edges if isinstance(edge.source, Derivation)]
+        parts = self._part_resources(values, upstream)
+        asked = parts[-1][1] if parts else self.context.resources.merged(own, upstream)
+        job = Derivation(recipe, tuple(values), edges, digest, identity, asked, parts)
+        self.context.jobs[identity] = job
+        return job
+
+    def _table(self, param: Any) -> tuple[int, list[tuple[Value, str]]]:
+        """Where a param's value comes from: (axis, value and line for each of its codes), or (-1, the one value)."""
+        call = self.node._call.get(param.name)
+        if call is not None:
+            return -1, [self._converted(param, self.context.book.identified(call))]
+        for name in (f"{self.stage.name}.{param.name}", param.name):
+            axis = self.context.tracer.axes.get(name, -1)
+            if axis >= 0:
+                self.context.tracer.used.add(name)
+                return axis, [self._converted(param, value) for value in self.context.axis_values[axis]]
+        return -1, [self._converted(param, None)]
+
+    def _converted(self, param: Any, value: Value) -> tuple[Value, str]:
+        if value is None:
+            if param.required:
+                raise DefinitionError(
+                    f"param {param.name!r} of stage {self.stage.name!r} has no value in run {self.context.run.name!r}",
+                    location=self.stage.location,
+                    hint=f'give it a default, or add "{param.name}": […] to the params of the run',
+                )
+            value = self.context.book.identified(param.default)
+        else:
+            try:
+                value = param.convert(value)
+            except ValueError as error:
+                raise DefinitionError(
+                    f"param {param.name!r} of stage {self.stage.name!r}: {error}",
+                    location=self.node._location if param.name in self.node._call else self.context.run.location,
+                    facts=[("declared at", self.stage.location)],
+                ) from None
+        if isinstance(value, StoredPath) and not param.is_path and getattr(self.stage, "kind", "") == "python":
+            raise DefinitionError(
+                f"param {param.name!r} of stage {self.stage.name!r} was given the path {value.name!r}",
+                location=self.stage.location,
+                hint=f"annotate it as {param.name}: Path, or as {param.name}: Input",
+            )
+        if isinstance(value, str) and "\0" in value and _has_bash(self.stage):
+            raise DefinitionError(
+                f"param {param.name!r} of stage {self.stage.name!r}: {value!r} holds a NUL character",
+                location=self.node._location if param.name in self.node._call else self.context.run.location,
+                hint="no shell variable can hold one; a Python stage can take it",
+            )
+        return value, params_line(param.name, param_text(value))
+
+    def _input_axes(self) -> set[int]:
+        """Axes that reach an input of this node, directly or through its producers."""
+        axes: set[int] = set()
+        for source in self._possible_sources():
+            if isinstance(source, Node):
+                axes.update(self.producers[source].slots)
+        around = self.context.around
+        wired = set(self.node._wires)
+        for spec in self.stage.interface.inputs:
+            for name in (f"{self.stage.name}.{spec.name}", spec.name):
+                if spec.name not in wired and name in around.path_axes:
+                    axes.add(around.path_axes[name])
+                    self.context.tracer.used.add(name)
+                    break
+        return axes
+
+    def _possible_sources(self) -> Iterator[Node]:
+        yield from (node for node in self.node._implicit if node in self.producers)
+        for given in self.node._wires.values():
+            for one in given if isinstance(given, list) else [given]:
+                node = getattr(one, "node", one) if not isinstance(one, Node) else one
+                if isinstance(node, Node) and node in self.producers:
+                    yield node
+
+    def _anything_dynamic(self) -> bool:
+        return self.dynamic or any(self.producers[node].dynamic for node in self._possible_sources())
+
+    def _wiring(self, recipes: dict[Node, Recipe], own: Recipe | None = None) -> Wiring:
+        # Only what it may take from: a pipeline of 10,000 links has as many nodes before each.
+        producers = {node: recipes.get(node) or self.producers[node].recipe for node in self._possible_sources()}
+        known = {node: recipe for node, recipe in producers.items() if recipe is not None}
+        recipe = own or self.recipe
+        assert recipe is not None
+        return wire(self.node, recipe, known, self.context.around)
+
+    def _dynamic_wiring(self, own: Recipe, current: Sequence[Derivation]) -> Wiring:
+        nodes = list(dict.fromkeys(self._possible_sources()))
+        recipes = {node: current[self.producers[node].number].recipe for node in nodes}
+        key = (own, *recipes.values())
+        wiring = self.wirings.get(key)
+        if wiring is None:
+            wiring = self.wirings[key] = self._wiring(recipes, own)
+        return wiring
+
+    def _edges(self, wiring: Wiring, row: Codes, current: Sequence[Derivation]) -> tuple[Edge, ...]:
+        edges = []
+        for name, sources in wiring:
+            for source in sources:
+                if isinstance(source, FromNode):
+                    edges.append(Edge(name, current[self.producers[source.node].number], source.output))
+                elif isinstance(source, FromAxis):
+                    value = self.context.axis_values[source.axis][row[source.axis]]
+                    assert isinstance(value, StoredPath)
+                    edges.append(Edge(name, value))
+                else:
+                    edges.append(Edge(name, source))
+        return tuple(edges)
+
+    def _own_resources(self, values: Sequence[Value]) -> Resources:
+        stage = self.stage
+        if self.has_dynamic_resources:
+            assert isinstance(stage, Stage)
+            view = ParamsView(stage, dict(zip(self.names, values, strict=True)))
+            return self.context.resources.interned(dynamic_resources(stage, view))
+        return self.steady_resources
+
+    def _part_resources(
+        self, values: Sequence[Value], upstream: Sequence[Resources]
+    ) -> tuple[tuple[str, Resources], ...]:
+        """What the parts of a scatter-gather ask for; gather, which stands for the whole, comes last."""
+        if not isinstance(self.stage, ScatterGather):
+            return ()
+        asked = part_resources(self.stage, dict(zip(self.names, values, strict=True)), upstream)
+        return tuple((role, self.context.resources.interned(one)) for role, one in asked)
+
+
+class ResourceTable:
+    """Resources kept once each, and what they merge to: few are distinct, however many jobs there are."""
+
+    def __init__(self) -> None:
+        self._interned: dict[Resources, Resources] = {}
+        self._merged: dict[tuple[int, ...], Resources] = {}
+
+    def interned(self, resources: Resources) -> Resources:
+        return self._interned.setdefault(resources, resources)
+
+    def merged(self, own: Resources, upstreams: Sequence[Resources]) -> Resources:
+        key = (id(own), *sorted({id(one) for one in upstreams}))
+        found = self._merged.get(key)
+        if found is None:
+            found = self._merged[key] = self.interned(merge(own, upstreams))
+            self._interned.update((one, one) for one in upstreams)
+        return found
+
+
+def _has_bash(stage: Callee) -> bool:
+    parts = stage.stages() if isinstance(stage, ScatterGather) else (stage,)
+    return any(isinstance(part, Stage) and part.kind == "bash" for part in parts)
+
+
+def _nothing(_: Codes) -> Codes:
+    return ()

@@ -1,0 +1,186 @@
+"""Cuts the body of a Python stage out of the user's file as a script that stands alone; does not know what a stage is.
+
+What is emitted are slices of the user's text; what identifies it is the normal form of the same statements.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from repx.dsl.source.bash import bash_text_origin
+from repx.dsl.source.emit import emitted
+from repx.dsl.source.imports import Import, LocalFiles, imports_of
+from repx.dsl.source.module import FunctionSource, function_source
+from repx.dsl.source.needs import Needs, Problem, Statement
+from repx.dsl.source.normal_form import normal_form
+from repx.errors import DefinitionError, SourceLocation
+from repx.model.software import ImportedModule
+
+__all__ = ["CutOut", "LocalModule", "bash_text_origin", "cut_out", "normal_form", "source_location"]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalModule:
+    """A module that lies beside the experiment: POSIX path below the script's directory, and the whole text."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CutOut:
+    """A stage body that stands alone.
+
+    `source` ends in the function itself, without annotations, defaults and decorators; each parameter can be given by
+    keyword. `normal_form` covers the body, the module-level statements it needs and the local modules, not the stage's
+    own signature. `origin` is the line of `def`.
+    """
+
+    name: str
+    source: str
+    normal_form: str
+    modules: tuple[LocalModule, ...]
+    imports: tuple[ImportedModule, ...]
+    origin: SourceLocation
+
+
+def cut_out(function: types.FunctionType) -> CutOut:
+    """`function` with exactly what it needs of its module.
+
+    Raises DefinitionError with all problems at once: one is told in the headline, several as facts, one per place.
+    """
+    _refuse_other_callables(function)
+    found = function_source(function)
+    problems = list(_signature_problems(function, found))
+    needs = Needs(function, found)
+    needs.collect()
+    problems += needs.problems
+    local = _local_files(found, needs)
+    problems += [Problem(trouble.location, trouble.message, trouble.hint) for trouble in local.troubles]
+    origin = found.piece.at(found.node.lineno)
+    if problems:
+        raise _error(function.__name__, problems, origin)
+    return CutOut(
+        function.__name__,
+        emitted(found, needs),
+        _identity(found, needs, local),
+        tuple(LocalModule(path, source.text) for path, source in sorted(local.files.items())),
+        tuple(sorted(local.external.values(), key=lambda module: module.name)),
+        origin,
+    )
+
+
+def source_location(function: types.FunctionType) -> SourceLocation:
+    """File and line of `def`; what Python remembers where the source cannot be found."""
+    try:
+        found = function_source(function)
+    except DefinitionError:
+        return SourceLocation(function.__code__.co_filename, function.__code__.co_firstlineno)
+    return found.piece.at(found.node.lineno)
+
+
+def _refuse_other_callables(function: types.FunctionType) -> None:
+    if not isinstance(function, types.FunctionType):
+        raise DefinitionError(f"{function!r} is not a plain function", hint="decorate a `def` at the top level")
+    location = SourceLocation(function.__code__.co_filename, function.__code__.co_firstlineno)
+    if function.__name__ == "<lambda>":
+        raise DefinitionError("a lambda cannot be a stage", hint="give it a name with `def`", location=location)
+    if hasattr(function, "__wrapped__"):
+        raise DefinitionError(
+            f"{function.__name__} is wrapped by another decorator, which the job would not see",
+            hint="let the decorator of repx stand alone, and call the wrapped helper in the body",
+            location=location,
+        )
+    outer = function.__qualname__.rpartition(".")[0]
+    if outer and not outer.endswith("<locals>"):
+        raise DefinitionError(
+            f"{function.__qualname__} is a method", hint="make it a function at the top level", location=location
+        )
+
+
+def _signature_problems(function: types.FunctionType, found: FunctionSource) -> Iterator[Problem]:
+    location = found.piece.at(found.node.lineno)
+    name = function.__name__
+    if isinstance(found.node, ast.AsyncFunctionDef):
+        yield Problem(location, f"{name} is an async function", "write `def`, and asyncio.run(…) in the body")
+    elif inspect.isgeneratorfunction(function):
+        message = f"{name} is a generator, so that calling it runs nothing"
+        yield Problem(location, message, "write results to outputs, not by yield")
+    for star in (found.node.args.vararg, found.node.args.kwarg):
+        if star is not None:
+            message = f"{name} takes any number of arguments as {star.arg}"
+            yield Problem(found.piece.at(star.lineno), message, "name every input, output and param of the stage")
+
+
+def _local_files(found: FunctionSource, needs: Needs) -> LocalFiles:
+    module = found.module
+    shown_root = Path(found.piece.file)
+    for _ in range(len(module.package.split(".")) + 1 if module.package else 1):
+        shown_root = shown_root.parent
+    local = LocalFiles(module.root, Path() if module.is_notebook else shown_root)
+    for _, statement in sorted(needs.statements.items(), key=lambda item: item[0]):
+        local.follow(_needed_imports(statement, module.package), statement.source)
+    # A script has no package, so the body's relative imports lead nowhere.
+    local.follow(imports_of(found.node.body, ""), found.piece)
+    return local
+
+
+def _needed_imports(statement: Statement, package: str) -> Iterator[Import]:
+    for node in _narrowed(statement):
+        yield from imports_of([node], package)
+
+
+def _narrowed(statement: Statement) -> list[ast.stmt]:
+    """The statement; of an import only the names that are needed, each as an import of its own."""
+    node = statement.node
+    if not statement.aliases:
+        return [node]
+    narrowed: list[ast.stmt] = []
+    for _, alias in sorted(statement.aliases.items()):
+        if isinstance(node, ast.ImportFrom):
+            one: ast.stmt = ast.ImportFrom(module=node.module, names=[alias], level=node.level)
+        else:
+            one = ast.Import(names=[alias])
+        narrowed.append(ast.copy_location(one, node))
+    return narrowed
+
+
+def _identity(found: FunctionSource, needs: Needs, local: LocalFiles) -> str:
+    """Lines of `kind name form`, sorted within each kind."""
+    lines = [f"body {normal_form(ast.Module(body=found.node.body, type_ignores=[]))}"]
+    for name, keys in sorted(needs.bindings.items()):
+        for key in keys:
+            statement = needs.statements[key]
+            only = Statement(statement.source, statement.node, {name}, {})
+            if name in statement.aliases:
+                only.aliases[name] = statement.aliases[name]
+            lines += [f"binding {name!a} {_form_once(node)}" for node in _narrowed(only)]
+    lines += [f"module {path!a} {_form_once(source.tree)}" for path, source in sorted(local.files.items())]
+    return "\n".join(lines) + "\n"
+
+
+@functools.lru_cache(maxsize=4096)
+def _form_once(node: ast.AST) -> str:
+    """Many stages share the same helpers and local modules; trees are cached, so the same node comes again."""
+    return normal_form(node)
+
+
+def _error(name: str, problems: list[Problem], origin: SourceLocation) -> DefinitionError:
+    if len(problems) == 1:
+        problem = problems[0]
+        return DefinitionError(
+            f"stage {name!r} cannot be cut out: {problem.message}", hint=problem.hint, location=problem.location
+        )
+    ordered = sorted(problems, key=lambda problem: (problem.location.file, problem.location.line))
+    return DefinitionError(
+        f"stage {name!r} cannot be cut out: {len(problems)} problems",
+        facts=[(str(problem.location), f"{problem.message}\n{problem.hint}") for problem in ordered],
+        hint="correct all of these; the rest of the function was found in order",
+        location=origin,
+    )

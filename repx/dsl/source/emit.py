@@ -1,0 +1,115 @@
+"""Writes the script of a stage from slices of the user's text; does not know what it means."""
+
+from __future__ import annotations
+
+import ast
+
+from repx.dsl.source.imports import absolute
+from repx.dsl.source.module import FunctionSource
+from repx.dsl.source.needs import Key, Needs, Statement
+from repx.dsl.source.normal_form import normal_form
+from repx.dsl.source.scope import Function
+from repx.dsl.source.text import SourceText, end_of, start_of
+from repx.errors import DefinitionError
+
+
+def emitted(found: FunctionSource, needs: Needs) -> str:
+    """The needed statements, then the function. Raises DefinitionError when it does not read back as what was cut."""
+    blocks = ["from __future__ import annotations"] if needs.future_annotations else []
+    separate = ""
+    for key in _order(needs):
+        statement = needs.statements[key]
+        large = isinstance(statement.node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        blocks.append((separate if not large else "\n\n") + statement_text(statement, found.module.package))
+        separate = "\n\n" if large else ""
+    blocks.append(("\n\n" if blocks else "") + function_text(found.piece, found.node))
+    text = "\n".join(blocks) + "\n"
+    _check(text, found)
+    return text
+
+
+def statement_text(statement: Statement, package: str) -> str:
+    """A statement as the user wrote it; of an import only the names that are needed, relative ones made absolute."""
+    node = statement.node
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        names = ", ".join(statement.source.of(alias) for alias in node.names if alias in statement.aliases.values())
+        if isinstance(node, ast.ImportFrom):
+            return f"from {absolute(node, package)} import {names}"
+        return f"import {names}"
+    return statement.source.of(node)
+
+
+def function_text(source: SourceText, node: Function) -> str:
+    """The function with a header of bare names. The body keeps its indentation, as strings may span lines."""
+    plain = [*node.args.posonlyargs, *node.args.args]
+    keyword_only = ["*", *(arg.arg for arg in node.args.kwonlyargs)] if node.args.kwonlyargs else []
+    header = f"def {node.name}({', '.join([*(arg.arg for arg in plain), *keyword_only])}):"
+    line, column = start_of(source, node.body[0])
+    end = end_of(node.body[-1])
+    indentation = source.lines[line - 1][:column]
+    if indentation.strip() or not indentation:
+        return f"{header} {source.slice((line, column), end)}"
+    while line > 1 and _is_comment(source.lines[line - 2]):
+        line -= 1
+    return f"{header}\n{source.slice((line, 0), end)}"
+
+
+def _is_comment(line: bytes) -> bool:
+    return not line.strip() or line.lstrip().startswith(b"#")
+
+
+def _order(needs: Needs) -> list[Key]:
+    """The order of the source. Cells may have run in another order than their last versions need, so there what a
+    statement needs when it runs comes first, and otherwise the order they ran in holds."""
+    keys = sorted(needs.statements)
+    if not needs.module.is_notebook:
+        return keys
+    placed: list[Key] = []
+    waiting = keys
+    while waiting:
+        ready = next((key for key in waiting if _first(needs, key) <= {*placed, key}), waiting[0])
+        placed.append(ready)
+        waiting = [key for key in waiting if key != ready]
+    return placed
+
+
+def _first(needs: Needs, key: Key) -> set[Key]:
+    """What must stand before a statement: what it uses at once, and all that this may use when called."""
+    found: set[Key] = set()
+    waiting = _used(needs, key, at_once=True)
+    while waiting:
+        one = waiting.pop()
+        if one not in found:
+            found.add(one)
+            waiting |= _used(needs, one, at_once=False)
+    return found
+
+
+def _used(needs: Needs, key: Key, *, at_once: bool) -> set[Key]:
+    uses = needs.statements[key].uses
+    return {
+        used
+        for use in uses
+        if not (at_once and use.deferred)
+        for used in needs.bindings.get(use.name, ())
+        if used != key
+    }
+
+
+def _check(text: str, found: FunctionSource) -> None:
+    """What was cut must read back as the same body: slicing by positions is the kind of thing that is nearly right."""
+    try:
+        last = ast.parse(text).body[-1]
+    except SyntaxError:
+        last = ast.Pass()
+    body = found.node.body
+    if not isinstance(last, ast.FunctionDef) or _form(last.body) != _form(body):
+        raise DefinitionError(
+            f"{found.node.name} cannot be cut out: its layout is not understood",
+            hint="write the body below the header, indented as usual",
+            location=found.piece.at(found.node.lineno),
+        )
+
+
+def _form(body: list[ast.stmt]) -> str:
+    return normal_form(ast.Module(body=body, type_ignores=[]))

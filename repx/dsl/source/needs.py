@@ -1,0 +1,339 @@
+"""Which module-level statements a function needs, transitively, and every reason why one cannot be cut out."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import types
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+from repx.dsl.source.bindings import WALRUS, Binding, bindings_of, root_name
+from repx.dsl.source.module import FunctionSource
+from repx.dsl.source.scope import Use, Uses, body_uses, statement_uses
+from repx.dsl.source.text import SourceText
+from repx.errors import SourceLocation, nearest
+
+Key = tuple[int, int]
+"""A top-level statement: the number of its piece, its index there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One reason why a stage cannot be cut out."""
+
+    location: SourceLocation
+    message: str
+    hint: str
+
+
+@dataclass(slots=True)
+class Statement:
+    """A needed top-level statement, and what of it is needed."""
+
+    source: SourceText
+    node: ast.stmt
+    names: set[str] = field(default_factory=set)
+    aliases: dict[str, ast.alias] = field(default_factory=dict)
+    """The needed names of an import at the very top level; empty for everything else."""
+    uses: tuple[Use, ...] = ()
+
+
+_NOT_AT_JOB_TIME = frozenset({"get_ipython", "display", "__IPYTHON__", "exit", "quit"})
+_BUILTINS = frozenset(dir(builtins)) - _NOT_AT_JOB_TIME
+_MODULE_NAMES = frozenset({"__name__", "__doc__", "__builtins__", "__debug__", "__annotations__", "__spec__"})
+_IMMUTABLE = (type(None), bool, int, float, complex, str, bytes, tuple, frozenset, range, PurePath)
+_MUTATORS = frozenset(
+    "append add update setdefault pop popitem clear insert extend remove discard sort reverse appendleft".split()
+)
+
+
+class Needs:
+    """The statements a function needs, by place; `problems` in the order they were met."""
+
+    def __init__(self, function: types.FunctionType, found: FunctionSource) -> None:
+        self.function = function
+        self.found = found
+        self.module = found.module
+        self.statements: dict[Key, Statement] = {}
+        self.bindings: dict[str, list[Key]] = {}
+        self.problems: list[Problem] = []
+        self.future_annotations = False
+        self._done: set[str] = set()
+        self._waiting: deque[tuple[Uses, SourceText, ast.stmt]] = deque()
+        self._changed_by_code: set[str] = set()
+        self._to_compare: list[tuple[str, SourceText, Binding, ast.expr]] = []
+
+    def collect(self) -> None:
+        """Fills `statements`, `bindings` and `problems`."""
+        node, piece = self.found.node, self.found.piece
+        self._note_changes(node.body)
+        self._take(body_uses(node), piece)
+        while self._waiting:
+            self._take(*self._waiting.popleft())
+        for name, source, binding, literal in self._to_compare:
+            self._compare(name, source, binding, literal)
+
+    def _take(self, uses: Uses, source: SourceText, within: ast.stmt | None = None) -> None:
+        """Takes in what one statement, or the body of the stage, uses."""
+        for name, line in uses.global_statements:
+            self._done.add(name)
+            self._problem(
+                source.at(line),
+                f"`global {name}` changes the module, and a job has a module of its own",
+                f"pass {name} as an argument and return it",
+            )
+        bindings = bindings_of(source)
+        for use in uses.names:
+            if use.role != "value" and bindings.future_annotations:
+                self.future_annotations = True
+                if use.role == "annotation" or not self._resolves(use.name):
+                    continue
+            _, found = self.module.bindings(use.name)
+            if found and all(binding.how == WALRUS and source.tree.body[binding.index] is within for binding in found):
+                continue  # bound by := within the statement itself, which travels whole
+            self._need(use, source)
+
+    def _resolves(self, name: str) -> bool:
+        """Whether the name of a field's type, which nobody evaluates, can be had for those who look it up."""
+        _, found = self.module.bindings(name)
+        return len(found) == 1 and found[0].kind != "unfit" and not self._is_repx(name, found)
+
+    def _need(self, use: Use, source: SourceText) -> None:
+        name = use.name
+        if name in self._done:
+            return
+        own = self.function.__globals__.get(name) is self.function and name == self.found.node.name
+        if own:
+            return
+        self._done.add(name)
+        number, found = self.module.bindings(name)
+        if name in self.function.__code__.co_freevars:
+            self._problem(
+                source.at(use.line),
+                f"{name} belongs to the function around, not to the module",
+                f"make {name} a param, or define it at the top level of the file",
+            )
+        elif not found:
+            self._unbound(use, source)
+        elif self._is_repx(name, found):
+            self._repx(use, source)
+        else:
+            self._bound(use, source, number, found)
+
+    def _bound(self, use: Use, source: SourceText, number: int, found: list[Binding]) -> None:
+        piece, name = self.module.pieces[number], use.name
+        unfit = next((binding for binding in found if binding.kind == "unfit"), None)
+        alone = _as_one(found)
+        if len(alone) > 1:
+            other = unfit if unfit and unfit is not alone[0] else alone[1]
+            self._problem(
+                piece.at(other.line),
+                f"{name} is bound again by {other.how} (first in line {alone[0].line})",
+                f"bind {name} once, or give the second value a name of its own",
+            )
+        elif unfit:
+            self._problem(
+                piece.at(unfit.line),
+                f"{name} is bound by {unfit.how}, which cannot be cut out",
+                f"bind {name} by a plain import, def, class or assignment at the top level, or make it a param",
+            )
+        else:
+            self._changes(name, number, found)
+            for binding in found:
+                self._include(name, number, binding)
+
+    def _include(self, name: str, number: int, binding: Binding) -> None:
+        key = number, binding.index
+        piece = self.module.pieces[number]
+        node = piece.tree.body[binding.index]
+        if key not in (keys := self.bindings.setdefault(name, [])):
+            keys.append(key)
+        statement = self.statements.get(key)
+        is_new = statement is None
+        if statement is None:
+            statement = self.statements[key] = Statement(piece, node)
+        statement.names.add(name)
+        if binding.alias is not None:
+            statement.aliases[name] = binding.alias
+        match node:
+            case ast.Assign(targets=[ast.Name()], value=value) | ast.AnnAssign(value=ast.expr() as value):
+                if _is_literal(value):
+                    self._to_compare.append((name, piece, binding, value))
+        if is_new:
+            self._note_changes([node])
+            uses = statement_uses(node)
+            statement.uses = uses.names
+            self._waiting.append((uses, piece, node))
+
+    def _unbound(self, use: Use, source: SourceText) -> None:
+        name = use.name
+        live = name in self.function.__globals__
+        if name == "__file__":
+            self._problem(
+                source.at(use.line),
+                "__file__ is another file when the job runs",
+                'hand the file over as an input: repx.path("data/x.csv")',
+            )
+        elif name in _MODULE_NAMES or (name in _BUILTINS and not live):
+            return
+        elif star := self._star(name):
+            place, module = star
+            self._problem(
+                place,
+                f"{name} may come from `from {module} import *`, which does not say so",
+                f"write `from {module} import {name}`",
+            )
+        elif any(name in bindings.type_checking for _, bindings in self.module.each()):
+            self._problem(
+                source.at(use.line),
+                f"{name} is imported only under `if TYPE_CHECKING`",
+                f"import {name} at the top level",
+            )
+        elif live:
+            self._problem(
+                source.at(use.line),
+                f"{name} is set in the module, but no statement of its source binds it",
+                f"bind {name} by a plain assignment or import, or make it a param",
+            )
+        else:
+            names = {name for _, bindings in self.module.each() for name in bindings.by_name}
+            near = nearest(name, names | _BUILTINS)
+            hint = near if near.startswith("did you mean") else f"bind {name} at the top level, or make it a param"
+            self._problem(source.at(use.line), f"{name} is not bound anywhere", hint)
+
+    def _star(self, name: str) -> tuple[SourceLocation, str] | None:
+        """The star import that `name` could come from."""
+        for piece, bindings in reversed(self.module.each()):
+            for module, line in bindings.stars:
+                return piece.at(line), module
+        return None
+
+    def _is_repx(self, name: str, found: list[Binding]) -> bool:
+        number, _ = self.module.bindings(name)
+        live = self.function.__globals__.get(name)
+        return _is_repx_object(live) or any(self._comes_from_repx(binding, number) for binding in found)
+
+    def _comes_from_repx(self, binding: Binding, number: int) -> bool:
+        """Whether an import is of repx, or a definition is decorated by it."""
+        node = self.module.pieces[number].tree.body[binding.index]
+        match node:
+            case ast.Import() if binding.alias:
+                return binding.alias.name.split(".")[0] == "repx"
+            case ast.ImportFrom(module=str(module), level=0):
+                return module.split(".")[0] == "repx"
+            case ast.FunctionDef(decorator_list=decorators) | ast.ClassDef(decorator_list=decorators):
+                return any(self._is_repx_name(decorator) for decorator in decorators)
+            case ast.Assign(value=ast.Call(func=function)):
+                return self._is_repx_name(function)
+            case _:
+                return False
+
+    def _is_repx_name(self, node: ast.expr) -> bool:
+        name = root_name(node)
+        number, found = self.module.bindings(name) if name else (-1, [])
+        return any(
+            isinstance(self.module.pieces[number].tree.body[binding.index], ast.Import | ast.ImportFrom)
+            and self._comes_from_repx(binding, number)
+            for binding in found
+        )
+
+    def _repx(self, use: Use, source: SourceText) -> None:
+        number, found = self.module.bindings(use.name)
+        node = self.module.pieces[number].tree.body[found[0].index]
+        if isinstance(node, ast.FunctionDef):
+            message, hint = f"{use.name} is a stage", "a stage cannot call another stage; wire it in a pipeline"
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            message = f"{use.name} comes from repx, which is not there when the job runs"
+            hint = "use it in decorators, in the stage's own signature and in pipelines only"
+            if use.role != "value":
+                hint = "leave it out of the annotations of helpers, or write `from __future__ import annotations`"
+        else:
+            message = f"{use.name} is an object of repx, which is not there when the job runs"
+            hint = "a stage cannot use a Run, a Lab or a node; hand its results over as an input"
+        self._problem(source.at(use.line), message, hint)
+
+    def _changes(self, name: str, number: int, found: list[Binding]) -> None:
+        """Complains when a top-level statement changes the object that `name` stands for."""
+        value = self.function.__globals__.get(name)
+        imported = all(binding.kind == "import" for binding in found)
+        defined = all(binding.kind == "definition" for binding in found)
+        for piece, bindings in self.module.each()[number:]:
+            for change in bindings.changes:
+                if change.name != name or (not change.certain and isinstance(value, _IMMUTABLE)):
+                    continue
+                if (change.argument and (imported or defined)) or (imported and change.text.startswith("@")):
+                    continue
+                self._problem(
+                    piece.at(change.line),
+                    f"{name} is changed by `{change.text}`, which is not part of the stage",
+                    f"put this into the stage's body, or into the statement that makes {name}",
+                )
+                self._changed_by_code.add(name)  # so that _compare does not say it a second time
+                return
+
+    def _note_changes(self, nodes: list[ast.stmt]) -> None:
+        """Remembers the names whose objects the job's own code changes: a live one may have been used already."""
+        for top in nodes:
+            for node in ast.walk(top):
+                match node:
+                    case ast.Call(func=ast.Attribute(value=value, attr=attr)) if attr in _MUTATORS:
+                        self._changed_by_code.add(root_name(value) or "")
+                    case ast.Subscript(ctx=ast.Store() | ast.Del(), value=value):
+                        self._changed_by_code.add(root_name(value) or "")
+
+    def _compare(self, name: str, source: SourceText, binding: Binding, literal: ast.expr) -> None:
+        """Complains when a constant is no longer what its statement says: something out of sight has changed it."""
+        if name not in self.function.__globals__ or name in self._changed_by_code:
+            return
+        now, then = self.function.__globals__[name], ast.literal_eval(literal)
+        try:
+            same = bool(now == then) or repr(now) == repr(then)
+        except Exception:  # the user's own __eq__ or __repr__ may do anything
+            return
+        if not same:
+            self._problem(
+                source.at(binding.line),
+                f"{name} is no longer what this line makes of it",
+                f"find what changes {name} after this line, and make its whole value here",
+            )
+
+    def _problem(self, location: SourceLocation, message: str, hint: str) -> None:
+        problem = Problem(location, message, hint)
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+
+def _as_one(found: list[Binding]) -> list[Binding]:
+    """`found` without what only says it again: parts of one try statement, `import a` beside `import a.b`."""
+    kept: list[Binding] = []
+    for binding in found:
+        again = any(_says_again(binding, earlier) for earlier in kept)
+        if not again:
+            kept.append(binding)
+    return kept
+
+
+def _says_again(binding: Binding, earlier: Binding) -> bool:
+    if binding.index == earlier.index and binding.alias is None:
+        return True
+    if binding.alias is None or earlier.alias is None:
+        return False
+    # `import a.b` and `import a.c` both bind a, to the same module; `from` never has a dot here.
+    plain = binding.alias.asname is None and earlier.alias.asname is None
+    return plain and "." in binding.alias.name + earlier.alias.name
+
+
+def _is_literal(node: ast.expr) -> bool:
+    try:
+        ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return False
+    return True
+
+
+def _is_repx_object(value: object) -> bool:
+    kind = value if isinstance(value, type | types.ModuleType | types.FunctionType) else type(value)
+    home = kind.__name__ if isinstance(kind, types.ModuleType) else getattr(kind, "__module__", None)
+    return isinstance(home, str) and home.split(".")[0] == "repx"

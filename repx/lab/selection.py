@@ -1,0 +1,223 @@
+"""From names to jobs: runs, groups, stages, `stage[param=value]`, ids and their starts; reads no results."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from repx.agent.base.digest import ID_LENGTH
+from repx.errors import UsageError, nearest
+from repx.lab.directory import LabDirectory
+from repx.lab.inherited import effective_params
+from repx.lab.params import is_typed, read_condition, shown
+from repx.lab.run_file import LabJob
+from repx.model.names import unknown
+
+_NUMBERS = re.compile(r"(\d+)")
+
+_SHOWN_JOBS = 12
+"""How many jobs an error names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """`jobs` by id, in the Lab's order of runs, closed under inputs; `asked` are the ids that were named."""
+
+    jobs: dict[str, LabJob]
+    asked: frozenset[str]
+    runs: tuple[str, ...]
+    """Runs whose end others wait for: all of each one's jobs are selected."""
+
+
+def select(lab: LabDirectory, names: Sequence[str]) -> Selection:
+    """The jobs for run names, `@group`, stage names and unique job-id prefixes; everything when nothing is named.
+
+    A run brings in what it comes after. Raises UsageError with the nearest names.
+    """
+    named: dict[str, LabJob] = {}
+    runs: dict[str, None] = {}
+    for name in names or list(lab.runs):
+        whole = whole_runs(lab, name)
+        if whole is None:
+            named.update((job.id, job) for job in find_jobs(lab, name))
+        else:
+            runs.update(dict.fromkeys(whole))
+    needed, closed = _closure(lab, named, runs)
+    asked = set(named)
+    for run in runs:
+        asked.update(lab.run(run).ids())
+    return Selection(needed, frozenset(asked), tuple(name for name in lab.runs if name in closed))
+
+
+def whole_runs(lab: LabDirectory, name: str) -> list[str] | None:
+    """The runs of `@group`, or the run of that name; None when it is neither. Raises UsageError."""
+    if name.startswith("@"):
+        if name[1:] not in lab.groups:
+            raise UsageError(f"there is no group {name!r}", hint=nearest(name, (f"@{group}" for group in lab.groups)))
+        return list(lab.groups[name[1:]])
+    return [name] if name in lab.runs else None
+
+
+def find_runs(lab: LabDirectory, name: str) -> list[str]:
+    """The runs of `@group`, a run, or the start of one run's name. Raises UsageError."""
+    whole = whole_runs(lab, name)
+    if whole is not None:
+        return whole
+    found = [run for run in lab.runs if run.startswith(name)] if name else []
+    if len(found) > 1:
+        raise UsageError(f"{name!r} is the start of several runs", facts=[("they are", "\n".join(found))])
+    if not found:
+        raise unknown("run or group", name, [*lab.runs, *(f"@{group}" for group in lab.groups)])
+    return found
+
+
+def listed_jobs(lab: LabDirectory, name: str) -> Iterator[LabJob]:
+    """The jobs a name stands for in a listing: also the start of a run's name. Raises UsageError before the first."""
+    runs = whole_runs(lab, name)
+    if runs is None and name and not _is_stage(lab, name) and sum(run.startswith(name) for run in lab.runs) == 1:
+        runs = find_runs(lab, name)
+    if runs is None:
+        return iter(find_jobs(lab, name))
+    return (job for run in runs for job in lab.run(run).jobs())
+
+
+def find_jobs(lab: LabDirectory, name: str) -> list[LabJob]:
+    """All jobs of a stage, of `stage[param=value,...]`, or the job of a unique id prefix. Raises UsageError."""
+    stage, bracket, rest = name.partition("[")
+    if bracket and rest.endswith("]") and _is_stage(lab, stage):
+        return _that_match(lab, name, _jobs_of_stage(lab, stage), rest[:-1])
+    if _is_stage(lab, name):
+        return list(_jobs_of_stage(lab, name))
+    found: dict[str, LabJob] = {}
+    for run in lab.runs.values():
+        found.update((job.id, job) for job in (run.with_prefix(name) if name else ()))
+    if len(found) > 1:
+        facts = [("they are", "\n".join(sorted(found)[:_SHOWN_JOBS]))]
+        raise UsageError(f"{name!r} is the start of several job ids", facts=facts, hint="give more of it")
+    if not found:
+        known = {*lab.runs, *(f"@{group}" for group in lab.groups), *stage_names(lab)}
+        hint = nearest(stage if bracket else name, known)
+        raise UsageError(f"there is no run, group, stage or job {name!r}", hint=hint)
+    return list(found.values())
+
+
+def find_job(lab: LabDirectory, name: str) -> LabJob:
+    """Exactly one job. Raises UsageError; when a stage has several, with what tells them apart."""
+    if name in lab.runs and not _is_stage(lab, name):
+        raise UsageError(f"{name!r} is a run, and one job is needed", hint=f"its jobs: repx list jobs {name}")
+    jobs = find_jobs(lab, name)
+    if len(jobs) == 1:
+        return jobs[0]
+    few = jobs[:_SHOWN_JOBS]
+    told = sorted(zip(varying_params(lab, few), (job.id for job in few), strict=True), key=lambda one: _natural(one[0]))
+    lines = [f"{identity}  {text}".rstrip() for text, identity in told]
+    if len(jobs) > len(lines):
+        lines.append(f"… and {len(jobs) - len(lines)} more")
+    example = told[0][0].replace("  ", ",") or "param=value"
+    raise UsageError(
+        f"{name!r} has {len(jobs)} jobs, and one is needed",
+        facts=[("they are", "\n".join(lines))],
+        hint=f"give the start of an id, or '{name.partition('[')[0]}[{example}]'",
+    )
+
+
+def varying_params(lab: LabDirectory, jobs: Sequence[LabJob]) -> list[str]:
+    """For each job, the params in which these jobs differ: `slope=1.0  model=large`."""
+    known: dict[str, dict[str, Any]] = {}
+    texts = [{name: shown(value) for name, value in effective_params(job, lab.job, known).items()} for job in jobs]
+    names = dict.fromkeys(name for text in texts for name in text)
+    varying = [name for name in names if len({text.get(name) for text in texts}) > 1]
+    return ["  ".join(f"{name}={text[name]}" for name in varying if name in text) for text in texts]
+
+
+def stage_names(lab: LabDirectory) -> set[str]:
+    """The names of all stages."""
+    return {stage["name"] for run in lab.runs.values() for stage in run.stages.values()}
+
+
+def param_names(lab: LabDirectory) -> set[str]:
+    """The names of all params that any stage declares, and of the inputs that a swept path may come in by."""
+    stages = [stage for run in lab.runs.values() for stage in run.stages.values()]
+    inputs = {name for stage in stages for name, kind, _ in stage["inputs"] if kind in ("path", "paths")}
+    return inputs.union(*(stage["params"] for stage in stages))
+
+
+def stage_of(identity: str) -> str:
+    """The stage name in a job id: without reading the job."""
+    return identity[ID_LENGTH + 1 :].rpartition("-")[0]
+
+
+def _is_stage(lab: LabDirectory, name: str) -> bool:
+    return name in stage_names(lab)
+
+
+def _jobs_of_stage(lab: LabDirectory, name: str) -> Iterator[LabJob]:
+    seen: set[str] = set()
+    for run in lab.runs.values():
+        for identity in run.ids():
+            if stage_of(identity) == name and identity not in seen:
+                seen.add(identity)
+                job = run.job(identity)
+                if job is not None:
+                    yield job
+
+
+def _that_match(lab: LabDirectory, name: str, jobs: Iterable[LabJob], conditions: str) -> list[LabJob]:
+    wanted = dict(read_condition(one) for one in conditions.split(",") if one.strip())
+    for param in wanted.keys() - param_names(lab):
+        raise unknown("param", param, param_names(lab))
+    known: dict[str, dict[str, Any]] = {}
+    found = []
+    seen: list[dict[str, Any]] = []
+    for job in jobs:
+        params = effective_params(job, lab.job, known)
+        seen.append(params)
+        if all(param in params and is_typed(params[param], text) for param, text in wanted.items()):
+            found.append(job)
+    if not found:
+        values = [f"{param}: {_values(seen, param)}" for param in wanted]
+        raise UsageError(f"there is no job {name!r}", facts=[("values are", "\n".join(values))])
+    return found
+
+
+def _values(params: Sequence[Mapping[str, Any]], name: str) -> str:
+    values = sorted({shown(one[name]) for one in params if name in one}, key=_natural)
+    return ", ".join([*values[:_SHOWN_JOBS], *(["…"] if len(values) > _SHOWN_JOBS else [])]) or "it takes none"
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """The order people expect of texts with numbers in them: 2 before 10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in _NUMBERS.split(text)]
+
+
+def _closure(
+    lab: LabDirectory, named: Mapping[str, LabJob], runs: Iterable[str]
+) -> tuple[dict[str, LabJob], dict[str, None]]:
+    """All that jobs and runs need: their upstream jobs, and the whole runs that are taken or come first."""
+    needed: dict[str, LabJob] = {}
+    whole: dict[str, None] = {}
+    jobs = list(named.values())
+    waiting = list(runs)
+    while jobs or waiting:
+        if waiting:
+            name = waiting.pop()
+            if name not in whole:
+                whole[name] = None
+                # A run is closed under inputs, but for the runs it comes after: no job of it needs a look.
+                needed.update((job.id, job) for job in lab.run(name).jobs() if job.id not in needed)
+                waiting.extend(lab.dependencies(lab.run(name)))
+            continue
+        job = jobs.pop()
+        if job.id in needed:
+            continue
+        needed[job.id] = job
+        for mapping in job.inputs:
+            if "source_run" in mapping:
+                waiting.append(mapping["source_run"])
+            elif "job_id" in mapping and mapping["job_id"] not in needed:
+                upstream = job.run.job(mapping["job_id"])
+                if upstream is not None:
+                    jobs.append(upstream)
+    return needed, whole

@@ -1,0 +1,112 @@
+"""Checks the scripts of Bash stages: ShellCheck, and every command against the stage's software; runs none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from repx.errors import Finding, SourceLocation
+from repx.model.software import SoftwareRequest
+from repx.process import Run, run
+from repx.realizer.base_programs import BASE_NAMES
+from repx.realizer.checks.bash_commands import CommandUse, find_commands
+from repx.realizer.checks.shellcheck import Complaint, Script, lint
+
+
+class CommandSource(Protocol):
+    """What a package set knows about commands."""
+
+    def provides(self, request: SoftwareRequest, name: str) -> bool:
+        """Whether the software of this stage, the base included, has a command of this name."""
+        ...
+
+    def remedy(self, name: str) -> str:
+        """What to do about a command that a stage uses and does not have."""
+        ...
+
+
+class NamedCommands:
+    """The plainest source: a package is a command of the same name."""
+
+    def provides(self, request: SoftwareRequest, name: str) -> bool:
+        """Whether `name` is listed, or of the base."""
+        return name in request.packages or name in BASE_NAMES
+
+    def remedy(self, name: str) -> str:
+        """Add it."""
+        return f'add "{name}" to packages'
+
+
+def commands_used(requests: Iterable[SoftwareRequest]) -> Mapping[str, list[CommandUse]]:
+    """Each distinct Bash script with the commands it uses."""
+    return {text: find_commands(text) for text in {r.script for r in requests if r.kind == "bash"}}
+
+
+def check_bash(
+    requests: Sequence[SoftwareRequest],
+    run: Run = run,
+    source: CommandSource | None = None,
+    uses: Mapping[str, Sequence[CommandUse]] | None = None,
+    lint_too: bool = True,
+) -> list[tuple[Finding, ...]]:
+    """The findings for each request, in order; a Python stage has none here.
+
+    ShellCheck's errors and warnings are findings, its infos and matters of style are not; without `lint_too` it is not
+    asked. Equal scripts are checked once; `uses` saves finding their commands again. Raises SoftwareError when there is
+    no ShellCheck.
+    """
+    source = source or NamedCommands()
+    bash = [request for request in requests if request.kind == "bash"]
+    scripts = list(dict.fromkeys(_script(request) for request in bash))
+    complaints = dict(zip(scripts, lint(scripts, run), strict=True)) if lint_too else {}
+    uses = commands_used(requests) if uses is None else uses
+    return [
+        _findings(request, complaints.get(_script(request), ()), uses[request.script], source)
+        if request.kind == "bash"
+        else ()
+        for request in requests
+    ]
+
+
+def location(request: SoftwareRequest, line: int) -> SourceLocation:
+    """Where line `line` of the request's script stands in the user's file."""
+    return SourceLocation(request.origin.file, request.origin.line + line - 1)
+
+
+def _script(request: SoftwareRequest) -> Script:
+    return Script(request.script, request.variables, request.arrays)
+
+
+def _findings(
+    request: SoftwareRequest, complaints: Sequence[Complaint], uses: Sequence[CommandUse], source: CommandSource
+) -> tuple[Finding, ...]:
+    found = [
+        Finding(
+            request.stage,
+            location(request, complaint.line),
+            f"{complaint.message} (SC{complaint.code})",
+            f"see https://www.shellcheck.net/wiki/SC{complaint.code}",
+        )
+        for complaint in complaints
+    ]
+    # A name that may be a misreading of ours is no complaint: refusing a good script is worse than missing one.
+    for use in uses:
+        if not use.certain or source.provides(request, use.name):
+            continue
+        if use.name.startswith("/") and request.impure:
+            continue
+        if use.name.startswith("/"):
+            message = f"'{use.name}' is an absolute path, outside the stage's software"
+            remedy = _by_name(request, use, source)
+        else:
+            message = f"command '{use.name}' is not in the stage's software"
+            remedy = source.remedy(use.name)
+        found.append(Finding(request.stage, location(request, use.line), message, remedy))
+    return tuple(sorted(found, key=lambda finding: finding.location.line))
+
+
+def _by_name(request: SoftwareRequest, use: CommandUse, source: CommandSource) -> str:
+    name = use.name.rpartition("/")[2]
+    if source.provides(request, name):
+        return f"write {name}"
+    return f"write {name} and {source.remedy(name)}"

@@ -1,0 +1,123 @@
+"""How the arguments of a program that starts another are read, up to the started command; starts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+
+from repx.realizer.checks.bash_words import Word
+
+
+class Lookup(Enum):
+    """What a command's name may mean where it stands."""
+
+    SHELL = "functions, then builtins, then PATH"
+    NO_FUNCTIONS = "builtins, then PATH"
+    PATH = "PATH alone"
+
+
+@dataclass(frozen=True, slots=True)
+class Starter:
+    """How the arguments before the started command are read: options first, then `operands`, then the command.
+
+    `short` are the option letters that take a value, `attached` those whose value can only be attached, `long` the
+    long options whose value may be the next word.
+    """
+
+    short: str = ""
+    attached: str = ""
+    long: tuple[str, ...] = ()
+    operands: int = 0
+    assignments: bool = False
+    lookup: Lookup = Lookup.PATH
+
+
+def after_options(starter: Starter, words: Sequence[Word]) -> tuple[Sequence[Word], list[str]]:
+    """The words of the started command, and the options that were given, as `-x` and `--xyz`."""
+    position, given, is_open = 0, [], False
+    while position < len(words):
+        word = words[position]
+        if word.text == "--":
+            position += 1
+            break
+        if word.head.startswith("--"):
+            option, equals, _ = word.head.partition("=")
+            given.append(option)
+            takes_next = not equals and word.text is not None and option[2:] in starter.long
+        elif word.head[:1] in ("-", "+") and word.head != "+":
+            takes_next = _short_options(starter, word, given)
+        else:
+            break
+        position += 2 if takes_next else 1
+    for _ in range(starter.operands):
+        is_open = is_open or (position < len(words) and words[position].text is None)
+        position += 1
+    while starter.assignments and position < len(words) and "=" in words[position].head:
+        position += 1
+    rest = words[position:]
+    # `timeout $options 5 cmd`: the expansion may stand for any number of words, so that 5 is no command.
+    return ([], given) if is_open and rest and rest[0].head[:1].isdigit() else (rest, given)
+
+
+def _short_options(starter: Starter, word: Word, given: list[str]) -> bool:
+    """Note the letters of a cluster such as `-0n1`; whether the next word is the value of the last one."""
+    for index, letter in enumerate(word.head[1:], start=1):
+        given.append("-" + letter)
+        is_last = index == len(word.head) - 1 and word.text is not None
+        if letter in starter.short:
+            return is_last
+        if letter in starter.attached:
+            return False
+    return False
+
+
+# From the manual pages of GNU coreutils 9, findutils 4.9, util-linux 2.39, sudo 1.9 and GNU parallel.
+STARTERS: Mapping[str, Starter] = MappingProxyType(
+    {
+        "builtin": Starter(lookup=Lookup.NO_FUNCTIONS),
+        "chroot": Starter(operands=1),
+        "chrt": Starter(short="DPT", operands=1),
+        "doas": Starter(short="Cu"),
+        "exec": Starter(short="a"),
+        "ionice": Starter(short="cnpPu", long=("class", "classdata", "pid", "pgid", "uid")),
+        "nice": Starter(short="n", long=("adjustment",)),
+        "nohup": Starter(),
+        "setarch": Starter(operands=1),
+        "setsid": Starter(),
+        "stdbuf": Starter(short="ioe", long=("input", "output", "error")),
+        "strace": Starter(short="abeEoOpPsSuX"),
+        "sudo": Starter(
+            short="CDghpRrtTUu",
+            long=("chdir", "chroot", "close-from", "command-timeout", "group", "host", "prompt", "user"),
+            assignments=True,
+        ),
+        "taskset": Starter(operands=1),
+        "time": Starter(short="fo", long=("format", "output")),
+        "timeout": Starter(short="ks", long=("kill-after", "signal"), operands=1),
+        "valgrind": Starter(),
+        "xvfb-run": Starter(short="efnpsw", long=("auth-file", "error-file", "server-args", "server-num", "wait")),
+    }
+)
+COMMAND = Starter(lookup=Lookup.NO_FUNCTIONS)
+ENV = Starter(short="uCS", long=("unset", "chdir", "split-string"), assignments=True)
+FLOCK = Starter(short="wE", long=("wait", "timeout", "conflict-exit-code"), operands=1)
+XARGS = Starter(
+    short="adEILnPs",
+    attached="eil",
+    long=("arg-file", "delimiter", "max-args", "max-procs", "max-chars", "process-slot-var"),
+)
+WATCH = Starter(short="nq", attached="d", long=("interval", "equexit"))
+PARALLEL = Starter(
+    short="aCdEIjLnNPsSU",
+    attached="eil",
+    long=(
+        *("arg-file", "arg-sep", "basefile", "block", "colsep", "compress-program", "delay", "delimiter", "env", "eof"),
+        *("halt", "halt-on-error", "jobs", "joblog", "load", "max-args", "max-chars", "max-procs", "max-replace-args"),
+        *("memfree", "nice", "procs", "profile", "recend", "recstart", "results", "retries", "return", "rpl"),
+        *("seqreplace", "shuf-seed", "sshlogin", "sshloginfile", "tagstring", "tempdir", "termseq", "timeout"),
+        *("tmpdir", "workdir", "wd", "transfer-file", "tf", "trc"),
+    ),
+)
+SHELL = Starter(short="oO", long=("rcfile", "init-file"))

@@ -1,0 +1,1 @@
+"""OCI images of a Lab: planned, written as layers once, laid out."""

@@ -1,0 +1,1 @@
+"""The package set of a flake: evaluated, checked, built, and what its store paths hold."""

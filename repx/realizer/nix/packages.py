@@ -1,0 +1,248 @@
+"""The package set `nix(…)`: attributes of a flake, identified by their store paths before anything is built.
+
+Order of events: pin the flake, evaluate all attributes in one call, identify and check every stage as far as that can
+be done without a build; then, when a Lab is realized, build in one call, check what could not be checked, and bring the
+closure into the store. A package set that has not changed is asked nothing at all (`repx.realizer.nix.memory`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from repx.agent.base.layout import Store
+from repx.errors import CheckError, Finding, RepxError, SoftwareError, SourceLocation
+from repx.model.closure import STORE_DIR, Closure, Flake
+from repx.model.software import Json, Software, SoftwareRequest
+from repx.process import Run, run
+from repx.realizer.base_programs import BASE_PROGRAMS
+from repx.realizer.host_tools import TOOLS
+from repx.realizer.nix.checks import Asked, NixChecks
+from repx.realizer.nix.command import BuildFailedError, Nix
+from repx.realizer.nix.contents import StoreContents
+from repx.realizer.nix.evaluation import Evaluation
+from repx.realizer.nix.json import FlakeState, Package
+from repx.realizer.nix.log import Progress
+from repx.realizer.nix.memory import NixMemory, memory_directory
+from repx.realizer.nix.problems import attribute_problem, build_error
+from repx.realizer.nix.reference import Reference, read_reference, this_system
+from repx.store.closure import add_store_paths
+
+PYTHON = "python3"
+"""The attribute whose Python a Python stage gets when it names none."""
+
+NEEDED = (*sorted(BASE_PROGRAMS), PYTHON)
+"""What every package set has to have."""
+
+WELCOME = tuple(name for name in TOOLS if name not in NEEDED)
+"""What a Lab carries when the package set has it."""
+
+
+class NixSoftware:
+    """The `PackageSet` of a flake. `base` is the folder that a relative reference is relative to."""
+
+    def __init__(
+        self,
+        reference: str,
+        base: str,
+        location: SourceLocation | None = None,
+        *,
+        nix: Nix | None = None,
+        run: Run = run,
+        memory: str | None = None,
+    ) -> None:
+        self._text = reference
+        self._base = base
+        self._location = location
+        self._nix = nix or Nix()
+        self._run = run
+        self._memory_directory = memory or memory_directory()
+        self._memory: NixMemory
+        self._reference: Reference
+        self._pinned: FlakeState | None = None
+        self._asked: list[tuple[SoftwareRequest, Software]] = []
+
+    def resolve(self, requests: Sequence[SoftwareRequest]) -> list[Software]:
+        """One answer per request, in order. Raises SoftwareError when Nix or the flake cannot be used."""
+        self._reference = read_reference(self._text, self._base, self._location)
+        self._memory = NixMemory(self._memory_directory, self._reference.key)
+        wanted = set(NEEDED).union(*(request.packages for request in requests))
+        problems: dict[str, tuple[str, str]] = {}
+        if not self._memory.knows(wanted, WELCOME):
+            problems = self._evaluate(wanted, requests)
+        answers = [self._software(request, problems) for request in requests]
+        findings = self._checks(StoreContents()).findings(
+            [(request, self._what_it_asked(request)) for request in requests], is_built=False
+        )
+        answers = [
+            Software(one.identity, one.manifest, (*one.findings, *found), one.roots)
+            for one, found in zip(answers, findings, strict=True)
+        ]
+        self._asked += zip(requests, answers, strict=True)
+        return answers
+
+    def realize(self, software: Iterable[Software], store: Store, watch: Callable[[str], None]) -> Closure:
+        """Build what some stages need, check it, and have its closure in the store; `watch` hears how far it is.
+
+        Raises SoftwareError when something cannot be built, CheckError for scripts that use what is not there.
+        """
+        chosen = {one.identity for one in software}
+        asked = [(request, one) for request, one in self._asked if one.identity in chosen]
+        memory = self._memory
+        tools = {name: memory.packages[name].names for name in TOOLS if name in memory.packages}
+        roots = sorted({root for _, one in asked for root in one.roots}.union(*tools.values()))
+        if not memory.knows_closure(roots) or not self._is_here(roots, store):
+            self._build(asked, watch)
+            told = self._nix.closure([f"{STORE_DIR}/{root}" for root in roots])
+            memory.paths.update((one.name, one) for one in told)
+            memory.keep()
+        flake = self._flake()
+        closure = Closure(flake, {name: memory.paths[name] for name in Closure(flake, memory.paths).of(roots)}, tools)
+        contents = StoreContents((store.objects, STORE_DIR))
+        findings = self._checks(contents).findings(
+            [(request, self._what_it_asked(request)) for request, _ in asked], is_built=True
+        )
+        complaints = [finding for found in findings for finding in found]
+        if complaints:
+            raise CheckError(complaints)
+        add_store_paths(store, closure.paths.values())
+        return closure
+
+    # -- evaluating
+
+    def _pin(self) -> FlakeState:
+        """The flake as Nix pins it now: its URL may name another folder than the one remembered with equal content."""
+        reference = self._reference
+        if self._pinned is not None:
+            return self._pinned
+        try:
+            state = self._nix.flake(reference.url)
+        except SoftwareError as error:
+            if "%" in reference.url and not error.hint:
+                error.hint = "old versions of Nix read no folder whose path has blanks or such: move it"
+            error.location = error.location or self._location
+            raise
+        if not reference.is_pinned:
+            raise SoftwareError(
+                f"nix({reference.text!r}) may mean something else tomorrow",
+                location=self._location,
+                facts=[("today", state.url)],
+                hint="write the pinned reference instead",
+            )
+        self._pinned = state
+        return state
+
+    def _evaluate(self, wanted: Iterable[str], requests: Sequence[SoftwareRequest]) -> dict[str, tuple[str, str]]:
+        """Ask Nix; message and remedy for each attribute that is not there or cannot be evaluated."""
+        memory, reference = self._memory, self._reference
+        state = memory.state = self._pin()
+        try:
+            answer = self._nix.evaluate(state.url, this_system(), sorted({*wanted, *WELCOME, *memory.packages}), [])
+        except SoftwareError as error:
+            error.location = error.location or self._location
+            raise
+        memory.packages = dict(answer.packages)
+        memory.lacking = frozenset(WELCOME).difference(answer.packages)
+        memory.programs = answer.programs
+        memory.keep()
+        lacking = [name for name in NEEDED if name in answer.absent]
+        if lacking:
+            raise SoftwareError(
+                f"the package set {reference.text} has no {', '.join(lacking)}, which every package set needs",
+                location=self._location,
+                hint=f"a set has at least: {', '.join(NEEDED)}",
+            )
+        named = {name for request in requests for name in request.packages}
+        problems = {}
+        for name in [*answer.failed, *answer.absent, *answer.other]:
+            if name in named or name not in WELCOME:
+                problems[name] = attribute_problem(
+                    name,
+                    answer,
+                    f"the package set {reference.text}",
+                    lambda one: self._nix.why_not(state.url, this_system(), one),
+                )
+            if name in problems and (name in NEEDED or name not in named):
+                raise SoftwareError(problems[name][0], location=self._location)
+        return problems
+
+    def _flake(self) -> Flake:
+        state = self._memory.state
+        assert state is not None
+        return Flake(self._reference.recorded, state.revision, state.lock, this_system())
+
+    # -- answering
+
+    def _software(self, request: SoftwareRequest, problems: Mapping[str, tuple[str, str]]) -> Software:
+        packages = self._memory.packages
+        findings = tuple(
+            Finding(request.stage, request.origin, *problems[name]) for name in request.packages if name in problems
+        )
+        asked = self._what_it_asked(request)
+        identity = [(f"package.{name}", " ".join(packages[name].names)) for name in asked.packages]
+        identity += [(f"base.{name}", " ".join(packages[name].names)) for name in asked.base]
+        manifest: dict[str, Json] = {
+            "kind": "nix",
+            "packages": {name: _paths(packages[name]) for name in asked.packages},
+            "base": {name: _paths(packages[name]) for name in asked.base},
+        }
+        return Software(tuple(sorted(identity)), manifest, findings, asked.roots)
+
+    def _what_it_asked(self, request: SoftwareRequest) -> Asked:
+        """The attributes that a request comes down to: its own, its Python, the base."""
+        packages = self._memory.packages
+        own = [name for name in request.packages if name in packages]
+        is_python = request.kind == "python"
+        if is_python and not any(packages[name].program.startswith("python") for name in own):
+            own.append(PYTHON)
+        base = () if request.kind == "package" else tuple(sorted(BASE_PROGRAMS))
+        roots = sorted({root for name in (*own, *base) for root in packages[name].names})
+        return Asked(tuple(sorted(own)), base, tuple(roots))
+
+    def _checks(self, contents: StoreContents) -> NixChecks:
+        def is_there(names: Sequence[str]) -> frozenset[str]:
+            try:
+                return self._nix.evaluate(self._pin().url, this_system(), [], names).present
+            except RepxError:
+                # It would have been a remedy for a finding; the finding stands without.
+                return frozenset()
+
+        memory = self._memory
+        return NixChecks(self._text, memory.packages, memory.programs, contents, is_there, self._run)
+
+    # -- building
+
+    def _is_here(self, roots: Sequence[str], store: Store) -> bool:
+        """Whether the whole closure is in our store already, so that Nix need not have it any more."""
+        paths = self._memory.paths
+        closure = Closure(self._flake(), paths).of(roots)
+        return all(os.path.lexists(f"{store.objects}/{name}") for name in closure)
+
+    def _build(self, asked: Sequence[tuple[SoftwareRequest, Software]], watch: Callable[[str], None]) -> None:
+        tools = [name for name in TOOLS if name in self._memory.packages]
+        names = sorted({name for request, _ in asked for name in self._all_of(request)}.union(tools))
+        if not all(os.path.exists(self._memory.packages[name].drv) for name in names):
+            # Nix has collected what it evaluated then; evaluating brings it back.
+            again: Evaluation = self._nix.evaluate(self._pin().url, this_system(), names, [])
+            self._memory.packages.update(again.packages)
+
+        def tell(progress: Progress) -> None:
+            watch(f"nix build: {progress.done} of {progress.expected} built" + (f", {progress.at}" * bool(progress.at)))
+
+        try:
+            self._nix.build([self._memory.packages[name] for name in names], tell)
+        except BuildFailedError as error:
+            wanted = [
+                (request, name, self._memory.packages[name].drv)
+                for request, _ in asked
+                for name in self._all_of(request)
+            ]
+            raise build_error(error.log, wanted, self._nix.inputs_of) from None
+
+    def _all_of(self, request: SoftwareRequest) -> tuple[str, ...]:
+        asked = self._what_it_asked(request)
+        return (*asked.packages, *asked.base)
+
+
+def _paths(package: Package) -> list[Json]:
+    return [f"{STORE_DIR}/{name}" for name in package.names]

@@ -1,0 +1,170 @@
+"""The workers of one run on this machine: started when first needed, spoken to in JSON lines; decides nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import selectors
+import sys
+import threading
+import uuid
+from pathlib import Path
+from typing import Any
+
+import repx.agent
+from repx.agent.base.files import remove_tree
+from repx.agent.base.layout import Store, slot
+from repx.agent.claim import HEARTBEAT_S, beat
+from repx.agent.recovery import bury
+from repx.process import Conversation
+from repx.store.location import store_error
+
+
+class Worker:
+    """One slot: a process of the agent, and what it is doing."""
+
+    def __init__(self, process: Conversation, number: int) -> None:
+        self.process = process
+        self.number = number
+        self.unit: int | None = None
+        self.ahead: int | None = None
+        """A unit it has been given already, to begin with when it has done the one before."""
+        self.last_s = math.inf
+        """Seconds that its last unit took."""
+        self.told: set[str] = set()
+        self.buffer = b""
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """Send one order. A worker that has died is noticed when its answers end."""
+        self.process.say(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+
+
+class WorkerPool:
+    """Up to `size` workers on one store, and the heartbeat that keeps their claims alive for other machines."""
+
+    def __init__(self, store: Store, size: int) -> None:
+        self._store = store
+        self._size = size
+        self.runner = f"{os.uname().nodename}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._directory = f"{store.tmp}/{self.runner}"
+        self._selector = selectors.DefaultSelector()
+        self.workers: list[Worker] = []
+        self._idle: list[Worker] = []
+        self._begun = 0
+        self._trouble: list[str] = []
+        self._stopping = threading.Event()
+        # A signal handler writes here, so that a wait ends at once.
+        self._wake_read, self.wake_write = os.pipe()
+        os.set_blocking(self.wake_write, False)
+        self._selector.register(self._wake_read, selectors.EVENT_READ, None)
+
+    def idle(self) -> Worker | None:
+        """A worker with nothing to do, started if there may be one more."""
+        if self._idle:
+            return self._idle.pop()
+        if len(self.workers) >= self._size:
+            return None
+        return self._start()
+
+    def rest(self, worker: Worker) -> None:
+        """A worker has done its unit."""
+        worker.unit = None
+        self._idle.append(worker)
+
+    def wait(self, timeout_s: float | None) -> list[tuple[Worker, dict[str, Any] | None]]:
+        """Answers that have come, each with its worker; None instead of an answer means that the worker has died."""
+        answers: list[tuple[Worker, dict[str, Any] | None]] = []
+        for key, _ in self._selector.select(timeout_s):
+            worker: Worker | None = key.data
+            if worker is None:
+                os.read(self._wake_read, 4096)
+                continue
+            data = worker.process.hear()
+            if not data:
+                self._selector.unregister(worker.process)
+                self.workers.remove(worker)
+                if worker in self._idle:
+                    self._idle.remove(worker)
+                worker.process.wait()
+                self._bury(worker)
+                answers.append((worker, None))
+                continue
+            *lines, worker.buffer = (worker.buffer + data).split(b"\n")
+            answers.extend((worker, json.loads(line)) for line in lines)
+        return answers
+
+    def tell_all(self, message: dict[str, Any]) -> None:
+        """Send one message to every worker."""
+        for worker in self.workers:
+            worker.tell(message)
+
+    def close(self) -> list[str]:
+        """Let every worker commit and leave; what they had to complain about."""
+        trouble = self._trouble
+        for worker in self.workers:
+            worker.process.hush()
+        for worker in self.workers:
+            rest = worker.buffer + worker.process.last_words()
+            for line in rest.split(b"\n"):
+                if b'"trouble"' in line:
+                    trouble.append(str(json.loads(line)["trouble"]))
+        self.workers = []
+        self._stopping.set()
+        self._selector.close()
+        os.close(self._wake_read)
+        os.close(self.wake_write)
+        with contextlib.suppress(OSError):
+            remove_tree(self._directory)
+        return trouble
+
+    def _start(self) -> Worker:
+        if self._begun == 0:
+            self._begin()
+        # -S and -E: an agent needs nothing installed, and nothing of this environment.
+        argv = [sys.executable, "-S", "-E", "-c", _AGENT, "worker", self._store.root, self.runner]
+        home = str(Path(repx.agent.__file__).parent.parent.parent)
+        # No number twice: the slot of one that died is not used again.
+        number = self._begun
+        self._begun += 1
+        worker = Worker(Conversation([*argv, str(number)], {"REPX_HOME": home, "LANG": "C.UTF-8"}), number)
+        self.workers.append(worker)
+        self._selector.register(worker.process, selectors.EVENT_READ, worker)
+        return worker
+
+    def _bury(self, worker: Worker) -> None:
+        """Keep what a worker had finished, end what it had begun. One that left by itself has left nothing."""
+        directory = slot(self._directory, worker.number)
+        try:
+            bury(self._store, directory)
+            remove_tree(directory)
+        except OSError as error:
+            self._trouble.append(f"the results of a killed worker could not be kept: {error}")
+
+    def _begin(self) -> None:
+        try:
+            self._store.create()
+            os.makedirs(self._directory, exist_ok=True)
+            beat(self._directory)
+        except OSError as error:
+            raise store_error(error, self._store) from None
+        threading.Thread(target=self._beat, daemon=True).start()
+
+    def _beat(self) -> None:
+        while not self._stopping.wait(HEARTBEAT_S):
+            with contextlib.suppress(OSError):
+                beat(self._directory)
+
+
+# Only the agent is imported: a package object stands in for repx, whose own __init__ a worker has no use for, and whose
+# size would be the floor of every job's measured memory.
+_AGENT = """
+import os, sys, types
+home = os.environ.pop("REPX_HOME")
+package = types.ModuleType("repx")
+package.__path__ = [home + "/repx"]
+sys.modules["repx"] = package
+from repx.agent.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""

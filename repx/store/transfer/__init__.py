@@ -1,0 +1,1 @@
+"""How bytes from elsewhere come into a store."""
