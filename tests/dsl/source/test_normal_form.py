@@ -14,7 +14,7 @@ import pytest
 from repx.dsl.source.normal_form import normal_form
 from tests.interpreters import NAMES, interpreters
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 GOLDEN = REPOSITORY / "tests" / "golden" / "normal_form"
 DIGESTS: dict[str, str] = json.loads((GOLDEN / "digests.json").read_text())
 PROGRAM = """

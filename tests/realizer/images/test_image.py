@@ -23,7 +23,7 @@ from repx.realizer.images.layer_store import LayerStore
 from repx.realizer.images.layout import hard_link, oci_architecture, relative_link, write_image
 from repx.realizer.images.plan import BaseLayer, ImagePath, Layer, plan_layers
 
-HERE = Path(__file__).parents[2]
+HERE = Path(__file__).parents[3]
 SHELL = "/nix/store/" + "0" * 32 + "-bash/bin/bash"
 
 
@@ -259,7 +259,7 @@ def test_many_writers_of_one_layer_all_have_it(tree: Path, tmp_path: Path) -> No
     root = tmp_path / "store"
     store = store_in(root)
     script = (
-        "import sys; from tests.realizer.test_image import *\n"
+        "import sys; from tests.realizer.images.test_image import *\n"
         "store = LayerStore(sys.argv[1] + '/objects', sys.argv[1] + '/tmp')\n"
         "print('ready', flush=True); input()\n"
         "print(store.take([layer_of(Path(sys.argv[2]))])[0].sha256)"
@@ -329,7 +329,7 @@ def test_layers_are_in_images_by_name_only(store: LayerStore, tree: Path, tmp_pa
 
 def test_an_image_is_the_same_bytes_anywhere(tree: Path, tmp_path: Path) -> None:
     script = (
-        "import os, sys; from tests.realizer.test_image import *\n"
+        "import os, sys; from tests.realizer.images.test_image import *\n"
         "os.umask(int(sys.argv[3], 8)); root = Path(sys.argv[1]); tree = Path(sys.argv[2])\n"
         "layers = store_in(root / 'store').take([BaseLayer(SHELL, SHELL), layer_of(tree)])\n"
         "write_image(str(root / 'image'), layers, 'amd64')\n"

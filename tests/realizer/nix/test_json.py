@@ -23,7 +23,7 @@ from repx.realizer.nix.json import (
 )
 from repx.realizer.nix.log import BuildLog, Progress, last_words
 
-SAMPLES = Path(__file__).parents[1] / "golden" / "nix"
+SAMPLES = Path(__file__).parents[2] / "golden" / "nix"
 
 BROKEN = "/nix/store/fzrlzqymbdmmhdnbrx7gl4p1j9g80fjy-broken-1.drv"
 ABOVE = "/nix/store/yxqkjq1xqd04d6s7cqgd9zjgz381gapf-above-1.drv"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.doctor_machine import Machine, machine_fixture, told
+from tests.doctor.machine import Machine, machine_fixture, told
 
 __all__ = ["machine_fixture"]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from repx.dsl.source.cutout import CutOut, bash_text_origin, cut_out, source_location
-from tests.dsl.cutout_files import WORLDS, World
 from tests.dsl.loading import Load, loading, write
+from tests.dsl.source.cutout_files import WORLDS, World
 
 __all__ = ["loading"]  # the fixture `load`
 

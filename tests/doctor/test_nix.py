@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from repx.doctor.nix import daemon_problem
-from tests.cli.doctor_machine import Machine, machine_fixture, told
+from tests.doctor.machine import Machine, machine_fixture, told
 
 __all__ = ["machine_fixture"]
 

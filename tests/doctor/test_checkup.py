@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.doctor_machine import Machine, machine_fixture, told
+from tests.doctor.machine import Machine, machine_fixture, told
 from tests.golden_texts import Golden, golden_fixture
 
 __all__ = ["golden_fixture", "machine_fixture"]

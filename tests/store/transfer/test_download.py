@@ -495,7 +495,7 @@ def test_a_process_that_is_ended_leaves_a_part_that_is_taken_up(
         f"download(Download(({url!r},), {sha256(DATA)!r}, SourceLocation('x', 1)), 'f', "
         f"part={str(place.part)!r}, target={str(place.target)!r})"
     )
-    home = Path(__file__).parents[2]
+    home = Path(__file__).parents[3]
     with subprocess.Popen([sys.executable, "-c", code], cwd=home, stderr=subprocess.DEVNULL) as process:
         until(lambda: place.part.exists() and place.part.stat().st_size == HALF)
         process.send_signal(number)
