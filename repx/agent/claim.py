@@ -155,7 +155,7 @@ def take_over(job_directory: str, tmp: str) -> bool:
         return True
 
 
-def beat(runner_directory: str) -> None:
+def touch_heartbeat(runner_directory: str) -> None:
     """Say that a runner lives."""
     path = runner_directory + "/" + HEARTBEAT
     try:

@@ -118,7 +118,7 @@ def collect_outputs(stage: Mapping[str, Any], out: str) -> tuple[dict[str, Any],
     return outputs, ""
 
 
-def end_leftovers(me: int) -> None:
+def kill_descendants(me: int) -> None:
     """Kill and reap what escaped a job's process group: this process is their subreaper."""
     while True:
         try:

@@ -27,7 +27,7 @@ ABANDONED_S = 86400.0
 """Seconds after which something in tmp/ that names no owner (a Lab half written, say) is taken to have none."""
 
 
-def clear_leftovers(store: Store) -> None:
+def recover_dead_runners(store: Store) -> None:
     """Clear up after every dead runner of this store. OSError when the store cannot be written."""
     try:
         names = os.listdir(store.tmp)
@@ -40,7 +40,7 @@ def clear_leftovers(store: Store) -> None:
             if os.path.exists(path + "/" + HEARTBEAT):
                 if not _is_in_use(store, name):
                     for slot in _slots(path):
-                        bury(store, slot)
+                        recover_worker(store, slot)
                     _remove(path)
                 continue
             now = now or server_time(store.tmp)
@@ -50,7 +50,7 @@ def clear_leftovers(store: Store) -> None:
                 _remove(path)
 
 
-def bury(store: Store, slot: str) -> None:
+def recover_worker(store: Store, slot: str) -> None:
     """Clear up after one dead worker: end its job, commit what it had in place, give back what it had claimed."""
     own = slot + "/" + CLAIM
     claim = parse_claim(read_if_there(own))

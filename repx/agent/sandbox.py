@@ -51,7 +51,7 @@ _KEEPER = (
 )
 
 
-def boxed(
+def sandbox_command(
     argv: Sequence[str],
     env: Mapping[str, str],
     box: Mapping[str, Any] | None,

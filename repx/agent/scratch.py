@@ -9,9 +9,9 @@ import stat
 from collections.abc import Mapping
 from typing import Any
 
-from repx.agent.base.files import ScratchFile, give_second_name, remove_tree, walk, write_file
+from repx.agent.base.files import ScratchFile, hardlink_or_symlink, remove_tree, walk, write_file
 from repx.agent.sandbox import GROUP, HOSTS, INSIDE, PASSWD, STORE_DIR, USER
-from repx.agent.shown_inputs import ShownInputs
+from repx.agent.sandbox_inputs import SandboxInputs
 
 SMALL_LOG = 8192
 """Bytes up to which a log is kept inside the record."""
@@ -66,12 +66,12 @@ class Scratch:
         """A path below this directory as a job of a stage sees it."""
         return path if stage.get("sandbox") is None else INSIDE + path[len(self.directory) :]
 
-    def give_away(self) -> None:
+    def chown_to_user(self) -> None:
         """Let the ordinary user of a container write where a job may; only root has to, and can."""
         if os.geteuid() == 0:
             self._own(USER)
 
-    def take_back(self) -> None:
+    def chown_back(self) -> None:
         """What a container's user has left is ours again, and may be read by the one of the next."""
         if os.geteuid() == 0:
             self._own(0)
@@ -115,7 +115,7 @@ class Scratch:
         if "text" in value:
             write_file(path, value["text"].encode())
         else:
-            give_second_name(value["path"], path)
+            hardlink_or_symlink(value["path"], path)
 
     def _show(self, order: Mapping[str, Any], box: Mapping[str, Any]) -> dict[str, Any]:
         """Place the inputs for a sandbox; where each is in there."""
@@ -126,7 +126,7 @@ class Scratch:
             for path in box["mounts"]:
                 if path.startswith("/etc/"):
                     _make_place(path, self.directory + path)
-        shown = ShownInputs(self.inputs, self.results, box)
+        shown = SandboxInputs(self.inputs, self.results, box)
         places = {name: shown.place(name, value) for name, value in order["inputs"].items()}
         self.shown = shown.binds
         if box["kind"] != "bwrap":

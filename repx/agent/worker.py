@@ -29,11 +29,11 @@ from repx.agent.base.layout import FAILURE, RECORD, Store, realization, slot
 from repx.agent.base.record import FAILED, FORMAT, SUCCEEDED, encode_record, find_realization, read_attempts
 from repx.agent.cgroup import JobLimits
 from repx.agent.claim import ClaimFile, is_alive, read_claim, take_over
-from repx.agent.job import claim_and_start, collect_outputs, end_leftovers
+from repx.agent.exit_cause import add_exit_cause
+from repx.agent.job import claim_and_start, collect_outputs, kill_descendants
 from repx.agent.orders import Orders
 from repx.agent.publish import Batch, publish_failure, publish_success, recover_pending
-from repx.agent.sandbox import boxed
-from repx.agent.sandbox_end import tell_of_end
+from repx.agent.sandbox import sandbox_command
 from repx.agent.scratch import Scratch, environment
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -156,7 +156,7 @@ class Worker:
     def _attempt(self, order: dict[str, Any], job_directory: str, is_new: bool) -> dict[str, Any]:
         stage = self._stages[order["stage"]]
         attempt = self._execute(order, stage)
-        end_leftovers(os.getpid())
+        kill_descendants(os.getpid())
         outputs: dict[str, Any] = {}
         if not attempt["cause"]:
             outputs, complaint = collect_outputs(stage, self._scratch.out)
@@ -177,8 +177,8 @@ class Worker:
         box, limits = stage.get("sandbox"), order.get("limits", {})
         is_container = box is not None and box["kind"] != "bwrap"
         if is_container:
-            scratch.give_away()
-        command, environ = boxed(argv, env, box, scratch.directory, scratch.shown, limits)
+            scratch.chown_to_user()
+        command, environ = sandbox_command(argv, env, box, scratch.directory, scratch.shown, limits)
         # An engine sets the limits of its containers itself, and natively there are none.
         enforced = limits if box is not None and not is_container else {}
         with JobLimits(enforced.get("mem"), enforced.get("cpus")) as group:
@@ -190,9 +190,9 @@ class Worker:
                     group.add(pid)
             attempt = started.wait(order["time_s"], self._pause)
             if box is not None:
-                tell_of_end(attempt, box["kind"], scratch.tmp, group.memory_kills(), limits.get("mem"))
+                add_exit_cause(attempt, box["kind"], scratch.tmp, group.memory_kills(), limits.get("mem"))
         if is_container:
-            scratch.take_back()
+            scratch.chown_back()
         return attempt
 
     def _open_end(self) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from repx.agent.base.layout import Store
 from repx.agent.base.record import failure_of
-from repx.agent.recovery import clear_leftovers
+from repx.agent.recovery import recover_dead_runners
 from repx.lab.directory import LabDirectory
 from repx.lab.run_file import LabJob
 from repx.lab.selection import Selection
@@ -81,7 +81,7 @@ class Engine:
     def _execute(self) -> Report:
         with contextlib.suppress(OSError):
             # Where nothing may be written, a run that has nothing to do is still one that succeeds.
-            clear_leftovers(self._store)
+            recover_dead_runners(self._store)
         self._make_graph(dry=False)
         self.grown()
         report = Report(self._graph.units)

@@ -17,7 +17,6 @@ import pytest
 from repx.agent.claim import (
     LEASE_S,
     ClaimFile,
-    beat,
     is_alive,
     is_runner_alive,
     kill_group,
@@ -27,6 +26,7 @@ from repx.agent.claim import (
     start_time,
     take_over,
     this_process,
+    touch_heartbeat,
 )
 
 SLEEPER = "import time; time.sleep(300)"
@@ -135,13 +135,13 @@ def test_a_process_id_given_to_another_is_dead(place: Place, sleeper: subprocess
 @pytest.mark.parametrize("elsewhere", [{"host": "another"}, {"boot": "another"}, {"pidns": 1}])
 def test_elsewhere_the_heartbeat_decides(place: Place, elsewhere: dict[str, Any]) -> None:
     place.write(pid=os.getpid(), **elsewhere)
-    beat(str(place.tmp / "runner"))
+    touch_heartbeat(str(place.tmp / "runner"))
     assert place.is_alive()
     assert not place.take_over()
     old = time.time() - LEASE_S - 1
     os.utime(place.tmp / "runner" / "heartbeat", (old, old))
     assert not place.is_alive()
-    beat(str(place.tmp / "runner"))
+    touch_heartbeat(str(place.tmp / "runner"))
     assert place.is_alive()
     (place.tmp / "runner" / "heartbeat").unlink()
     # A claim just made may be ahead of its runner's first heartbeat.
@@ -195,7 +195,7 @@ def test_taking_over_ends_what_left_its_group(place: Place) -> None:
 
 def test_a_runner_is_alive_while_its_process_is(place: Place) -> None:
     assert not is_runner_alive("runner", str(place.tmp))
-    beat(str(place.tmp / "runner"))
+    touch_heartbeat(str(place.tmp / "runner"))
     assert is_runner_alive("runner", str(place.tmp))
     heartbeat = place.tmp / "runner" / "heartbeat"
     says = json.loads(heartbeat.read_text())

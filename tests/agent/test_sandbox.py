@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from repx.agent.exit_cause import add_exit_cause
 from repx.agent.job import GRACE_S
-from repx.agent.sandbox import OUT_OF_MEMORY, boxed, bwrap_argv, container_argv, host_words
-from repx.agent.sandbox_end import tell_of_end
+from repx.agent.sandbox import OUT_OF_MEMORY, bwrap_argv, container_argv, host_words, sandbox_command
 from repx.agent.scratch import Scratch
 
 BOX: dict[str, Any] = {
@@ -95,7 +95,7 @@ def test_a_container_has_no_rights_no_network_and_no_environment_of_the_runner()
     assert words[words.index("--env") + 1] == "A=x=1 \n2"
     assert words[-len(JOB) :] == JOB
     assert words[words.index("localhost/repx:1") + 1 :][:2] == ["/nix/store/b/bin/bash", "-c"]
-    command, environment = boxed(JOB, {"A": "1"}, ENGINE, "/s", [], {})
+    command, environment = sandbox_command(JOB, {"A": "1"}, ENGINE, "/s", [], {})
     assert environment == {"HOME": "/root"}, "the client's own, the job's is in the words"
     assert command[0] == "/bin/podman"
 
@@ -146,7 +146,7 @@ def test_etc_has_a_place_for_what_is_mounted_there(tmp_path: Path) -> None:
 
 def ended(status: int, *, kills: int = 0, memory: int | None = None, tmp: str = "/none", cause: str = "exit") -> Any:
     attempt: dict[str, Any] = {"cause": cause if status else "", "exit": status, "signal": None, "detail": ""}
-    tell_of_end(attempt, "bwrap", tmp, kills, memory)
+    add_exit_cause(attempt, "bwrap", tmp, kills, memory)
     return attempt
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from repx.agent.base.files import give_second_name
+from repx.agent.base.files import hardlink_or_symlink
 from tests.runtime.world import World, a_world
 
 __all__ = ["a_world"]
@@ -50,7 +50,7 @@ def test_a_second_name_of_a_tree_has_its_links_and_its_files(tmp_path: Path) -> 
     (tree / "deep").mkdir(parents=True)
     (tree / "deep" / "file").write_text("content")
     (tree / "link").symlink_to("deep/file")
-    give_second_name(str(tree), str(tmp_path / "second"))
+    hardlink_or_symlink(str(tree), str(tmp_path / "second"))
     assert (tmp_path / "second" / "link").readlink() == Path("deep/file")
     assert (tmp_path / "second" / "deep" / "file").samefile(tree / "deep" / "file")
     assert not (tmp_path / "second").is_symlink()
@@ -60,14 +60,14 @@ def test_where_there_are_no_hard_links_it_is_a_symbolic_one(tmp_path: Path) -> N
     other = Path("/dev/shm") / f"repx-{os.getpid()}"
     other.write_text("elsewhere")
     try:
-        give_second_name(str(other), str(tmp_path / "second"))
+        hardlink_or_symlink(str(other), str(tmp_path / "second"))
         assert (tmp_path / "second").readlink() == other
     finally:
         other.unlink()
 
 
 def test_what_is_not_there_is_a_link_to_nothing(tmp_path: Path) -> None:
-    give_second_name(str(tmp_path / "gone"), str(tmp_path / "second"))
+    hardlink_or_symlink(str(tmp_path / "gone"), str(tmp_path / "second"))
     assert (tmp_path / "second").is_symlink()
     with pytest.raises(FileNotFoundError):
-        give_second_name(str(tmp_path / "gone"), str(tmp_path / "no" / "second"))
+        hardlink_or_symlink(str(tmp_path / "gone"), str(tmp_path / "no" / "second"))

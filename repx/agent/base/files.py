@@ -201,7 +201,7 @@ def copy_tree(source: str, target: str) -> None:
     _make_tree(source, target, _copy_file)
 
 
-def give_second_name(source: str, target: str) -> None:
+def hardlink_or_symlink(source: str, target: str) -> None:
     """Let `target` be what `source` is: by hard links where that can be, else by a symbolic one.
 
     A tool that copies what it finds there must get a copy: `cp -r` copies a symbolic link as one, and whoever writes to

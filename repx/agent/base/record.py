@@ -112,11 +112,6 @@ def is_intact(directory: str, outcome: Mapping[str, Any]) -> bool:
     return all(os.path.lexists(out + output["path"]) for output in outcome["outputs"].values())
 
 
-def output_path(directory: str, outcome: Mapping[str, Any], output: str) -> str:
-    """The absolute path of an output of a complete realization."""
-    return "%s/%s/%s" % (directory, OUT, outcome["outputs"][output]["path"])
-
-
 def failure_of(job_directory: str) -> dict[str, Any] | None:
     """The outcome of the last failure, if it has not been followed by a success."""
     return read_outcome(job_directory + "/" + FAILURE)

@@ -16,8 +16,8 @@ from typing import Any
 import repx.agent
 from repx.agent.base.files import remove_tree
 from repx.agent.base.layout import Store, slot
-from repx.agent.claim import HEARTBEAT_S, beat
-from repx.agent.recovery import bury
+from repx.agent.claim import HEARTBEAT_S, touch_heartbeat
+from repx.agent.recovery import recover_worker
 from repx.process import Conversation
 from repx.store.location import store_error
 
@@ -88,7 +88,7 @@ class WorkerPool:
                 if worker in self._idle:
                     self._idle.remove(worker)
                 worker.process.wait()
-                self._bury(worker)
+                self._recover(worker)
                 answers.append((worker, None))
                 continue
             *lines, worker.buffer = (worker.buffer + data).split(b"\n")
@@ -133,11 +133,11 @@ class WorkerPool:
         self._selector.register(worker.process, selectors.EVENT_READ, worker)
         return worker
 
-    def _bury(self, worker: Worker) -> None:
+    def _recover(self, worker: Worker) -> None:
         """Keep what a worker had finished, end what it had begun. One that left by itself has left nothing."""
         directory = slot(self._directory, worker.number)
         try:
-            bury(self._store, directory)
+            recover_worker(self._store, directory)
             remove_tree(directory)
         except OSError as error:
             self._trouble.append(f"the results of a killed worker could not be kept: {error}")
@@ -146,7 +146,7 @@ class WorkerPool:
         try:
             self._store.create()
             os.makedirs(self._directory, exist_ok=True)
-            beat(self._directory)
+            touch_heartbeat(self._directory)
         except OSError as error:
             raise store_error(error, self._store) from None
         threading.Thread(target=self._beat, daemon=True).start()
@@ -154,7 +154,7 @@ class WorkerPool:
     def _beat(self) -> None:
         while not self._stopping.wait(HEARTBEAT_S):
             with contextlib.suppress(OSError):
-                beat(self._directory)
+                touch_heartbeat(self._directory)
 
 
 # Only the agent is imported: a package object stands in for repx, whose own __init__ a worker has no use for, and whose

@@ -16,7 +16,7 @@ from repx.agent.base.files import link_tree, write_file
 from repx.agent.sandbox import INSIDE, STORE_DIR
 
 
-class ShownInputs:
+class SandboxInputs:
     """Places inputs below `directory`; `binds` are the mounts that are needed too: (path outside, path inside).
 
     A job that takes the results of a run finds them where the run's file says, so `results` is made to look like the

@@ -17,7 +17,7 @@ _FATAL = frozenset(
 """What ends a process against its will. The others are more often an exit status that a program has chosen."""
 
 
-def tell_of_end(attempt: dict[str, Any], kind: str, tmp: str, memory_kills: int, memory: int | None) -> None:
+def add_exit_cause(attempt: dict[str, Any], kind: str, tmp: str, memory_kills: int, memory: int | None) -> None:
     """Say in an attempt what it was shut in with, and which signal or lack of memory has ended it.
 
     A sandbox ends with 128 and the number of the signal that has ended its job, as a shell does. Of a container's
