@@ -12,6 +12,7 @@ from typing import Any
 from repx import process
 from repx.agent.base.digest import digest_of_text
 from repx.agent.base.layout import Store
+from repx.agent.base.state import State
 from repx.dsl.experiment import Lab, Run
 from repx.dsl.instantiate.graph import instantiate as instantiate_lab
 from repx.dsl.load import load_experiment
@@ -30,7 +31,6 @@ from repx.realizer.nix.packages import NixSoftware
 from repx.runtime.bar import Bar
 from repx.runtime.local import local_engine
 from repx.runtime.report import Report, unit_title
-from repx.runtime.units import State
 from repx.store.location import open_store
 from repx.store.outcomes import Outcome
 
@@ -212,8 +212,8 @@ def realize_many(
 def failures_error(report: Report) -> JobsFailedError:
     """What failed, as one error."""
     facts = [(unit_title(unit), _cause(unit.attempt or {})) for unit in report.failed[:10]]
-    skipped = report.count(State.SKIPPED)
-    facts += [("skipped", f"{skipped} that need what failed")] if skipped else []
+    blocked = report.count(State.BLOCKED)
+    facts += [("blocked", f"{blocked} that need what failed")] if blocked else []
     facts += [("trouble", text) for text in report.trouble]
     return JobsFailedError(f"{len(report.failed)} {plural('job', len(report.failed))} failed", facts=facts)
 

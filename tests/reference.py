@@ -1,4 +1,4 @@
-"""What an experiment means, said once more and smaller: which jobs succeed, fail or are skipped, and what they make.
+"""What an experiment means, said once more and smaller: which jobs succeed, fail or are blocked, and what they make.
 
 Knows no store, no cache, no processes and no order of work.
 """
@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-State = Literal["succeeded", "failed", "skipped"]
+State = Literal["succeeded", "failed", "blocked"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def states(runs: Collection[Run], failing: Collection[int]) -> dict[int, State]:
                 if not all(number in known for number in awaited):
                     continue
                 if any(known[number] != "succeeded" for number in needed):
-                    known[job.number] = "skipped"
+                    known[job.number] = "blocked"
                 else:
                     known[job.number] = "failed" if job.number in failing else "succeeded"
     return known

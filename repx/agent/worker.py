@@ -7,8 +7,9 @@
               {"forget": true}       drop the orders that have not been begun
               {"commit": true}       flush and commit what is pending, answer {"committed": n}
               {"stop": true}         end the running job, commit, leave
-    answers   {"job", "index", "key", "state": "succeeded" | "failed" | "cancelled" | "busy" | "found" | "dropped",
-               "outputs", "directory", "attempt"}
+    answers   {"job", "index", "key", "state", "outputs", "directory", "attempt"}; "state" is a `State`:
+                  succeeded (with "found" where it was done already), failed or cancelled;
+                  running where somebody else works on it, ready where it was dropped before it was begun
 
 When its orders end (the runner is gone) a worker ends its job, commits what is finished and leaves.
 """
@@ -26,7 +27,8 @@ from typing import Any
 
 from repx.agent.base.files import read_file
 from repx.agent.base.layout import FAILURE, RECORD, Store, realization, slot
-from repx.agent.base.record import FAILED, FORMAT, SUCCEEDED, encode_record, find_realization, read_attempts
+from repx.agent.base.record import FORMAT, encode_record, find_realization, read_attempts
+from repx.agent.base.state import State
 from repx.agent.cgroup import JobLimits
 from repx.agent.claim import ClaimFile, is_alive, read_claim, take_over
 from repx.agent.exit_cause import add_exit_cause
@@ -73,10 +75,10 @@ class Worker:
                     self._answer({"committed": count})
                 elif "job" in order:
                     if self._orders.forgotten or (order.get("after_success") and self._has_failed):
-                        self._answer({**_named(order), "state": "dropped"})
+                        self._answer({**_named(order), "state": State.READY})
                         continue
                     answer = self._run(order)
-                    self._has_failed = answer["state"] == FAILED
+                    self._has_failed = answer["state"] is State.FAILED
                     self._answer(answer)
                     if (self._batch and self._time_to_commit() == 0) or len(self._batch) >= Batch.LIMIT:
                         self._commit()
@@ -98,9 +100,9 @@ class Worker:
         try:
             is_new = self._is_new(claimed)
             if not self._take(claimed):
-                return {**answer, "state": "busy"}
+                return {**answer, "state": State.RUNNING}
         except OSError as error:
-            return {**answer, "state": FAILED, "attempt": _store_trouble(error)}
+            return {**answer, "state": State.FAILED, "attempt": _store_trouble(error)}
         pending = False
         try:
             # Between our mkdir and our link somebody may have done it all.
@@ -108,12 +110,18 @@ class Worker:
             found = None if order["force"] or is_new else self._find(job_directory, index, key)
             if found is not None:
                 directory, outcome = found
-                return {**answer, "state": "found", "directory": directory, "outputs": outcome["outputs"]}
+                return {
+                    **answer,
+                    "state": State.SUCCEEDED,
+                    "found": True,
+                    "directory": directory,
+                    "outputs": outcome["outputs"],
+                }
             result = self._attempt(order, job_directory, is_new)
-            pending = result["state"] == SUCCEEDED
+            pending = result["state"] is State.SUCCEEDED
             return {**answer, **result}
         except OSError as error:
-            return {**answer, "state": FAILED, "attempt": _store_trouble(error)}
+            return {**answer, "state": State.FAILED, "attempt": _store_trouble(error)}
         finally:
             if not pending:
                 self._claim.release(claimed)
@@ -217,14 +225,14 @@ class Worker:
         earlier: list[dict[str, Any]],
         is_new: bool,
     ) -> dict[str, Any]:
-        state = FAILED if attempt["cause"] else SUCCEEDED
+        state = State.FAILED if attempt["cause"] else State.SUCCEEDED
         index, key = order["index"], order["key"]
         aside = job_directory if index == 0 else realization(job_directory, index, key)
         if attempt["cause"] == "cancelled":
-            return {"state": "cancelled", "attempt": attempt}
+            return {"state": State.CANCELLED, "attempt": attempt}
         if not self._claim.holds(aside):
             # Taken over while this machine did not answer: whoever has it now decides.
-            return {"state": "busy"}
+            return {"state": State.RUNNING}
         for stream in ("stdout", "stderr"):
             kept = "%s/%s-%d.log" % (aside, stream, len(earlier) + 1)
             attempt[stream] = self._scratch.log(getattr(self._scratch, stream), kept)
@@ -241,15 +249,15 @@ class Worker:
             "outputs": outputs,
         }
         record = encode_record(outcome, [*earlier, attempt])
-        if state == FAILED:
+        if state == State.FAILED:
             publish_failure(aside, self._scratch.out, record)
-            return {"state": FAILED, "attempt": _told(attempt), "directory": aside}
+            return {"state": State.FAILED, "attempt": _told(attempt), "directory": aside}
         scratch = self._scratch
         directory = publish_success(job_directory, index, key, scratch.out, record, scratch.directory, is_new=is_new)
         if not self._batch:
             self._oldest = time.monotonic()
         self._batch.add(aside, directory, key, after_failure=bool(earlier))
-        return {"state": SUCCEEDED, "outputs": outputs, "directory": directory, "attempt": _told(attempt)}
+        return {"state": State.SUCCEEDED, "outputs": outputs, "directory": directory, "attempt": _told(attempt)}
 
     def _pause(self, seconds: float | None) -> bool:
         """Wait for the job; meanwhile commit what is old enough and listen for a stop."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from repx.agent.base.layout import Store
-from repx.analysis.status import Status
+from repx.analysis.status import SHOWN
 from repx.analysis.statuses import Statuses
 from repx.analysis.steps import StoredJob
 from repx.lab.directory import LabDirectory
@@ -33,7 +33,7 @@ def describe_job(job: LabJob, lab: LabDirectory, store: Store) -> dict[str, Any]
         "version": stage["version"],
         "runs": [run.name for run in lab.runs.values() if run.job(job.id) is not None],
         "status": status.value,
-        "because_of": statuses.culprit(job) or None,
+        "because_of": statuses.blocked_by(job) or None,
         "stage_type": job.stage_type,
         "kind": stage.get("kind"),
         "about": stage.get("doc"),
@@ -55,7 +55,7 @@ def describe_job(job: LabJob, lab: LabDirectory, store: Store) -> dict[str, Any]
         },
     }
     if job.parts:
-        counts = dict.fromkeys(Status, 0)
+        counts = dict.fromkeys(SHOWN, 0)
         for part in statuses.parts(job):
             counts[part.status] += 1
         described["steps"] = {one.value: count for one, count in counts.items() if count}

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from repx.agent.base.layout import Store
+from repx.agent.base.state import State
 from repx.analysis.filters import Condition, read_conditions
 from repx.analysis.outputs import result_of
-from repx.analysis.status import Status
 from repx.analysis.statuses import Statuses
 from repx.errors import UsageError
 from repx.lab.directory import LabDirectory
@@ -76,7 +76,7 @@ class JobView:
         return JobCollection(self._source, self._job.upstream_ids())
 
     @property
-    def status(self) -> Status:
+    def status(self) -> State:
         """How it stands; looked at once, so make a new Experiment to look again."""
         return self._source.statuses.of(self._job)
 
@@ -202,6 +202,6 @@ def _row(job: JobView, outputs: bool) -> dict[str, Any]:
     row: dict[str, Any] = {"job_id": job.id, "stage": job.stage, "run": job.run, "status": str(job.status)}
     for name, value in job.effective_params.items():
         row[f"param.{name}" if name in _COLUMNS else name] = value
-    if outputs and job.status is Status.SUCCEEDED:
+    if outputs and job.status is State.SUCCEEDED:
         row.update((f"output.{name}", str(path)) for name, path in job.outputs.items())
     return row

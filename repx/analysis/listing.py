@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from repx.agent.base.layout import Store
-from repx.analysis.status import Status
+from repx.agent.base.state import State
+from repx.analysis.status import SHOWN
 from repx.analysis.statuses import Statuses
 from repx.analysis.steps import Part
 from repx.errors import UsageError, nearest
@@ -18,7 +19,7 @@ from repx.lab.run_file import LabJob, RunFile
 from repx.lab.selection import find_runs, listed_jobs, param_names, stage_names
 from repx.model.names import unknown
 from repx.store.attempts import all_attempts, cause_text
-from repx.store.settled import settled_selection
+from repx.store.complete_runs import known_complete
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Query:
 
     names: tuple[str, ...] = ()
     stage: str = ""
-    statuses: frozenset[Status] = field(default_factory=frozenset)
+    statuses: frozenset[State] = field(default_factory=frozenset)
     params: tuple[str, ...] = ()
     where: tuple[str, ...] = ()
 
@@ -40,7 +41,7 @@ class Row(NamedTuple):
     statuses: Statuses
 
     @property
-    def status(self) -> Status:
+    def status(self) -> State:
         """How it stands: looked at only when asked, for that reads its record."""
         return self.statuses.of(self.job)
 
@@ -97,8 +98,8 @@ class RunCounts(NamedTuple):
     """How the jobs of a run stand."""
 
     run: str
-    counts: Mapping[Status, int]
-    steps: Mapping[Status, int]
+    counts: Mapping[State, int]
+    steps: Mapping[State, int]
     """Of the parts of its scatter-gather jobs, where they are known."""
 
 
@@ -107,7 +108,7 @@ class Failure(NamedTuple):
 
     job: LabJob
     cause: str
-    culprit: str
+    step: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ class Summary:
     """How runs stand; `total` counts a job of several runs once."""
 
     runs: tuple[RunCounts, ...]
-    total: Mapping[Status, int]
+    total: Mapping[State, int]
     failures: tuple[Failure, ...]
 
 
@@ -134,16 +135,16 @@ class _Counter:
         self._count_once = count_once
         self._statuses = Statuses(lab, store)
         self._seen: set[str] = set()
-        self.total = dict.fromkeys(Status, 0)
+        self.total = dict.fromkeys(SHOWN, 0)
         self.failures: list[Failure] = []
 
     def count(self, run: RunFile) -> RunCounts:
         """How the jobs of one run stand; they are added to the total."""
-        counts, steps = dict.fromkeys(Status, 0), dict.fromkeys(Status, 0)
+        counts, steps = dict.fromkeys(SHOWN, 0), dict.fromkeys(SHOWN, 0)
         has_parts = any("parts" in stage for stage in run.stages.values())
-        if not has_parts and settled_selection(self._lab, self._store, [run.name]) is not None:
-            counts[Status.SUCCEEDED] = run.count
-            self.total[Status.SUCCEEDED] += sum(map(self._is_new, run.ids())) if self._count_once else run.count
+        if not has_parts and known_complete(self._lab, self._store, [run.name]) is not None:
+            counts[State.SUCCEEDED] = run.count
+            self.total[State.SUCCEEDED] += sum(map(self._is_new, run.ids())) if self._count_once else run.count
             return RunCounts(run.name, counts, steps)
         for job in run.jobs():
             status = self._statuses.of(job)
@@ -152,14 +153,14 @@ class _Counter:
                 steps[part.status] += 1
             if not self._count_once or self._is_new(job.id):
                 self.total[status] += 1
-                if status is Status.FAILED:
+                if status is State.FAILED:
                     self.failures.append(self._failure(job))
         return RunCounts(run.name, counts, steps)
 
     def _failure(self, job: LabJob) -> Failure:
-        culprit = self._statuses.culprit(job)
-        attempts = all_attempts(self._store.job(culprit) if culprit else self._statuses.directory(job))
-        return Failure(job, cause_text(attempts[-1]) if attempts else "", culprit)
+        step = self._statuses.blocked_by(job)
+        attempts = all_attempts(self._store.job(step) if step else self._statuses.directory(job))
+        return Failure(job, cause_text(attempts[-1]) if attempts else "", step)
 
     def _is_new(self, identity: str) -> bool:
         if identity in self._seen:

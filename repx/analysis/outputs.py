@@ -7,7 +7,7 @@ from pathlib import Path
 
 from repx.agent.base.files import is_inside
 from repx.agent.base.layout import FAILED, Store
-from repx.analysis.status import Status
+from repx.agent.base.state import State
 from repx.analysis.statuses import Statuses
 from repx.analysis.steps import StoredJob
 from repx.errors import UsageError, nearest, plural
@@ -71,7 +71,7 @@ def result_of(
 ) -> Result:
     """The result of a job for today's inputs. Raises UsageError when there is none, with what to do."""
     if isinstance(job, StoredJob):
-        if job.record is None or job.status is not Status.SUCCEEDED:
+        if job.record is None or job.status is not State.SUCCEEDED:
             raise _no_result(job.id, job.status, job.directory)
         outputs = job.record["outputs"]
         return _result(job.id, job.directory, outputs)
@@ -81,7 +81,7 @@ def result_of(
     statuses = statuses or Statuses(lab, store)
     outcome = statuses.current.outcome(job, index)
     if outcome is None:
-        raise _no_result(job.id, statuses.of(job), statuses.directory(job, index), statuses.culprit(job))
+        raise _no_result(job.id, statuses.of(job), statuses.directory(job, index), statuses.blocked_by(job))
     return _result(job.id, outcome.directory, outcome.outputs)
 
 
@@ -91,15 +91,15 @@ def _result(job: str, directory: str, outputs: object) -> Result:
     return Result(job, Path(directory) / "out", declared, {name: output["size"] for name, output in outputs.items()})
 
 
-def _no_result(job: str, status: Status, directory: str, culprit: str = "") -> UsageError:
+def _no_result(job: str, status: State, directory: str, blocked_by: str = "") -> UsageError:
     facts: list[tuple[str, object]] = [("status", status.value)]
     hint = f"run it: repx run {job[:12]}"
-    if culprit:
-        facts.append(("because of", culprit))
-        hint = f"see repx log {culprit[:12]} --stderr"
-    elif status is Status.FAILED:
+    if blocked_by:
+        facts.append(("because of", blocked_by))
+        hint = f"see repx log {blocked_by[:12]} --stderr"
+    elif status is State.FAILED:
         hint = f"see repx log {job[:12]} --stderr"
-    elif status is Status.RUNNING:
+    elif status is State.RUNNING:
         hint = f"see repx log {job[:12]} --follow"
     if (Path(directory) / FAILED).is_dir():
         facts.append(("it left", f"{directory}/{FAILED}"))

@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Iterable
 
 from repx.agent.base.layout import Store, realization
-from repx.analysis.status import Status, unfinished_status
+from repx.agent.base.state import State
+from repx.analysis.status import unfinished_status
 from repx.analysis.steps import Part, parts_of
 from repx.lab.directory import LabDirectory
 from repx.lab.run_file import LabJob, RunFile
+from repx.store.complete_runs import known_complete
 from repx.store.current import CurrentResults
-from repx.store.settled import settled_selection
 
 PATIENCE = 300
 """Jobs of a run that are looked at one by one before asking whether the whole run is known to be done."""
@@ -24,16 +25,16 @@ class Statuses:
         self.current = CurrentResults(lab, store)
         self._lab = lab
         self._store = store
-        self._known: dict[str, Status] = {}
-        self._culprits: dict[str, str] = {}
-        self._run_culprits: dict[str, str] = {}
+        self._known: dict[str, State] = {}
+        self._blockers: dict[str, str] = {}
+        self._run_blockers: dict[str, str] = {}
         self._asked: Counter[str] = Counter()
-        self._settled: dict[str, bool] = {}
+        self._complete: dict[str, bool] = {}
 
-    def of(self, job: LabJob) -> Status:
+    def of(self, job: LabJob) -> State:
         """How a job stands. Looks at its upstreams too where it has no result."""
-        if self._is_settled(job.run):
-            return Status.SUCCEEDED
+        if self._is_complete(job.run):
+            return State.SUCCEEDED
         stack = [job]
         seen: set[str] = set()
         while stack:
@@ -52,16 +53,16 @@ class Statuses:
             if waiting:
                 stack.extend(waiting)
                 continue
-            culprit = self._culprit_among(upstreams) or self._culprit_before(top)
-            if culprit:
-                self._culprits[top.id] = culprit
-            self._known[top.id] = Status.BLOCKED if culprit else Status.PENDING
+            blocked_by = self._blocked_by_among(upstreams) or self._blocked_by_before(top)
+            if blocked_by:
+                self._blockers[top.id] = blocked_by
+            self._known[top.id] = State.BLOCKED if blocked_by else State.PENDING
         return self._known[job.id]
 
-    def culprit(self, job: LabJob) -> str:
+    def blocked_by(self, job: LabJob) -> str:
         """What blocks a job, or the step because of which it failed: a job id; empty when nothing does."""
         self.of(job)
-        return self._culprits.get(job.id, "")
+        return self._blockers.get(job.id, "")
 
     def directory(self, job: LabJob, index: int = 0) -> str:
         """Where a realization stands, or would stand."""
@@ -76,52 +77,52 @@ class Statuses:
         """The parts of a scatter-gather job, see `repx.analysis.steps`."""
         return parts_of(job, self._lab, self._store, self.current)
 
-    def count(self, jobs: Iterable[LabJob]) -> Counter[Status]:
+    def count(self, jobs: Iterable[LabJob]) -> Counter[State]:
         """How many stand how."""
         return Counter(self.of(job) for job in jobs)
 
-    def _is_settled(self, run: RunFile) -> bool:
-        if run.name not in self._settled:
+    def _is_complete(self, run: RunFile) -> bool:
+        if run.name not in self._complete:
             self._asked[run.name] += 1
             if self._asked[run.name] <= PATIENCE:
                 return False
-            self._settled[run.name] = settled_selection(self._lab, self._store, [run.name]) is not None
-        return self._settled[run.name]
+            self._complete[run.name] = known_complete(self._lab, self._store, [run.name]) is not None
+        return self._complete[run.name]
 
-    def _on_disk(self, job: LabJob) -> Status | None:
+    def _on_disk(self, job: LabJob) -> State | None:
         """What its own files say; None when it is neither done nor failed nor being worked on."""
-        statuses: list[Status | None] = []
+        statuses: list[State | None] = []
         for index in range(job.stage["realizations"]):
             if self.current.outcome(job, index) is None:
                 directory = self.directory(job, index)
                 statuses.append(unfinished_status(directory, self.current.key(job, index), self._store))
         if not statuses:
-            return Status.SUCCEEDED
-        for status in (Status.RUNNING, Status.FAILED):
+            return State.SUCCEEDED
+        for status in (State.RUNNING, State.FAILED):
             if status in statuses:
                 return status
         return self._of_parts(job) if job.parts else None
 
-    def _of_parts(self, job: LabJob) -> Status | None:
+    def _of_parts(self, job: LabJob) -> State | None:
         parts = {part.status: part for part in self.parts(job)}
-        if Status.RUNNING in parts:
-            return Status.RUNNING
-        if Status.FAILED in parts:
-            self._culprits[job.id] = parts[Status.FAILED].id
-            return Status.FAILED
+        if State.RUNNING in parts:
+            return State.RUNNING
+        if State.FAILED in parts:
+            self._blockers[job.id] = parts[State.FAILED].id
+            return State.FAILED
         return None
 
     def _upstreams(self, job: LabJob) -> list[LabJob]:
         found = (job.run.job(identity) or self._lab.job(identity) for identity in job.upstream_ids())
         return [one for one in found if one is not None]
 
-    def _culprit_among(self, upstreams: Iterable[LabJob]) -> str:
+    def _blocked_by_among(self, upstreams: Iterable[LabJob]) -> str:
         for one in upstreams:
-            if self._known[one.id] in (Status.FAILED, Status.BLOCKED):
-                return self._culprits.get(one.id) or one.id
+            if self._known[one.id] in (State.FAILED, State.BLOCKED):
+                return self._blockers.get(one.id) or one.id
         return ""
 
-    def _culprit_before(self, job: LabJob) -> str:
+    def _blocked_by_before(self, job: LabJob) -> str:
         """A failed job in a run that must succeed before this job's: only its first jobs and takers of results wait."""
         taken = {mapping["source_run"] for mapping in job.inputs if "source_run" in mapping}
         if not job.run.dependencies or (job.upstream_ids() and not taken):
@@ -134,8 +135,8 @@ class Statuses:
                     continue
                 for run in before:
                     self._look_at_run(run)
-                if self._run_culprits[name]:
-                    return self._run_culprits[name]
+                if self._run_blockers[name]:
+                    return self._run_blockers[name]
         return ""
 
     def _runs_up_to(self, name: str) -> list[str]:
@@ -150,10 +151,10 @@ class Statuses:
         return [run for run in self._lab.runs if run in wanted]
 
     def _look_at_run(self, name: str) -> None:
-        if name not in self._run_culprits:
+        if name not in self._run_blockers:
             # Said first: a run is never asked for while it is being looked at, whatever the Lab claims.
-            self._run_culprits[name] = ""
+            self._run_blockers[name] = ""
             for job in self._lab.run(name).jobs():
-                if self.of(job) in (Status.FAILED, Status.BLOCKED):
-                    self._run_culprits[name] = self._culprits.get(job.id) or job.id
+                if self.of(job) in (State.FAILED, State.BLOCKED):
+                    self._run_blockers[name] = self._blockers.get(job.id) or job.id
                     break

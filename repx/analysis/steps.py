@@ -13,7 +13,8 @@ from typing import Any
 from repx.agent.base.digest import ID_LENGTH
 from repx.agent.base.layout import RECORD, Store
 from repx.agent.base.record import failure_of, read_outcome
-from repx.analysis.status import Status, unfinished_status
+from repx.agent.base.state import State
+from repx.analysis.status import unfinished_status
 from repx.errors import UsageError
 from repx.lab.directory import LabDirectory
 from repx.lab.run_file import LabJob
@@ -32,7 +33,7 @@ class Part:
     step: str
     stage: str
     item: str | None
-    status: Status
+    status: State
     params: Mapping[str, Any]
 
 
@@ -43,7 +44,7 @@ class StoredJob:
     id: str
     directory: str
     record: Mapping[str, Any] | None
-    status: Status
+    status: State
 
     @property
     def stage(self) -> str:
@@ -94,14 +95,14 @@ def _branch(whole: ScatterGatherJob, item: str, scatter: Outcome, store: Store) 
         if any(name not in done for name in needs):
             is_stuck = any(name in stuck for name in needs)
             stuck.update([step["step"]] if is_stuck else [])
-            yield Part("", step["step"], stage, item, Status.BLOCKED if is_stuck else Status.PENDING, {})
+            yield Part("", step["step"], stage, item, State.BLOCKED if is_stuck else State.PENDING, {})
             continue
         part, resolved = whole.step(step, item, done, scatter)
         outcome = look_up(store, part.id, 0, resolved.key)
         one = _part(step["step"], item, part, resolved, outcome, store)
         if outcome is not None:
             done[step["step"]] = outcome
-        elif one.status is Status.FAILED:
+        elif one.status is State.FAILED:
             stuck.add(step["step"])
         yield one
 
@@ -109,9 +110,9 @@ def _branch(whole: ScatterGatherJob, item: str, scatter: Outcome, store: Store) 
 def _part(
     step: str, item: str | None, part: PartJob, resolved: Resolved, outcome: Outcome | None, store: Store
 ) -> Part:
-    status = Status.SUCCEEDED
+    status = State.SUCCEEDED
     if outcome is None:
-        status = unfinished_status(store.job(part.id), resolved.key, store) or Status.PENDING
+        status = unfinished_status(store.job(part.id), resolved.key, store) or State.PENDING
     return Part(part.id, step, part.stage["name"], item, status, part.params)
 
 
@@ -136,7 +137,7 @@ def _read_stored(identity: str, store: Store) -> StoredJob:
     directory = store.job(identity)
     outcome = read_outcome(f"{directory}/{RECORD}")
     if outcome is not None:
-        return StoredJob(identity, directory, outcome, Status.SUCCEEDED)
+        return StoredJob(identity, directory, outcome, State.SUCCEEDED)
     failure = failure_of(directory)
     status = unfinished_status(directory, None if failure is None else failure.get("key"), store)
-    return StoredJob(identity, directory, failure, status or Status.PENDING)
+    return StoredJob(identity, directory, failure, status or State.PENDING)

@@ -50,11 +50,11 @@ def jobs(
     as_json: bool,
 ) -> None:
     """The jobs of runs, groups and stages, or of everything; params are effective, inherited ones included."""
+    from repx.agent.base.state import State
     from repx.analysis.listing import Query
-    from repx.analysis.status import Status
 
     lab, store = opened(lab_path, store_path)
-    query = Query(names, stage, frozenset(map(Status, statuses)), params, where)
+    query = Query(names, stage, frozenset(map(State, statuses)), params, where)
     print_jobs(lab, store, query, by_stage, output_paths, steps, quiet=quiet, as_json=as_json)
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import click
 
+from repx.agent.base.state import ENDED, State
 from repx.cli.live_line import LiveLine
 from repx.errors import plural
 from repx.runtime.report import Report, stage_of, unit_title
-from repx.runtime.units import ENDED, State, Unit
+from repx.runtime.units import Unit
 from repx.store.attempts import cause_text
 
 TAIL_LINES = 15
@@ -106,7 +107,7 @@ def log_tail(unit: Unit) -> tuple[str, list[str]]:
 def print_plan(report: Report, *, as_json: bool) -> None:
     """What is done and what would run, by stage, in the order in which the stages come."""
     # What waits for something that would run may still find a result of the same content: hence "at most".
-    would_run = Counter(stage_of(unit) for unit in report.units if unit.state in (State.READY, State.WAITING))
+    would_run = Counter(stage_of(unit) for unit in report.units if unit.state in (State.READY, State.PENDING))
     done = Counter(stage_of(unit) for unit in report.units if unit.found)
     if as_json:
         click.echo(json.dumps({"run": dict(would_run), "reuse": dict(done), "at_most": True}))
@@ -147,7 +148,7 @@ def print_report(report: Report, *, as_json: bool) -> None:
     line = f"{ran} {plural('job', ran)} ran"
     if report.found:
         line += f", {report.found} were done"
-    for state in (State.FAILED, State.SKIPPED, State.CANCELLED):
+    for state in (State.FAILED, State.BLOCKED, State.CANCELLED):
         if report.count(state):
             line += f", {report.count(state)} {state.value}"
     click.echo(line)

@@ -51,13 +51,13 @@ def run(
     as_json: bool,
 ) -> None:
     """Run what is missing of the named runs, groups, stages and jobs; of everything when none is named."""
+    from repx.agent.base.state import State
     from repx.cli.edited import warn_if_edited
     from repx.cli.progress import Progress, print_nothing_to_run, print_plan, print_report
     from repx.runtime.isolation import NATIVE
     from repx.runtime.limits import parse_memory
     from repx.runtime.local import isolation_on, local_engine
-    from repx.runtime.units import State
-    from repx.store.settled import settled_selection
+    from repx.store.complete_runs import known_complete
 
     # Until the engine has its own way to stop: a half-made Lab is tidied up on SIGTERM as on Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -82,7 +82,7 @@ def run(
     if not dry_run:
         verify_once(lab, store)
     if not (dry_run or force):
-        settled = settled_selection(lab, store, names)
+        settled = known_complete(lab, store, names)
         if settled is not None:
             print_nothing_to_run(settled, as_json=as_json)
             return

@@ -11,8 +11,9 @@ from repx.cli.options import json_option, lab_option, opened, store_option
 from repx.cli.render import note, print_json, print_lines, print_table
 
 if TYPE_CHECKING:
+    from repx.agent.base.state import State
     from repx.analysis.listing import Summary
-    from repx.analysis.status import Status
+from repx.analysis.status import SHOWN
 
 _SHOWN_FAILURES = 10
 
@@ -30,9 +31,8 @@ def status(names: tuple[str, ...], lab_path: str, store_path: str | None, as_jso
     if as_json:
         print_json(_as_json(summary))
         return
-    from repx.analysis.status import Status
 
-    titles = ["run", "jobs", *(one.value for one in Status)]
+    titles = ["run", "jobs", *(one.value for one in SHOWN)]
     rows = [[one.run, *_cells(one.counts)] for one in summary.runs]
     rows.extend([[f"{one.run} steps", *_cells(one.steps)] for one in summary.runs if any(one.steps.values())])
     print_table(titles, [*rows, ["total", *_cells(summary.total)]], numbers=titles[1:])
@@ -42,14 +42,12 @@ def status(names: tuple[str, ...], lab_path: str, store_path: str | None, as_jso
             note(f"… and {len(summary.failures) - _SHOWN_FAILURES} more: repx list jobs --status failed")
 
 
-def _cells(counts: Mapping[Status, int]) -> list[str]:
+def _cells(counts: Mapping[State, int]) -> list[str]:
     return [str(sum(counts.values())), *(str(count) for count in counts.values())]
 
 
 def _failures(summary: Summary) -> list[str]:
-    return [
-        f"{one.job.id}: " + (f"step {one.culprit}: " if one.culprit else "") + one.cause for one in summary.failures
-    ]
+    return [f"{one.job.id}: " + (f"step {one.step}: " if one.step else "") + one.cause for one in summary.failures]
 
 
 def _as_json(summary: Summary) -> dict[str, object]:
@@ -59,9 +57,9 @@ def _as_json(summary: Summary) -> dict[str, object]:
             for one in summary.runs
         ],
         "total": {"jobs": sum(summary.total.values()), **_named(summary.total)},
-        "failures": [{"job": one.job.id, "cause": one.cause, "step": one.culprit or None} for one in summary.failures],
+        "failures": [{"job": one.job.id, "cause": one.cause, "step": one.step or None} for one in summary.failures],
     }
 
 
-def _named(counts: Mapping[Status, int]) -> dict[str, int]:
+def _named(counts: Mapping[State, int]) -> dict[str, int]:
     return {status.value: count for status, count in counts.items()}

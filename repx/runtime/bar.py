@@ -6,7 +6,8 @@ import sys
 from types import TracebackType
 from typing import Self
 
-from repx.runtime.units import State, Unit
+from repx.agent.base.state import State
+from repx.runtime.units import Unit
 
 
 class Bar:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from repx.agent.base.state import ENDED, State
 from repx.lab.directory import LabDirectory
 from repx.lab.run_file import LabJob
 from repx.runtime.graph import UnitGraph
-from repx.runtime.units import ENDED, State, Unit, UnresolvedError
+from repx.runtime.units import Unit, UnresolvedError
 from repx.store.outcomes import Outcome, Resolved, job_inputs
 from repx.store.scatter import ItemsError, ScatterGatherJob
 
@@ -17,7 +18,7 @@ class Branches:
     """Opens scatter-gathers in a graph of units. Equal scatters and equal steps are one unit, which others follow.
 
     Each method that opens something is a unit's `on_ready`: it says whether it has dealt with the unit, which else is
-    settled like any other.
+    looked at like any other.
     """
 
     def __init__(self, graph: UnitGraph, lab: LabDirectory) -> None:
@@ -29,7 +30,7 @@ class Branches:
         """The inputs of a scatter-gather have ended: its scatter becomes a unit, and the whole waits for it."""
         job = unit.job
         assert isinstance(job, LabJob)
-        if self._graph.culprit(unit) is not None:
+        if self._graph.blocked_by(unit) is not None:
             return False
         try:
             whole = ScatterGatherJob(
@@ -53,7 +54,7 @@ class Branches:
         """The scatter has ended: each work item gets its steps, and the whole waits for all sinks."""
         if scatter.outcome is None:
             if scatter.state in ENDED:
-                self._graph.skip(unit, scatter)
+                self._graph.block(unit, scatter)
                 return True
             unit.resolve = _not_yet
             unit.on_ready = None
@@ -103,7 +104,7 @@ class Branches:
                 earlier = branch[name]
                 if earlier.outcome is None:
                     if earlier.state in ENDED:
-                        self._graph.skip(unit, earlier)
+                        self._graph.block(unit, earlier)
                         return True
                     unit.resolve = _not_yet
                     return False
@@ -122,7 +123,7 @@ class Branches:
 
     def _follow(self, unit: Unit, leader: Unit) -> bool:
         if leader.outcome is None:
-            self._graph.skip(unit, leader)
+            self._graph.block(unit, leader)
         else:
             unit.found = True
             self._graph.succeed(unit, leader.outcome)
@@ -133,7 +134,7 @@ class Branches:
         outcomes = [sink.outcome for sink in sinks if sink.outcome is not None]
         failed = next((sink for sink in sinks if sink.state in ENDED and sink.outcome is None), None)
         if failed is not None:
-            self._graph.skip(unit, failed)
+            self._graph.block(unit, failed)
             return True
         unit.on_ready = None
         if len(outcomes) < len(sinks) or scatter.outcome is None:

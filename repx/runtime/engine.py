@@ -9,6 +9,7 @@ from typing import Any
 
 from repx.agent.base.layout import Store
 from repx.agent.base.record import failure_of
+from repx.agent.base.state import ENDED, State
 from repx.agent.recovery import recover_dead_runners
 from repx.lab.directory import LabDirectory
 from repx.lab.run_file import LabJob
@@ -23,11 +24,11 @@ from repx.runtime.orders import job_order, stage_id, stage_order
 from repx.runtime.report import Options, Report, Watcher
 from repx.runtime.schedule import Schedule
 from repx.runtime.software import HostPrograms, Programs
-from repx.runtime.units import ENDED, State, Unit
+from repx.runtime.units import Unit
+from repx.store.complete_runs import remember_complete
 from repx.store.location import store_error
 from repx.store.outcomes import Outcome, look_up
 from repx.store.scatter import PartJob
-from repx.store.settled import remember_settled
 
 RETRY_BUSY_S = 0.1
 """How often to ask again for a job that somebody else is doing."""
@@ -142,7 +143,7 @@ class Engine:
         with no_collection():
             self._graph = UnitGraph(self._lab, self._store, self._selection, self, dry=dry)
             self._graph.build(Branches(self._graph, self._lab).open_scatter)
-            self._graph.settle()
+            self._graph.resolve_ready()
 
     # -- working
 
@@ -157,7 +158,7 @@ class Engine:
             for worker, answer in pool.wait(RETRY_BUSY_S if self._busy else None):
                 self._hear(pool, worker, answer)
             self._ask_again()
-            self._graph.settle()
+            self._graph.resolve_ready()
 
     def _hand_out(self, pool: WorkerPool) -> None:
         while not self._stop_reason:
@@ -205,7 +206,7 @@ class Engine:
             return
         unit = self._graph.units[worker.unit]
         self._schedule.release(unit.needs)
-        if answer is None or (answer["state"] == "cancelled" and not self._stop_reason):
+        if answer is None or (answer["state"] == State.CANCELLED and not self._stop_reason):
             # Whatever it was doing is somebody's to take over; its claim says who it was.
             unit.losses += 1
             if unit.losses < LOSSES and not self._stop_reason:
@@ -215,22 +216,23 @@ class Engine:
                 self._schedule.add(unit.number, unit.run, unit.needs)
                 return
             detail = self._last_trouble or "its worker was killed"
-            answer = {"state": "failed", "attempt": {"cause": "worker", "detail": detail, "exit": None}}
+            answer = {"state": State.FAILED, "attempt": {"cause": "worker", "detail": detail, "exit": None}}
             if self._stop_reason == "interrupted":
-                answer["state"] = "cancelled"
+                answer["state"] = State.CANCELLED
         else:
             self._go_on(pool, worker, answer.get("attempt"))
-        state = answer["state"]
+        state = State(answer["state"])
         unit.attempt = answer.get("attempt")
-        if state in ("succeeded", "found"):
-            unit.found = state == "found"
+        if state is State.SUCCEEDED:
+            unit.found = "found" in answer
             assert unit.resolved is not None
             self._graph.succeed(unit, Outcome(answer["directory"], answer["outputs"], unit.resolved.key))
-        elif state == "busy":
+        elif state is State.RUNNING:
+            # Somebody else has it.
             unit.move(State.READY)
             unit.retry_at = time.monotonic() + RETRY_BUSY_S
             self._busy.append(unit)
-        elif state in ("cancelled", "dropped"):
+        elif state in (State.CANCELLED, State.READY):
             self._graph.end(unit, State.CANCELLED)
         else:
             self._graph.end(unit, State.FAILED)
@@ -289,11 +291,11 @@ class Engine:
             self._graph.end(unit, State.CANCELLED)
         self._busy = []
         pool.tell_all({"stop": True} if self._stop_reason == "interrupted" else {"forget": True})
-        self._graph.settle()
+        self._graph.resolve_ready()
 
     def _remember(self) -> None:
         """Note the runs that are complete, so that the next look at them is a quick one."""
         with contextlib.suppress(OSError):
             for name in self._selection.runs:
                 done = [unit.outcome for unit in self._graph.units_of(name) if unit.outcome is not None]
-                remember_settled(self._store, self._lab.run(name), done)
+                remember_complete(self._store, self._lab.run(name), done)

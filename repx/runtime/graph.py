@@ -1,7 +1,7 @@
-"""The units of a selection as a graph: made, wired, and settled as what they wait for ends; starts nothing.
+"""The units of a selection as a graph: made, wired, and looked at as what they wait for ends; starts nothing.
 
-Settling a unit means to resolve its inputs and to look whether a result stands under its key: then it has succeeded,
-else it is ready to run. What something it needs prevents is skipped.
+Looking at a unit means to resolve its inputs and to look whether a result stands under its key: then it has succeeded,
+else it is ready to run. Where something that it needs has failed, it is blocked.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from repx.agent.base.files import publish_file, read_if_there
 from repx.agent.base.layout import Store
+from repx.agent.base.state import ENDED, State
 from repx.agent.publish import make_current
 from repx.errors import LabError
 from repx.lab.directory import LabDirectory
@@ -22,13 +23,13 @@ from repx.lab.selection import Selection
 from repx.model.resources import Resources
 from repx.runtime.run_order import RunOrder
 from repx.runtime.schedule import DEFAULT_CPUS, DEFAULT_MEM, Needs
-from repx.runtime.units import ENDED, State, Unit, UnresolvedError
+from repx.runtime.units import Unit, UnresolvedError
 from repx.store.outcomes import Outcome, Resolved, look_up, resolve, results_text
 from repx.store.scatter import PartJob
 
 
 class Hooks(Protocol):
-    """Who is asked and told while units settle."""
+    """Who is asked and told while units become ready and end."""
 
     def is_stopped(self) -> bool:
         """Whether nothing more is to be started."""
@@ -77,7 +78,7 @@ class UnitGraph:
                 if index == 0:
                     self._by_job[selected.id] = unit
                 else:
-                    self._by_job[selected.id].parts.append(unit)
+                    self._by_job[selected.id].realizations.append(unit)
         barriers = {name: self._barrier(name) for name in self._selection.runs}
         order = RunOrder(self._lab, self._selection)
         for unit in list(self.units):
@@ -98,11 +99,11 @@ class UnitGraph:
                     unit.after(barrier)
         self._waiting.extend(unit for unit in self.units if unit.waiting == 0)
 
-    def settle(self) -> None:
+    def resolve_ready(self) -> None:
         """Look at every unit that waits for nothing any more, and at those that this frees, until none is left."""
         while self._waiting:
             unit = self._waiting.popleft()
-            if unit.state is State.WAITING and unit.waiting == 0:
+            if unit.state is State.PENDING and unit.waiting == 0:
                 self._look_at(unit)
 
     def end(self, unit: Unit, state: State) -> None:
@@ -117,10 +118,10 @@ class UnitGraph:
         unit.outcome = outcome
         self.end(unit, State.SUCCEEDED)
 
-    def skip(self, unit: Unit, culprit: Unit) -> None:
-        """A unit cannot run, because `culprit` (or what that one blames) has not succeeded."""
-        unit.culprit = culprit.culprit or culprit
-        self.end(unit, State.SKIPPED)
+    def block(self, unit: Unit, blocked_by: Unit) -> None:
+        """A unit cannot run, because `blocked_by` (or what that one blames) has not succeeded."""
+        unit.blocked_by = blocked_by.blocked_by or blocked_by
+        self.end(unit, State.BLOCKED)
 
     def release(self, unit: Unit) -> None:
         """Let those that wait for a unit come one step nearer."""
@@ -140,7 +141,7 @@ class UnitGraph:
         return unit
 
     def look_later(self, unit: Unit) -> None:
-        """Put a unit in line to be settled."""
+        """Put a unit in line to be looked at."""
         self._waiting.append(unit)
 
     def grown(self) -> None:
@@ -163,20 +164,23 @@ class UnitGraph:
         for identity in self._lab.run(run).ids():
             unit = self._by_job[identity]
             yield unit
+            yield from unit.realizations
             yield from unit.parts
 
-    def culprit(self, unit: Unit) -> Unit | None:
+    def blocked_by(self, unit: Unit) -> Unit | None:
         """The unit that keeps this one from running, if any."""
         job = unit.job
         if not isinstance(job, LabJob):
             return None
         for identity in job.upstream_ids():
             upstream = self._by_job[identity]
-            if upstream.state in (State.FAILED, State.SKIPPED, State.CANCELLED):
+            if upstream.state in (State.FAILED, State.BLOCKED, State.CANCELLED):
                 return upstream
         blocking = []
         for barriers in self._barriers_of.get(unit.number, ()):
-            blamed = [barrier.culprit for barrier, kind in barriers if kind == "hard" and barrier.culprit is not None]
+            blamed = [
+                barrier.blocked_by for barrier, kind in barriers if kind == "hard" and barrier.blocked_by is not None
+            ]
             if not blamed:
                 # One of its runs lets it go on.
                 return None
@@ -220,7 +224,7 @@ class UnitGraph:
         # In a dry run, what is ready has not failed: what comes after it may run too.
         bad = ENDED - {State.SUCCEEDED}
         failed = next((unit for unit in self.units_of(run) if unit.state in bad), None)
-        barrier.culprit = None if failed is None else failed.culprit or failed
+        barrier.blocked_by = None if failed is None else failed.blocked_by or failed
         barrier.move(State.SUCCEEDED)
         self.release(barrier)
         return True
@@ -231,9 +235,9 @@ class UnitGraph:
             return
         if unit.on_ready is not None and unit.on_ready(unit):
             return
-        culprit = self.culprit(unit)
-        if culprit is not None:
-            self.skip(unit, culprit)
+        blocked_by = self.blocked_by(unit)
+        if blocked_by is not None:
+            self.block(unit, blocked_by)
             return
         assert unit.resolve is not None
         try:

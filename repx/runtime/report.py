@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from repx.agent.base.state import State
 from repx.lab.params import shown
 from repx.runtime.isolation import NATIVE, Isolation
-from repx.runtime.units import State, Unit
+from repx.runtime.units import Unit
 
 TITLE_PARAMS = 60
 """Characters of a job's params that stand beside its name."""
@@ -36,7 +37,7 @@ class Watcher(Protocol):
         """A worker has taken a unit."""
 
     def ended(self, unit: Unit) -> None:
-        """A unit has ended, also by being found or skipped."""
+        """A unit has ended, also by being found or blocked."""
 
     def notice(self, text: str) -> None:
         """Something the user should know, in one line."""

@@ -1,62 +1,24 @@
-"""Units: what a run of the engine does one by one, and their states; knows no process and no disk.
+"""Units: what a run of the engine does one by one; knows no process and no disk.
 
-WAITING ──▶ READY ──▶ RUNNING ──▶ SUCCEEDED
-   │          │          ├──────▶ FAILED
-   │          │          └──────▶ CANCELLED
-   ├──▶ SUCCEEDED (found: a result stands under today's key)
-   └──▶ SKIPPED (something it needs failed; `culprit` says what)
+A unit is one realization of a job, or a part of a scatter-gather, as the engine sees it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from enum import Enum
 from typing import Any
 
+from repx.agent.base.state import ENDED, MOVES, State
 from repx.lab.run_file import LabJob
 from repx.runtime.schedule import Needs
 from repx.store.outcomes import Outcome, Resolved
 from repx.store.scatter import PartJob
 
 
-class State(Enum):
-    """What became of a unit so far."""
-
-    WAITING = "waiting"
-    """Something it takes from has not ended."""
-    READY = "ready"
-    """Its inputs are there; nothing stands under its key."""
-    RUNNING = "running"
-    """A worker has it."""
-    SUCCEEDED = "succeeded"
-    """A realization stands under its key."""
-    FAILED = "failed"
-    """Its last attempt failed."""
-    SKIPPED = "skipped"
-    """It could not run, because something it needs failed."""
-    CANCELLED = "cancelled"
-    """It was stopped, or never started because the run was."""
-
-
-MOVES: dict[State, frozenset[State]] = {
-    State.WAITING: frozenset({State.READY, State.SUCCEEDED, State.SKIPPED, State.FAILED, State.CANCELLED}),
-    State.READY: frozenset({State.RUNNING, State.SUCCEEDED, State.FAILED, State.CANCELLED}),
-    State.RUNNING: frozenset({State.READY, State.SUCCEEDED, State.FAILED, State.CANCELLED}),
-    State.SUCCEEDED: frozenset(),
-    State.FAILED: frozenset(),
-    State.SKIPPED: frozenset(),
-    State.CANCELLED: frozenset(),
-}
-"""Legal moves. RUNNING to READY: somebody else had the job, and it is asked for again when they have ended; or its
-worker was killed."""
-
-ENDED = frozenset(state for state, moves in MOVES.items() if not moves)
-
-
 class Unit:
     """One realization of a job, or a part of a scatter-gather.
 
-    `parts` are the further realizations of its job, and the scatter and steps that a gather stands for.
+    `realizations` are the further ones of its job; `parts` are the scatter and the steps of a scatter-gather.
     `job` is None for a step until its inputs are known, for those make its id. `waiting` counts what must end first,
     `limits` are the CPUs and the bytes that it has asked for itself,
     `losses` how many workers were killed over it.
@@ -64,8 +26,8 @@ class Unit:
 
     __slots__ = (
         "attempt",
+        "blocked_by",
         "consumers",
-        "culprit",
         "found",
         "index",
         "job",
@@ -76,6 +38,7 @@ class Unit:
         "on_ready",
         "outcome",
         "parts",
+        "realizations",
         "resolve",
         "resolved",
         "retry_at",
@@ -101,11 +64,12 @@ class Unit:
         self.resolved: Resolved | None = None
         self.waiting = 0
         self.consumers: list[Unit] = []
+        self.realizations: list[Unit] = []
         self.parts: list[Unit] = []
-        self.state = State.WAITING
+        self.state = State.PENDING
         self.outcome: Outcome | None = None
         self.attempt: dict[str, Any] | None = None
-        self.culprit: Unit | None = None
+        self.blocked_by: Unit | None = None
         self.found = False
         self.needs = Needs(1, 1 << 30)
         self.time_s: float | None = None

@@ -174,7 +174,7 @@ def test_success_failure_and_what_is_found(worker: Conversation) -> None:
     assert (outcome["state"], outcome["lab"]) == ("succeeded", "lab")
     assert not (worker.job / "claim").exists()
     found = worker.ask("exit 1")
-    assert (found["state"], found["outputs"]) == ("found", answer["outputs"])
+    assert (found["state"], found["found"], found["outputs"]) == ("succeeded", True, answer["outputs"])
     failed = worker.ask("echo no >&2; exit 4", key="l" * 32)
     assert (failed["state"], failed["attempt"]["exit"], failed["attempt"]["stderr"]) == ("failed", 4, "no\n")
     assert not (worker.job / "claim").exists()
@@ -232,12 +232,12 @@ def test_orders_given_ahead_are_dropped_when_told_so_and_after_a_failure(worker:
     worker.order(f"touch {worker.root}/never; echo two > r.txt", job="second")
     worker.wait_for("begun")
     worker.tell(forget=True)
-    assert [worker.hear()["state"] for _ in range(2)] == ["succeeded", "dropped"]
+    assert [worker.hear()["state"] for _ in range(2)] == ["succeeded", "ready"]
     assert worker.ask("echo three > r.txt", job="third")["state"] == "succeeded"
     worker.order("exit 1", job="fourth")
     worker.order("echo five > r.txt", job="fifth", after_success=True)
     worker.order("echo six > r.txt", job="sixth")
-    assert [worker.hear()["state"] for _ in range(3)] == ["failed", "dropped", "succeeded"]
+    assert [worker.hear()["state"] for _ in range(3)] == ["failed", "ready", "succeeded"]
     assert not (worker.root / "never").exists()
 
 
@@ -269,7 +269,7 @@ def test_a_killed_worker_leaves_a_pending_result_that_the_next_one_takes_up(work
         stdout=subprocess.PIPE,
     )
     try:
-        assert following.ask("exit 1")["state"] == "found"
+        assert following.ask("exit 1")["found"]
         assert following.ask('echo again > "$out/r.txt"', job="other")["state"] == "succeeded"
         assert not worker.is_running("pid")
         assert following.end() == 0
@@ -296,7 +296,7 @@ echo > "$out/r.txt"
 def test_a_claim_of_somebody_alive_is_respected(worker: Conversation) -> None:
     worker.job.mkdir()
     (worker.job / "claim").write_text(json.dumps({"claim": 1, "runner": "x", "slot": 0, **this_process()}))
-    assert worker.ask("exit 1")["state"] == "busy"
+    assert worker.ask("exit 1")["state"] == "running"
     assert (worker.job / "claim").exists()
 
 
@@ -308,7 +308,7 @@ def test_a_result_whose_claim_was_lost_meanwhile_is_not_published(worker: Conver
     (worker.job / "claim").unlink()
     (worker.job / "claim").write_text(json.dumps({"claim": 1, "runner": "x", "slot": 0, **this_process()}))
     (worker.root / "go").touch()
-    assert worker.hear()["state"] == "busy"
+    assert worker.hear()["state"] == "running"
     assert names(worker.job) == ["claim"]
 
 

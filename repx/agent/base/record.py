@@ -4,8 +4,8 @@ A record is a file of JSON lines. Line 1 is the outcome, and all that a command 
 further line is one attempt, first to last, with its logs when they are small. Reading 100,000 outcomes therefore
 parses 100,000 short lines.
 
-    outcome   {"record": 1, "job", "stage", "version", "index", "key", "state": "succeeded" | "failed", "lab",
-               "inputs": {name: digest | [digest]}, "outputs": {name: {"path", "digest", "size"}}, "tree", "files"}
+    outcome   {"record": 1, "job", "stage", "version", "index", "key", "state": "succeeded" | "failed",
+               "lab", "inputs": {name: digest | [digest]}, "outputs": {name: {"path", "digest", "size"}}}
     attempt   {"start", "end": seconds since 1970, "host", "boot", "exit": int | null, "signal": int | null,
                "cause": "" | "exit" | "signal" | "timeout" | "missing-output" | …, "detail", "max_rss": bytes,
                "cpu": seconds, "isolation": kind of sandbox if any, "stdout": text | {"file": name}, "stderr": …}
@@ -26,8 +26,6 @@ FORMAT = 1
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _quote = json.encoder.encode_basestring_ascii
-SUCCEEDED = "succeeded"
-FAILED = "failed"
 
 
 class RecordError(Exception):

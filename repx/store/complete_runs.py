@@ -17,10 +17,10 @@ from repx.lab.directory import LabDirectory
 from repx.lab.run_file import RunFile
 from repx.store.outcomes import Outcome
 
-_FORMAT = "repx-settled 1"
+_FORMAT = "repx-complete-runs 1"
 
 
-def remember_settled(store: Store, run: RunFile, outcomes: Sequence[Outcome]) -> None:
+def remember_complete(store: Store, run: RunFile, outcomes: Sequence[Outcome]) -> None:
     """Note that all jobs of a run are done; `outcomes` are theirs, with further realizations and steps."""
     layouts: dict[tuple[str, ...], int] = {}
     lines = []
@@ -36,7 +36,7 @@ def remember_settled(store: Store, run: RunFile, outcomes: Sequence[Outcome]) ->
     publish_file(_place(store, run), ("\n".join(head + lines) + "\n").encode())
 
 
-def settled_selection(lab: LabDirectory, store: Store, names: Sequence[str]) -> int | None:
+def known_complete(lab: LabDirectory, store: Store, names: Sequence[str]) -> int | None:
     """How many units are named, with all they need, if all are known to be done; None to look closely.
 
     Only whole runs and groups are known; nothing named means every run.
@@ -55,13 +55,13 @@ def settled_selection(lab: LabDirectory, store: Store, names: Sequence[str]) -> 
             continue
         seen.add(name)
         run = lab.run(name)
-        if not _settled(store, run, places):
+        if not _is_complete(store, run, places):
             return None
         waiting.extend(lab.dependencies(run))
     return len(places)
 
 
-def _settled(store: Store, run: RunFile, places: set[str]) -> bool:
+def _is_complete(store: Store, run: RunFile, places: set[str]) -> bool:
     """Whether a run is known to be done; the places of its results are added to `places`."""
     data = read_if_there(_place(store, run))
     if data is None:
