@@ -13,6 +13,7 @@ from repx import process
 from repx.agent.base.digest import digest_of_text
 from repx.agent.base.layout import Store
 from repx.agent.base.state import State
+from repx.agent.lab.run_file import Job
 from repx.dsl.experiment import Lab, Run
 from repx.dsl.instantiate.graph import instantiate as instantiate_lab
 from repx.dsl.load import load_experiment
@@ -21,7 +22,6 @@ from repx.dsl.packages import HostPackages, nix_packages
 from repx.dsl.stage import AnyStage
 from repx.errors import DefinitionError, JobsFailedError, StoreError, plural
 from repx.lab.directory import LabDirectory
-from repx.lab.run_file import LabJob
 from repx.model.graph import DerivationGraph
 from repx.model.names import JobId, unknown
 from repx.model.software import PackageSet, SoftwareResolver
@@ -138,9 +138,9 @@ def link_result(written: WrittenLab, link: str, store: Store) -> None:
 class Realization:
     """One valid set of outputs of a job: `.outputs["model"]` (a path), `.params`, `.job` (an id), `.digest` (a key)."""
 
-    def __init__(self, job: LabJob, index: int, outcome: Outcome) -> None:
+    def __init__(self, job: Job, index: int, outcome: Outcome) -> None:
         self.job = job.id
-        self.stage: str = job.stage["name"]
+        self.stage: str = job.stage.name
         self.index = index
         self.params: dict[str, Any] = dict(job.params)
         self.digest = outcome.key
@@ -202,7 +202,7 @@ def realize_many(
     for identity in [placed[node] for node in nodes] or [job.id for job in graph.jobs()]:
         job = directory.job(identity)
         assert job is not None
-        for index in range(job.stage["realizations"]):
+        for index in range(job.stage.realizations):
             outcome = units[identity, index].outcome
             assert outcome is not None
             found.append(Realization(job, index, outcome))

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from repx.agent.lab.job_line import FromJob, FromRun
+from repx.agent.lab.run_file import Job
 from repx.lab.directory import LabDirectory
-from repx.lab.run_file import LabJob
 
 MAX_INDENT = 24
 """Levels that are indented; deeper ones say their depth instead, or a chain would print a triangle."""
 
 
-def tree(lab: LabDirectory, job: LabJob) -> Iterator[str]:
+def tree(lab: LabDirectory, job: Job) -> Iterator[str]:
     """Indented lines, the job first; what was met before is named once more with `(see above)` and not unfolded."""
     seen: set[str] = set()
-    stack: list[tuple[int, str, LabJob | None]] = [(0, job.id, job)]
+    stack: list[tuple[int, str, Job | None]] = [(0, job.id, job)]
     while stack:
         depth, text, top = stack.pop()
         again = text in seen
@@ -25,7 +26,7 @@ def tree(lab: LabDirectory, job: LabJob) -> Iterator[str]:
             stack.extend((depth + 1, name, one) for name, one in reversed(_taken(lab, top)))
 
 
-def edges(lab: LabDirectory, job: LabJob) -> dict[str, list[str]]:
+def edges(lab: LabDirectory, job: Job) -> dict[str, list[str]]:
     """Each job of the tree with what it takes from: job ids, and `run NAME` for the results of a run."""
     found: dict[str, list[str]] = {}
     stack = [job]
@@ -38,12 +39,11 @@ def edges(lab: LabDirectory, job: LabJob) -> dict[str, list[str]]:
     return found
 
 
-def _taken(lab: LabDirectory, job: LabJob) -> list[tuple[str, LabJob | None]]:
-    taken: dict[str, LabJob | None] = {}
-    for mapping in job.inputs:
-        if "job_id" in mapping:
-            identity = mapping["job_id"]
-            taken[identity] = job.run.job(identity) or lab.job(identity)
-        elif "source_run" in mapping:
-            taken[f"run {mapping['source_run']}"] = None
+def _taken(lab: LabDirectory, job: Job) -> list[tuple[str, Job | None]]:
+    taken: dict[str, Job | None] = {}
+    for source in job.inputs:
+        if isinstance(source, FromJob):
+            taken[source.job] = job.run.job(source.job) or lab.job(source.job)
+        elif isinstance(source, FromRun):
+            taken[f"run {source.run}"] = None
     return list(taken.items())

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from repx.agent.base.layout import Store
+from repx.agent.lab.run_file import RunFile
 from repx.analysis.jobs import JobCollection, JobView, Source
 from repx.lab.directory import LabDirectory
-from repx.lab.run_file import RunFile
 from repx.lab.selection import find_job
 from repx.store.location import store_of
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, overload
 
 from repx.agent.base.layout import Store
 from repx.agent.base.state import State
+from repx.agent.lab.run_file import Job
 from repx.analysis.filters import Condition, read_conditions
 from repx.analysis.outputs import result_of
 from repx.analysis.statuses import Statuses
 from repx.errors import UsageError
 from repx.lab.directory import LabDirectory
 from repx.lab.inherited import effective_params
-from repx.lab.run_file import LabJob
 from repx.lab.selection import param_names
 from repx.store.attempts import all_attempts, log_text
 
@@ -45,12 +45,12 @@ class Source:
 class JobView:
     """One job. Params as the Lab spells them: a stored path is its place in the Lab."""
 
-    def __init__(self, job: LabJob, source: Source) -> None:
+    def __init__(self, job: Job, source: Source) -> None:
         self._job = job
         self._source = source
         self.id = job.id
-        self.stage: str = job.stage["name"]
-        self.version: str = job.stage["version"]
+        self.stage: str = job.stage.name
+        self.version: str = job.stage.version
         self.name = f"{self.stage}-{self.version}"
         self.stage_type = job.stage_type
         self.run = job.run.name
@@ -83,7 +83,7 @@ class JobView:
     @property
     def outputs(self) -> dict[str, Path]:
         """Its outputs by name, as absolute paths. Raises UsageError when it has no result for today's inputs."""
-        return {name: self.path(name) for name in self._job.outputs}
+        return {name: self.path(name) for name in self._job.stage.outputs}
 
     def path(self, name: str, index: int = 0) -> Path:
         """An output by its name, or a file below `$out` by its path, of a realization. Raises UsageError."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from repx.agent.base.layout import Store
 from repx.agent.base.state import State
+from repx.agent.lab.run_file import Job, RunFile
 from repx.analysis.status import SHOWN
 from repx.analysis.statuses import Statuses
 from repx.analysis.steps import Part
@@ -15,7 +16,6 @@ from repx.errors import UsageError, nearest
 from repx.lab.directory import LabDirectory
 from repx.lab.inherited import effective_params
 from repx.lab.params import is_typed, read_condition
-from repx.lab.run_file import LabJob, RunFile
 from repx.lab.selection import find_runs, listed_jobs, param_names, stage_names
 from repx.model.names import unknown
 from repx.store.attempts import all_attempts, cause_text
@@ -36,7 +36,7 @@ class Query:
 class Row(NamedTuple):
     """One job of a listing; `params` are effective, and only there when the query needs them."""
 
-    job: LabJob
+    job: Job
     params: Mapping[str, Any]
     statuses: Statuses
 
@@ -74,7 +74,7 @@ class Listing:
     def rows(self) -> Iterator[Row]:
         """Each job once, in the order of the Lab."""
         for job in self._jobs:
-            if self._query.stage not in job.stage["name"]:
+            if self._query.stage not in job.stage.name:
                 continue
             params = effective_params(job, self._lab.job, self._effective) if self._needs_params else {}
             if not all(name in params and is_typed(params[name], text) for name, text in self._where.items()):
@@ -83,11 +83,11 @@ class Listing:
             if not self._query.statuses or row.status in self._query.statuses:
                 yield row
 
-    def parts(self, job: LabJob) -> Iterator[Part]:
+    def parts(self, job: Job) -> Iterator[Part]:
         """The scatter and the steps of a job; nothing for one that has none."""
         yield from self._statuses.parts(job)
 
-    def _named(self, names: tuple[str, ...]) -> Iterator[LabJob]:
+    def _named(self, names: tuple[str, ...]) -> Iterator[Job]:
         if not names:
             return self._lab.jobs()
         found = [listed_jobs(self._lab, name) for name in names]
@@ -106,7 +106,7 @@ class RunCounts(NamedTuple):
 class Failure(NamedTuple):
     """A failed job, why, and the step of it that failed, if it was one."""
 
-    job: LabJob
+    job: Job
     cause: str
     step: str
 
@@ -141,7 +141,7 @@ class _Counter:
     def count(self, run: RunFile) -> RunCounts:
         """How the jobs of one run stand; they are added to the total."""
         counts, steps = dict.fromkeys(SHOWN, 0), dict.fromkeys(SHOWN, 0)
-        has_parts = any("parts" in stage for stage in run.stages.values())
+        has_parts = any(stage.parts is not None for stage in run.stages.values())
         if not has_parts and known_complete(self._lab, self._store, [run.name]) is not None:
             counts[State.SUCCEEDED] = run.count
             self.total[State.SUCCEEDED] += sum(map(self._is_new, run.ids())) if self._count_once else run.count
@@ -149,7 +149,7 @@ class _Counter:
         for job in run.jobs():
             status = self._statuses.of(job)
             counts[status] += 1
-            for part in self._statuses.parts(job) if job.parts else ():
+            for part in self._statuses.parts(job) if job.parts is not None else ():
                 steps[part.status] += 1
             if not self._count_once or self._is_new(job.id):
                 self.total[status] += 1
@@ -157,7 +157,7 @@ class _Counter:
                     self.failures.append(self._failure(job))
         return RunCounts(run.name, counts, steps)
 
-    def _failure(self, job: LabJob) -> Failure:
+    def _failure(self, job: Job) -> Failure:
         step = self._statuses.blocked_by(job)
         attempts = all_attempts(self._store.job(step) if step else self._statuses.directory(job))
         return Failure(job, cause_text(attempts[-1]) if attempts else "", step)
@@ -169,7 +169,7 @@ class _Counter:
         return True
 
 
-def _each_once(found: list[Iterator[LabJob]]) -> Iterator[LabJob]:
+def _each_once(found: list[Iterator[Job]]) -> Iterator[Job]:
     seen: set[str] = set()
     for jobs in found:
         for job in jobs:

@@ -8,11 +8,11 @@ from pathlib import Path
 from repx.agent.base.files import is_inside
 from repx.agent.base.layout import FAILED, Store
 from repx.agent.base.state import State
+from repx.agent.lab.run_file import Job
 from repx.analysis.statuses import Statuses
 from repx.analysis.steps import StoredJob
 from repx.errors import UsageError, nearest, plural
 from repx.lab.directory import LabDirectory
-from repx.lab.run_file import LabJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def files_below(directory: OutputFile) -> list[OutputFile]:
 
 
 def result_of(
-    job: LabJob | StoredJob, lab: LabDirectory, store: Store, index: int = 0, statuses: Statuses | None = None
+    job: Job | StoredJob, lab: LabDirectory, store: Store, index: int = 0, statuses: Statuses | None = None
 ) -> Result:
     """The result of a job for today's inputs. Raises UsageError when there is none, with what to do."""
     if isinstance(job, StoredJob):
@@ -75,8 +75,8 @@ def result_of(
             raise _no_result(job.id, job.status, job.directory)
         outputs = job.record["outputs"]
         return _result(job.id, job.directory, outputs)
-    if not 0 <= index < job.stage["realizations"]:
-        count = job.stage["realizations"]
+    if not 0 <= index < job.stage.realizations:
+        count = job.stage.realizations
         raise UsageError(f"job {job.id} has {count} {plural('realization', count)}; there is no index {index}")
     statuses = statuses or Statuses(lab, store)
     outcome = statuses.current.outcome(job, index)

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 from repx.agent.base.layout import Store, realization
 from repx.agent.base.state import State
+from repx.agent.lab.run_file import Job, RunFile
 from repx.analysis.status import unfinished_status
 from repx.analysis.steps import Part, parts_of
 from repx.lab.directory import LabDirectory
-from repx.lab.run_file import LabJob, RunFile
 from repx.store.complete_runs import known_complete
 from repx.store.current import CurrentResults
 
@@ -31,7 +31,7 @@ class Statuses:
         self._asked: Counter[str] = Counter()
         self._complete: dict[str, bool] = {}
 
-    def of(self, job: LabJob) -> State:
+    def of(self, job: Job) -> State:
         """How a job stands. Looks at its upstreams too where it has no result."""
         if self._is_complete(job.run):
             return State.SUCCEEDED
@@ -59,12 +59,12 @@ class Statuses:
             self._known[top.id] = State.BLOCKED if blocked_by else State.PENDING
         return self._known[job.id]
 
-    def blocked_by(self, job: LabJob) -> str:
+    def blocked_by(self, job: Job) -> str:
         """What blocks a job, or the step because of which it failed: a job id; empty when nothing does."""
         self.of(job)
         return self._blockers.get(job.id, "")
 
-    def directory(self, job: LabJob, index: int = 0) -> str:
+    def directory(self, job: Job, index: int = 0) -> str:
         """Where a realization stands, or would stand."""
         outcome = self.current.outcome(job, index)
         if outcome is not None:
@@ -73,11 +73,11 @@ class Statuses:
         key = self.current.key(job, index) if index else None
         return realization(directory, index, key) if key is not None else directory
 
-    def parts(self, job: LabJob) -> Iterable[Part]:
+    def parts(self, job: Job) -> Iterable[Part]:
         """The parts of a scatter-gather job, see `repx.analysis.steps`."""
         return parts_of(job, self._lab, self._store, self.current)
 
-    def count(self, jobs: Iterable[LabJob]) -> Counter[State]:
+    def count(self, jobs: Iterable[Job]) -> Counter[State]:
         """How many stand how."""
         return Counter(self.of(job) for job in jobs)
 
@@ -89,10 +89,10 @@ class Statuses:
             self._complete[run.name] = known_complete(self._lab, self._store, [run.name]) is not None
         return self._complete[run.name]
 
-    def _on_disk(self, job: LabJob) -> State | None:
+    def _on_disk(self, job: Job) -> State | None:
         """What its own files say; None when it is neither done nor failed nor being worked on."""
         statuses: list[State | None] = []
-        for index in range(job.stage["realizations"]):
+        for index in range(job.stage.realizations):
             if self.current.outcome(job, index) is None:
                 directory = self.directory(job, index)
                 statuses.append(unfinished_status(directory, self.current.key(job, index), self._store))
@@ -101,9 +101,9 @@ class Statuses:
         for status in (State.RUNNING, State.FAILED):
             if status in statuses:
                 return status
-        return self._of_parts(job) if job.parts else None
+        return self._of_parts(job) if job.parts is not None else None
 
-    def _of_parts(self, job: LabJob) -> State | None:
+    def _of_parts(self, job: Job) -> State | None:
         parts = {part.status: part for part in self.parts(job)}
         if State.RUNNING in parts:
             return State.RUNNING
@@ -112,19 +112,19 @@ class Statuses:
             return State.FAILED
         return None
 
-    def _upstreams(self, job: LabJob) -> list[LabJob]:
+    def _upstreams(self, job: Job) -> list[Job]:
         found = (job.run.job(identity) or self._lab.job(identity) for identity in job.upstream_ids())
         return [one for one in found if one is not None]
 
-    def _blocked_by_among(self, upstreams: Iterable[LabJob]) -> str:
+    def _blocked_by_among(self, upstreams: Iterable[Job]) -> str:
         for one in upstreams:
             if self._known[one.id] in (State.FAILED, State.BLOCKED):
                 return self._blockers.get(one.id) or one.id
         return ""
 
-    def _blocked_by_before(self, job: LabJob) -> str:
+    def _blocked_by_before(self, job: Job) -> str:
         """A failed job in a run that must succeed before this job's: only its first jobs and takers of results wait."""
-        taken = {mapping["source_run"] for mapping in job.inputs if "source_run" in mapping}
+        taken = job.runs_taken()
         if not job.run.dependencies or (job.upstream_ids() and not taken):
             return ""
         for name, kind in self._lab.dependencies(job.run).items():

@@ -12,14 +12,15 @@ from typing import Any
 
 from repx.agent.base.digest import ID_LENGTH
 from repx.agent.base.layout import RECORD, Store
+from repx.agent.base.names import is_job_id
 from repx.agent.base.record import failure_of, read_outcome
 from repx.agent.base.state import State
+from repx.agent.lab.run_file import Job
 from repx.analysis.status import unfinished_status
 from repx.errors import UsageError
 from repx.lab.directory import LabDirectory
-from repx.lab.run_file import LabJob
 from repx.lab.selection import find_job
-from repx.model.names import is_job_id, parse_job_id
+from repx.model.names import parse_job_id
 from repx.store.current import CurrentResults
 from repx.store.outcomes import Outcome, Resolved, look_up
 from repx.store.scatter import ItemsError, PartJob, ScatterGatherJob
@@ -52,10 +53,10 @@ class StoredJob:
         return parse_job_id(self.id)[1]
 
 
-def parts_of(job: LabJob, lab: LabDirectory, store: Store, current: CurrentResults) -> Iterator[Part]:
+def parts_of(job: Job, lab: LabDirectory, store: Store, current: CurrentResults) -> Iterator[Part]:
     """The scatter, then the steps of each work item, equal ones once; nothing while the inputs are not there."""
     inputs = current.inputs(job)
-    if inputs is None or not job.parts:
+    if inputs is None or job.parts is None:
         return
     whole = ScatterGatherJob(job, inputs)
     part, resolved = whole.scatter()
@@ -75,7 +76,7 @@ def parts_of(job: LabJob, lab: LabDirectory, store: Store, current: CurrentResul
                 yield one
 
 
-def find_job_or_step(lab: LabDirectory, store: Store, name: str) -> LabJob | StoredJob:
+def find_job_or_step(lab: LabDirectory, store: Store, name: str) -> Job | StoredJob:
     """One job of the Lab, else one that only the store knows, by the start of its id. Raises UsageError."""
     try:
         return find_job(lab, name)
@@ -90,20 +91,19 @@ def _branch(whole: ScatterGatherJob, item: str, scatter: Outcome, store: Store) 
     done: dict[str, Outcome] = {}
     stuck: set[str] = set()
     for step in whole.steps:
-        needs = [source.removeprefix("step:") for _, source, _ in step["wiring"] if source.startswith("step:")]
-        stage = step["stage"]["name"]
-        if any(name not in done for name in needs):
-            is_stuck = any(name in stuck for name in needs)
-            stuck.update([step["step"]] if is_stuck else [])
-            yield Part("", step["step"], stage, item, State.BLOCKED if is_stuck else State.PENDING, {})
+        stage = step.stage.name
+        if any(name not in done for name in step.before):
+            is_stuck = any(name in stuck for name in step.before)
+            stuck.update([step.name] if is_stuck else [])
+            yield Part("", step.name, stage, item, State.BLOCKED if is_stuck else State.PENDING, {})
             continue
         part, resolved = whole.step(step, item, done, scatter)
         outcome = look_up(store, part.id, 0, resolved.key)
-        one = _part(step["step"], item, part, resolved, outcome, store)
+        one = _part(step.name, item, part, resolved, outcome, store)
         if outcome is not None:
-            done[step["step"]] = outcome
+            done[step.name] = outcome
         elif one.status is State.FAILED:
-            stuck.add(step["step"])
+            stuck.add(step.name)
         yield one
 
 
@@ -113,7 +113,7 @@ def _part(
     status = State.SUCCEEDED
     if outcome is None:
         status = unfinished_status(store.job(part.id), resolved.key, store) or State.PENDING
-    return Part(part.id, step, part.stage["name"], item, status, part.params)
+    return Part(part.id, step, part.stage.name, item, status, part.params)
 
 
 def _stored(lab: LabDirectory, store: Store, name: str) -> StoredJob | None:

@@ -75,7 +75,7 @@ def print_jobs(
     listing = Listing(lab, store, query, with_params=as_json)
     rows = listing.rows()
     if by_stage:
-        rows = iter(sorted(rows, key=lambda row: row.job.stage["name"]))
+        rows = iter(sorted(rows, key=lambda row: row.job.stage.name))
     if as_json:
         print_json_array(_as_json(listing, row, steps) for row in rows)
     elif quiet:
@@ -104,7 +104,7 @@ def _print_table(
     if not by_stage:
         print_table(titles, cells(rows), empty="no jobs")
         return
-    for number, (stage, some) in enumerate(groupby(rows, key=lambda row: str(row.job.stage["name"]))):
+    for number, (stage, some) in enumerate(groupby(rows, key=lambda row: row.job.stage.name)):
         members = list(some)
         print_lines([*([""] if number else []), f"{stage} ({len(members)})"])
         print_table(titles, cells(iter(members)))
@@ -119,13 +119,13 @@ def _names(listing: Listing, rows: Iterator[Row], steps: bool) -> Iterator[str]:
 def _as_json(listing: Listing, row: Row, steps: bool) -> dict[str, Any]:
     value: dict[str, Any] = {
         "id": row.job.id,
-        "stage": row.job.stage["name"],
+        "stage": row.job.stage.name,
         "run": row.job.run.name,
         "status": row.status.value,
         "params": dict(row.params),
         "outputs": dict(row.outputs),
     }
-    if steps and row.job.parts:
+    if steps and row.job.parts is not None:
         value["steps"] = [
             {
                 "id": part.id or None,

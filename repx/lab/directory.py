@@ -13,6 +13,8 @@ from typing import Any
 from repx.agent.base.digest import canonical_json, digest_of_text, file_sha256
 from repx.agent.base.files import is_inside, walk
 from repx.agent.base.nar import nar_sha256
+from repx.agent.lab.format import MANIFEST
+from repx.agent.lab.run_file import Job, RunFile
 from repx.errors import LabError
 from repx.lab.manifest import (
     Complaint,
@@ -22,11 +24,9 @@ from repx.lab.manifest import (
     read_json,
     root_complaints,
 )
-from repx.lab.run_file import LabJob, RunFile
-from repx.lab.shape import job_complaints
+from repx.lab.run_file import open_run
 from repx.model.closure import Closure, parse_closure
-from repx.model.lab import MANIFEST
-from repx.model.names import is_job_id, unknown
+from repx.model.names import unknown
 
 
 class LabDirectory:
@@ -60,7 +60,7 @@ class LabDirectory:
     @cached_property
     def runs(self) -> dict[str, RunFile]:
         """Runs by name, each after those it comes after."""
-        opened = [RunFile(self.path, self._inside(place)) for place in self._places]
+        opened = [open_run(self.path, self._inside(place)) for place in self._places]
         return {run.name: run for run in opened}
 
     @cached_property
@@ -81,7 +81,7 @@ class LabDirectory:
             raise unknown("run", name, self.runs)
         return self.runs[name]
 
-    def job(self, identity: str) -> LabJob | None:
+    def job(self, identity: str) -> Job | None:
         """A job by its whole id, from the first run that has it."""
         for run in self.runs.values():
             job = run.job(identity)
@@ -89,7 +89,7 @@ class LabDirectory:
                 return job
         return None
 
-    def jobs(self) -> Iterator[LabJob]:
+    def jobs(self) -> Iterator[Job]:
         """Every job once."""
         seen: set[str] = set()
         several = len(self.runs) > 1
@@ -209,12 +209,12 @@ class LabDirectory:
         ids = sorted({identity for run in self.runs.values() for identity in run.ids()})
         for run in self.runs.values():
             count = 0
-            for job in run.jobs():
+            for identity, job, wrong in run.checked():
                 count += 1
-                if not is_job_id(job.id):
-                    yield run.place, f"{job.id!r} is not a job id"
-                    continue
-                yield from self._check_job(run, job, ids)
+                for complaint in wrong:
+                    yield run.place, f"job {identity}: {complaint}"
+                if job is not None:
+                    yield from self._check_job(run, job, ids)
             if count != run.count:
                 yield run.place, f"it has {count} jobs instead of {run.count}"
 
@@ -224,21 +224,18 @@ class LabDirectory:
                 if name not in self.runs:
                     yield self._manifest["metadata"], f"group {group} has {name!r}, which is no run"
 
-    def _check_job(self, run: RunFile, job: LabJob, ids: list[str]) -> Iterator[Complaint]:
+    def _check_job(self, run: RunFile, job: Job, ids: list[str]) -> Iterator[Complaint]:
         link = f"jobs/{job.id}"
         try:
             target = os.readlink(f"{self.path}/{link}").rstrip("/")
-            if target != f"../store/{job.stage_digest}":
+            if target != f"../store/{job.stage.digest}":
                 yield link, f"it leads to {target}"
         except OSError as error:
             yield link, error.strerror or str(error)
-        for complaint in job_complaints(job.body, job.inputs):
-            yield run.place, f"job {job.id}: {complaint}"
-        for upstream in [one.get("job_id") for one in job.inputs if isinstance(one, dict)]:
-            if isinstance(upstream, str) and is_job_id(upstream):
-                place = bisect.bisect_left(ids, upstream)
-                if place == len(ids) or ids[place] != upstream:
-                    yield run.place, f"job {job.id} takes from {upstream}, which is not there"
+        for upstream in job.upstream_ids():
+            place = bisect.bisect_left(ids, upstream)
+            if place == len(ids) or ids[place] != upstream:
+                yield run.place, f"job {job.id} takes from {upstream}, which is not there"
 
     def _broken(self, complaints: list[Complaint]) -> LabError:
         return broken(self.path, complaints)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from repx.lab.run_file import LabJob
+from repx.agent.lab.job_line import Stored
+from repx.agent.lab.run_file import Job
 
 
-def effective_params(
-    job: LabJob, find: Callable[[str], LabJob | None], known: dict[str, dict[str, Any]]
-) -> dict[str, Any]:
+def effective_params(job: Job, find: Callable[[str], Job | None], known: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """A job's params and those it inherits from everything upstream; nearer ones win, its own last.
 
     A stored path that it takes as an input counts as a param of that name: what is swept tells jobs apart.
@@ -32,10 +31,10 @@ def effective_params(
         for identity in ids:
             merged.update(known.get(identity, {}))
         merged.update(_paths_taken(top))
-        known[top.id] = {**merged, **top.params} if merged else top.params
+        known[top.id] = {**merged, **top.params}
         stack.pop()
     return known[job.id]
 
 
-def _paths_taken(job: LabJob) -> dict[str, str]:
-    return {mapping["target_input"]: mapping["source_value"] for mapping in job.inputs if "source_value" in mapping}
+def _paths_taken(job: Job) -> dict[str, str]:
+    return {source.input: source.place for source in job.inputs if isinstance(source, Stored)}

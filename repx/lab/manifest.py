@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from repx.agent.base.files import is_inside
+from repx.agent.lab.format import LAB_FORMAT, MANIFEST
 from repx.errors import LabError
-from repx.model.lab import FORMAT, MANIFEST
 
 Complaint = tuple[str, object]
 """A file of the Lab, and what is wrong with it."""
@@ -56,9 +56,9 @@ def _realize(link: str) -> str:
 
 def check_format(shown: str, place: str, content: dict[str, Any]) -> None:
     """Raises LabError for a format of another time: what else is wrong with it, nobody can say."""
-    if content.get("format") != FORMAT:
+    if content.get("format") != LAB_FORMAT:
         raise LabError(
-            f"the Lab {shown} has the format {content.get('format')!r}, and this repx reads {FORMAT}",
+            f"the Lab {shown} has the format {content.get('format')!r}, and this repx reads {LAB_FORMAT}",
             facts=[("file", place)],
             hint="use the repx that made it, or realize it again with this one",
         )

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from repx.agent.base.digest import ID_LENGTH
+from repx.agent.lab.run_file import Job
 from repx.errors import UsageError, nearest
 from repx.lab.directory import LabDirectory
 from repx.lab.inherited import effective_params
 from repx.lab.params import is_typed, read_condition, shown
-from repx.lab.run_file import LabJob
 from repx.model.names import unknown
 
 _NUMBERS = re.compile(r"(\d+)")
@@ -25,7 +25,7 @@ _SHOWN_JOBS = 12
 class Selection:
     """`jobs` by id, in the Lab's order of runs, closed under inputs; `asked` are the ids that were named."""
 
-    jobs: dict[str, LabJob]
+    jobs: dict[str, Job]
     asked: frozenset[str]
     runs: tuple[str, ...]
     """Runs whose end others wait for: all of each one's jobs are selected."""
@@ -36,7 +36,7 @@ def select(lab: LabDirectory, names: Sequence[str]) -> Selection:
 
     A run brings in what it comes after. Raises UsageError with the nearest names.
     """
-    named: dict[str, LabJob] = {}
+    named: dict[str, Job] = {}
     runs: dict[str, None] = {}
     for name in names or list(lab.runs):
         whole = whole_runs(lab, name)
@@ -73,7 +73,7 @@ def find_runs(lab: LabDirectory, name: str) -> list[str]:
     return found
 
 
-def listed_jobs(lab: LabDirectory, name: str) -> Iterator[LabJob]:
+def listed_jobs(lab: LabDirectory, name: str) -> Iterator[Job]:
     """The jobs a name stands for in a listing: also the start of a run's name. Raises UsageError before the first."""
     runs = whole_runs(lab, name)
     if runs is None and name and not _is_stage(lab, name) and sum(run.startswith(name) for run in lab.runs) == 1:
@@ -83,14 +83,14 @@ def listed_jobs(lab: LabDirectory, name: str) -> Iterator[LabJob]:
     return (job for run in runs for job in lab.run(run).jobs())
 
 
-def find_jobs(lab: LabDirectory, name: str) -> list[LabJob]:
+def find_jobs(lab: LabDirectory, name: str) -> list[Job]:
     """All jobs of a stage, of `stage[param=value,...]`, or the job of a unique id prefix. Raises UsageError."""
     stage, bracket, rest = name.partition("[")
     if bracket and rest.endswith("]") and _is_stage(lab, stage):
         return _that_match(lab, name, _jobs_of_stage(lab, stage), rest[:-1])
     if _is_stage(lab, name):
         return list(_jobs_of_stage(lab, name))
-    found: dict[str, LabJob] = {}
+    found: dict[str, Job] = {}
     for run in lab.runs.values():
         found.update((job.id, job) for job in (run.with_prefix(name) if name else ()))
     if len(found) > 1:
@@ -103,7 +103,7 @@ def find_jobs(lab: LabDirectory, name: str) -> list[LabJob]:
     return list(found.values())
 
 
-def find_job(lab: LabDirectory, name: str) -> LabJob:
+def find_job(lab: LabDirectory, name: str) -> Job:
     """Exactly one job. Raises UsageError; when a stage has several, with what tells them apart."""
     if name in lab.runs and not _is_stage(lab, name):
         raise UsageError(f"{name!r} is a run, and one job is needed", hint=f"its jobs: repx list jobs {name}")
@@ -123,7 +123,7 @@ def find_job(lab: LabDirectory, name: str) -> LabJob:
     )
 
 
-def varying_params(lab: LabDirectory, jobs: Sequence[LabJob]) -> list[str]:
+def varying_params(lab: LabDirectory, jobs: Sequence[Job]) -> list[str]:
     """For each job, the params in which these jobs differ: `slope=1.0  model=large`."""
     known: dict[str, dict[str, Any]] = {}
     texts = [{name: shown(value) for name, value in effective_params(job, lab.job, known).items()} for job in jobs]
@@ -134,14 +134,14 @@ def varying_params(lab: LabDirectory, jobs: Sequence[LabJob]) -> list[str]:
 
 def stage_names(lab: LabDirectory) -> set[str]:
     """The names of all stages."""
-    return {stage["name"] for run in lab.runs.values() for stage in run.stages.values()}
+    return {stage.name for run in lab.runs.values() for stage in run.stages.values()}
 
 
 def param_names(lab: LabDirectory) -> set[str]:
     """The names of all params that any stage declares, and of the inputs that a swept path may come in by."""
     stages = [stage for run in lab.runs.values() for stage in run.stages.values()]
-    inputs = {name for stage in stages for name, kind, _ in stage["inputs"] if kind in ("path", "paths")}
-    return inputs.union(*(stage["params"] for stage in stages))
+    inputs = {spec.name for stage in stages for spec in stage.inputs.values() if spec.kind in ("path", "paths")}
+    return inputs.union(*(stage.params for stage in stages))
 
 
 def stage_of(identity: str) -> str:
@@ -153,7 +153,7 @@ def _is_stage(lab: LabDirectory, name: str) -> bool:
     return name in stage_names(lab)
 
 
-def _jobs_of_stage(lab: LabDirectory, name: str) -> Iterator[LabJob]:
+def _jobs_of_stage(lab: LabDirectory, name: str) -> Iterator[Job]:
     seen: set[str] = set()
     for run in lab.runs.values():
         for identity in run.ids():
@@ -164,7 +164,7 @@ def _jobs_of_stage(lab: LabDirectory, name: str) -> Iterator[LabJob]:
                     yield job
 
 
-def _that_match(lab: LabDirectory, name: str, jobs: Iterable[LabJob], conditions: str) -> list[LabJob]:
+def _that_match(lab: LabDirectory, name: str, jobs: Iterable[Job], conditions: str) -> list[Job]:
     wanted = dict(read_condition(one) for one in conditions.split(",") if one.strip())
     for param in wanted.keys() - param_names(lab):
         raise unknown("param", param, param_names(lab))
@@ -193,10 +193,10 @@ def _natural(text: str) -> list[tuple[int, str]]:
 
 
 def _closure(
-    lab: LabDirectory, named: Mapping[str, LabJob], runs: Iterable[str]
-) -> tuple[dict[str, LabJob], dict[str, None]]:
+    lab: LabDirectory, named: Mapping[str, Job], runs: Iterable[str]
+) -> tuple[dict[str, Job], dict[str, None]]:
     """All that jobs and runs need: their upstream jobs, and the whole runs that are taken or come first."""
-    needed: dict[str, LabJob] = {}
+    needed: dict[str, Job] = {}
     whole: dict[str, None] = {}
     jobs = list(named.values())
     waiting = list(runs)
@@ -213,11 +213,9 @@ def _closure(
         if job.id in needed:
             continue
         needed[job.id] = job
-        for mapping in job.inputs:
-            if "source_run" in mapping:
-                waiting.append(mapping["source_run"])
-            elif "job_id" in mapping and mapping["job_id"] not in needed:
-                upstream = job.run.job(mapping["job_id"])
-                if upstream is not None:
-                    jobs.append(upstream)
+        waiting.extend(job.runs_taken())
+        for identity in job.upstream_ids():
+            upstream = None if identity in needed else job.run.job(identity)
+            if upstream is not None:
+                jobs.append(upstream)
     return needed, whole

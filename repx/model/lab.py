@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from repx.agent.base.digest import canonical_json, short_digest
+from repx.agent.lab.format import JOBS_START, LAB_FORMAT
 from repx.model.derivation import (
     Derivation,
     Edge,
@@ -23,13 +24,6 @@ from repx.model.derivation import (
 )
 from repx.model.graph import RunGraph
 from repx.model.values import PackageRef, StoredPath, Value
-
-FORMAT = 1
-"""Of all our own keys. A reader refuses another."""
-
-MANIFEST = "lab/lab-metadata.json"
-ROOT = "revision/metadata.json"
-JOBS_START = '"jobs":{\n'
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
@@ -141,7 +135,7 @@ def run_header(
     """
     head = {
         "type": "run",
-        "format": FORMAT,
+        "format": LAB_FORMAT,
         "name": run.name,
         "dependencies": dict(dependencies),
         "digest": run.digest,

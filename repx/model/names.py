@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import NewType
 
-from repx.agent.base.digest import ID_LENGTH, NIX_ALPHABET
+from repx.agent.base.digest import ID_LENGTH
+from repx.agent.base.names import is_file_name, is_job_id, is_variable
 from repx.errors import DefinitionError, LabError, SourceLocation, UsageError, nearest
 
 JobId = NewType("JobId", str)
@@ -22,16 +22,10 @@ BASH_RESERVED = frozenset(
     out inputs outputs params inputs_json params_json""".split()
 )
 
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z", re.ASCII)
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*\Z", re.ASCII)
-_JOB_ID = re.compile(
-    rf"[{NIX_ALPHABET}]{{{ID_LENGTH}}}-[A-Za-z0-9][A-Za-z0-9._+-]*-[A-Za-z0-9][A-Za-z0-9._+]*\Z", re.ASCII
-)
-
 
 def check_variable(kind: str, name: str, location: SourceLocation | None) -> str:
     """A name that becomes a shell variable and a Python argument: an ASCII identifier nobody else has taken."""
-    if not _IDENTIFIER.match(name):
+    if not is_variable(name):
         raise DefinitionError(
             f"{kind} {name!r} is not a name: ASCII letters, digits and _ only, not starting with a digit",
             location=location,
@@ -73,21 +67,6 @@ def check_version(version: object, location: SourceLocation | None = None) -> st
 def job_id(digest: str, name: str, version: str) -> JobId:
     """The id of a job from its parts, which are valid already."""
     return JobId(f"{digest}-{name}-{version}")
-
-
-def is_job_id(text: object) -> bool:
-    """Whether `text` is a whole job id."""
-    return isinstance(text, str) and bool(_JOB_ID.match(text))
-
-
-def is_file_name(text: object) -> bool:
-    """Whether a stage, a run or a version may be called so."""
-    return isinstance(text, str) and bool(_NAME.match(text)) and len(text) <= 150
-
-
-def is_variable(text: object) -> bool:
-    """Whether an input, an output or a param may be called so, as far as its letters go."""
-    return isinstance(text, str) and bool(_IDENTIFIER.match(text))
 
 
 def parse_job_id(text: str) -> tuple[str, str, str]:

@@ -15,14 +15,12 @@ from typing import Any
 from repx.agent.base.digest import canonical_json, digest_of_text, file_sha256, short_digest
 from repx.agent.base.files import link_tree, remove_tree, sync_filesystem, walk
 from repx.agent.base.layout import Store
+from repx.agent.lab.format import JOBS_END, LAB_FORMAT, MANIFEST, ROOT
 from repx.errors import plural
 from repx.model.closure import Closure
 from repx.model.derivation import Derivation, Recipe
 from repx.model.graph import DerivationGraph, RunGraph
 from repx.model.lab import (
-    FORMAT,
-    MANIFEST,
-    ROOT,
     job_line,
     parts_json,
     run_header,
@@ -109,7 +107,7 @@ class _LabWriter:
             "type": "root",
             "gitHash": self.graph.git_commit or "unknown",
             "runs": list(run_files.values()),
-            "format": FORMAT,
+            "format": LAB_FORMAT,
             "sources": dict(self.graph.sources),
             "packages": {name: self._write_software(software) for name, software in self.graph.packages},
             "counts": {run.name: len(run.jobs) for run in self.graph.runs},
@@ -239,7 +237,7 @@ class _LabWriter:
             "lab_version": self.graph.version,
             "metadata": ROOT,
             "files": [{"path": path, "sha256": digest} for path, digest in sorted(self.files)],
-            "format": FORMAT,
+            "format": LAB_FORMAT,
         }
         lab_id = digest_of_text(canonical_json(manifest))
         # One file a line: a manifest is read by people too.
@@ -275,4 +273,4 @@ def _pieces(header: str, lines: list[str]) -> Iterable[bytes]:
     for start in range(0, last, 1000):
         chunk = ",\n".join(lines[start : start + 1000])
         yield (chunk + (",\n" if start + 1000 < last else "\n")).encode("utf-8", "surrogatepass")
-    yield b"}}\n"
+    yield JOBS_END.encode()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from repx.agent.base.state import ENDED, State
+from repx.agent.lab.run_file import Job
+from repx.agent.lab.stage import Step
 from repx.lab.directory import LabDirectory
-from repx.lab.run_file import LabJob
 from repx.runtime.graph import UnitGraph
 from repx.runtime.units import Unit, UnresolvedError
 from repx.store.outcomes import Outcome, Resolved, job_inputs
@@ -29,7 +29,7 @@ class Branches:
     def open_scatter(self, unit: Unit) -> bool:
         """The inputs of a scatter-gather have ended: its scatter becomes a unit, and the whole waits for it."""
         job = unit.job
-        assert isinstance(job, LabJob)
+        assert isinstance(job, Job)
         if self._graph.blocked_by(unit) is not None:
             return False
         try:
@@ -42,7 +42,7 @@ class Branches:
         scatter = self._steps.get(part.id)
         if scatter is None:
             scatter = self._steps[part.id] = self._graph.add(unit.run, part)
-            self._graph.ask(scatter, part.resource_hints)
+            self._graph.ask(scatter, part.hints)
             scatter.resolve = lambda _: resolved
             self._graph.look_later(scatter)
         unit.parts.append(scatter)
@@ -78,11 +78,10 @@ class Branches:
         for step in whole.steps:
             unit = self._graph.add(gather.run, None)
             unit.on_ready = lambda one, step=step: self._open_step(one, whole, scatter, item, step, branch)
-            branch[step["step"]] = unit
+            branch[step.name] = unit
             gather.parts.append(unit)
-            for _, source, _ in step["wiring"]:
-                if source.startswith("step:"):
-                    unit.after(branch[source.removeprefix("step:")])
+            for name in step.before:
+                unit.after(branch[name])
             if unit.waiting == 0:
                 self._graph.look_later(unit)
         return branch[whole.sink]
@@ -93,22 +92,20 @@ class Branches:
         whole: ScatterGatherJob,
         scatter: Outcome,
         item: str,
-        step: Mapping[str, Any],
+        step: Step,
         branch: Mapping[str, Unit],
     ) -> bool:
         """The inputs of a step are there, so its id is: equal steps become one, and this one follows."""
         before: dict[str, Outcome] = {}
-        for _, source, _ in step["wiring"]:
-            if source.startswith("step:"):
-                name = source.removeprefix("step:")
-                earlier = branch[name]
-                if earlier.outcome is None:
-                    if earlier.state in ENDED:
-                        self._graph.block(unit, earlier)
-                        return True
-                    unit.resolve = _not_yet
-                    return False
-                before[name] = earlier.outcome
+        for name in step.before:
+            earlier = branch[name]
+            if earlier.outcome is None:
+                if earlier.state in ENDED:
+                    self._graph.block(unit, earlier)
+                    return True
+                unit.resolve = _not_yet
+                return False
+            before[name] = earlier.outcome
         part, resolved = whole.step(step, item, before, scatter)
         unit.job = part
         leader = self._steps.get(part.id)
@@ -117,7 +114,7 @@ class Branches:
             unit.after(leader)
             return unit.waiting > 0 or self._follow(unit, leader)
         self._steps[part.id] = unit
-        self._graph.ask(unit, part.resource_hints)
+        self._graph.ask(unit, part.hints)
         unit.resolve = lambda _: resolved
         return False
 

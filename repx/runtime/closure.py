@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from repx.agent.base.layout import Store
+from repx.agent.lab.stage import Stage
 from repx.errors import SoftwareError
 from repx.lab.directory import LabDirectory
 from repx.model.closure import STORE_DIR
@@ -26,12 +27,12 @@ class ClosurePrograms:
         self._manifests: dict[str, dict[str, Any]] = {}
         self.drift: list[str] = []
 
-    def stage(self, stage: Mapping[str, Any], image: str) -> dict[str, Any]:
+    def stage(self, stage: Stage, image: str) -> dict[str, Any]:
         """What a stage's jobs are started with: argv, PATH, env, and the sandbox around them."""
-        manifest = self._manifest(stage["software"])
-        script = self.path(stage["executable"])
-        is_python = stage["kind"] == "python"
-        env = {"SHELL": manifest["shell"], **stage["env"]}
+        manifest = self._manifest(stage.software)
+        script = self.path(stage.executable)
+        is_python = stage.kind == "python"
+        env = {"SHELL": manifest["shell"], **stage.env}
         if manifest.get("locale"):
             env = {"LOCPATH": manifest["locale"], **env}
         if is_python and manifest.get("python_path"):
@@ -56,7 +57,7 @@ class ClosurePrograms:
             return f"{self._lab.path}/{place}"
         return f"{STORE_DIR}/{place.removeprefix('store/')}"
 
-    def _sandbox(self, stage: Mapping[str, Any], manifest: Mapping[str, Any], image: str) -> dict[str, Any]:
+    def _sandbox(self, stage: Stage, manifest: Mapping[str, Any], image: str) -> dict[str, Any]:
         isolation = self._isolation
         box: dict[str, Any] = {
             "kind": isolation.kind,
@@ -66,12 +67,12 @@ class ClosurePrograms:
             "shell": manifest["shell"],
             "env": manifest["env"],
             "mounts": list(isolation.mounts),
-            "host": isolation.host or bool(stage["impure"]),
-            "network": bool(stage["impure"]),
+            "host": isolation.host or stage.is_impure,
+            "network": stage.is_impure,
         }
         if isolation.kind != "bwrap":
             box["image"] = image
-            box["stage"] = stage["executable"].split("/")[1]
+            box["stage"] = stage.digest
             box["client_env"] = {
                 name: value
                 for name, value in os.environ.items()

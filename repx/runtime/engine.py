@@ -10,9 +10,9 @@ from typing import Any
 from repx.agent.base.layout import Store
 from repx.agent.base.record import failure_of
 from repx.agent.base.state import ENDED, State
+from repx.agent.lab.run_file import Job
 from repx.agent.recovery import recover_dead_runners
 from repx.lab.directory import LabDirectory
-from repx.lab.run_file import LabJob
 from repx.lab.selection import Selection
 from repx.model.garbage import no_collection
 from repx.runtime.branches import Branches
@@ -122,7 +122,7 @@ class Engine:
         """Whether nothing more is to be started."""
         return bool(self._stop_reason)
 
-    def is_forced(self, job: LabJob | PartJob) -> bool:
+    def is_forced(self, job: Job | PartJob) -> bool:
         """Whether a job is to run, done or not; the parts of a scatter-gather go with the whole."""
         return self._options.force and (job.whole if isinstance(job, PartJob) else job.id) in self._selection.asked
 

@@ -14,11 +14,12 @@ from typing import Any, Protocol
 from repx.agent.base.files import publish_file, read_if_there
 from repx.agent.base.layout import Store
 from repx.agent.base.state import ENDED, State
+from repx.agent.lab.job_line import Hints
+from repx.agent.lab.run_file import Job
 from repx.agent.publish import make_current
 from repx.errors import LabError
 from repx.lab.directory import LabDirectory
 from repx.lab.inherited import effective_params
-from repx.lab.run_file import LabJob
 from repx.lab.selection import Selection
 from repx.model.resources import Resources
 from repx.runtime.run_order import RunOrder
@@ -34,7 +35,7 @@ class Hooks(Protocol):
     def is_stopped(self) -> bool:
         """Whether nothing more is to be started."""
 
-    def is_forced(self, job: LabJob | PartJob) -> bool:
+    def is_forced(self, job: Job | PartJob) -> bool:
         """Whether a job is to run, done or not."""
 
     def ready(self, unit: Unit) -> None:
@@ -62,7 +63,7 @@ class UnitGraph:
         self._barriers_of: dict[int, list[list[tuple[Unit, str]]]] = {}
         self._results: dict[str, tuple[str, str]] = {}
         self._effective: dict[str, dict[str, Any]] = {}
-        self._needs: dict[str, tuple[Needs, float | None, dict[str, int]]] = {}
+        self._needs: dict[Hints, tuple[Needs, float | None, dict[str, int]]] = {}
         self._open_scatter: Callable[[Unit], bool] | None = None
 
     def build(self, open_scatter: Callable[[Unit], bool]) -> None:
@@ -73,7 +74,7 @@ class UnitGraph:
         self._open_scatter = open_scatter
         run_order = {name: number for number, name in enumerate(self._lab.runs)}
         for selected in self._selection.jobs.values():
-            for index in range(selected.stage["realizations"]):
+            for index in range(selected.stage.realizations):
                 unit = self.add(run_order[selected.run.name], selected, index)
                 if index == 0:
                     self._by_job[selected.id] = unit
@@ -83,7 +84,7 @@ class UnitGraph:
         order = RunOrder(self._lab, self._selection)
         for unit in list(self.units):
             job = unit.job
-            assert isinstance(job, LabJob)
+            assert isinstance(job, Job)
             upstreams = job.upstream_ids()
             for identity in upstreams:
                 upstream = self._by_job.get(identity)
@@ -130,13 +131,13 @@ class UnitGraph:
             if consumer.waiting == 0:
                 self._waiting.append(consumer)
 
-    def add(self, run: int, job: LabJob | PartJob | None, index: int = 0) -> Unit:
+    def add(self, run: int, job: Job | PartJob | None, index: int = 0) -> Unit:
         """One more unit. A part of a scatter-gather resolves itself; `look_later` puts it in line."""
         unit = Unit(len(self.units), run, job, index, self._resolve_job)
         self.units.append(unit)
-        if isinstance(job, LabJob):
-            self.ask(unit, job.resource_hints)
-            if job.parts:
+        if isinstance(job, Job):
+            self.ask(unit, job.hints)
+            if job.parts is not None:
                 unit.on_ready = self._open_scatter
         return unit
 
@@ -149,15 +150,14 @@ class UnitGraph:
         if not self.dry:
             self._hooks.grown()
 
-    def ask(self, unit: Unit, hints: dict[str, Any]) -> None:
+    def ask(self, unit: Unit, hints: Hints) -> None:
         """Give a unit what it occupies, its time limit in seconds and its other limits, from its resource hints."""
-        key = repr(hints)
-        if key not in self._needs:
-            resources = Resources.parse(hints)
+        if hints not in self._needs:
+            resources = Resources.parse(hints.said())
             needs = Needs(resources.cpus or DEFAULT_CPUS, resources.mem or DEFAULT_MEM)
             limits = {"mem": resources.mem, "cpus": resources.cpus}
-            self._needs[key] = needs, resources.time, {name: value for name, value in limits.items() if value}
-        unit.needs, unit.time_s, unit.limits = self._needs[key]
+            self._needs[hints] = needs, resources.time, {name: value for name, value in limits.items() if value}
+        unit.needs, unit.time_s, unit.limits = self._needs[hints]
 
     def units_of(self, run: str) -> Iterator[Unit]:
         """The units of a run: every realization of its jobs, and the parts its scatter-gathers stand for."""
@@ -170,7 +170,7 @@ class UnitGraph:
     def blocked_by(self, unit: Unit) -> Unit | None:
         """The unit that keeps this one from running, if any."""
         job = unit.job
-        if not isinstance(job, LabJob):
+        if not isinstance(job, Job):
             return None
         for identity in job.upstream_ids():
             upstream = self._by_job[identity]
@@ -274,8 +274,8 @@ class UnitGraph:
 
     def _resolve_job(self, unit: Unit) -> Resolved:
         job = unit.job
-        assert isinstance(job, LabJob)
+        assert isinstance(job, Job)
         return resolve(job, unit.index, self._lab.path, self.outcome_of, self.results_of)
 
-    def _params_of(self, job: LabJob) -> dict[str, Any]:
+    def _params_of(self, job: Job) -> dict[str, Any]:
         return effective_params(job, self._lab.job, self._effective)

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
+from repx.agent.lab.stage import Stage
 from repx.lab.directory import LabDirectory
 from repx.runtime.software import Programs
 from repx.runtime.units import Unit
 
 
-def stage_id(stage: Mapping[str, Any], image: str) -> str:
+def stage_id(stage: Stage, image: str) -> str:
     """What a worker knows a stage by: its script, and the image its jobs run in."""
-    return f"{stage['executable']} {image}"
+    return f"{stage.executable} {image}"
 
 
-def stage_order(stage: Mapping[str, Any], image: str, software: Programs) -> dict[str, Any]:
+def stage_order(stage: Stage, image: str, software: Programs) -> dict[str, Any]:
     """What all jobs of a stage share: how its script starts, PATH, env, outputs. Raises SoftwareError."""
     return {
         "stage": {
             "id": stage_id(stage, image),
-            "kind": stage["kind"],
-            "name": stage["name"],
-            "version": stage["version"],
-            "outputs": stage["outputs"],
+            "kind": stage.kind,
+            "name": stage.name,
+            "version": stage.version,
+            "outputs": stage.outputs,
             **software.stage(stage, image),
         }
     }
@@ -42,7 +42,7 @@ def job_order(unit: Unit, image: str, lab: LabDirectory, software: Programs, *, 
     for name, kind in job.references.items():
         if params[name] is not None:
             params[name] = software.package(params[name]) if kind == "package" else software.path(params[name])
-    if job.stage.get("takes_index"):
+    if job.stage.takes_index:
         params["index"] = unit.index
     order = {
         "job": job.id,

@@ -84,4 +84,4 @@ def unit_title(unit: Unit) -> str:
 
 def stage_of(unit: Unit) -> str:
     """The name of a unit's stage."""
-    return "step" if unit.job is None else str(unit.job.stage["name"])
+    return "step" if unit.job is None else unit.job.stage.name

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from repx.agent.lab.run_file import Job
 from repx.lab.directory import LabDirectory
-from repx.lab.run_file import LabJob
 from repx.lab.selection import Selection
 
 
@@ -27,10 +27,10 @@ class RunOrder:
             self._before[name] = frozenset({name}).union(*(self._before.get(other, {other}) for other in after))
         self._shared = self._shared_jobs() if any(self._dependencies.values()) else {}
 
-    def waits(self, job: LabJob, *, is_first: bool) -> list[list[tuple[str, str]]]:
+    def waits(self, job: Job, *, is_first: bool) -> list[list[tuple[str, str]]]:
         """(run, kind) of what a job waits for, for each run it is of; `is_first` when it takes from no job."""
         waits = []
-        taken = {mapping["source_run"] for mapping in job.inputs if "source_run" in mapping}
+        taken = job.runs_taken()
         for run in self._shared.get(job.id, [job.run.name]):
             waits.append(
                 [

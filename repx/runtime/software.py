@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
 from typing import Any, Protocol
 
 from repx.agent.base.digest import digest_of_text
 from repx.agent.base.layout import Store
 from repx.agent.host_path import make_path_folder
+from repx.agent.lab.stage import Stage
 from repx.errors import SoftwareError
 from repx.lab.directory import LabDirectory
 
@@ -20,7 +20,7 @@ class Programs(Protocol):
     drift: list[str]
     """How it differs from what was recorded, where that is accepted."""
 
-    def stage(self, stage: Mapping[str, Any], image: str) -> dict[str, Any]:
+    def stage(self, stage: Stage, image: str) -> dict[str, Any]:
         """`argv`, `path` and `env` of a stage's jobs, and the `sandbox` around them if there is one."""
 
     def package(self, name: str) -> str:
@@ -54,11 +54,11 @@ class HostPrograms:
         """The value of a param that is a package: a directory with its `bin/`."""
         return os.path.dirname(self.folder(self._lab.packages[name]))
 
-    def stage(self, stage: Mapping[str, Any], image: str) -> dict[str, Any]:
+    def stage(self, stage: Stage, image: str) -> dict[str, Any]:
         """What a stage's jobs are started with: the interpreter by its own path, then the script."""
-        folder = self.folder(stage["software"])
-        program = sys.executable if stage["kind"] == "python" else os.path.realpath(f"{folder}/bash")
-        return {"argv": [program, self.path(stage["executable"])], "path": folder, "env": stage["env"]}
+        folder = self.folder(stage.software)
+        program = sys.executable if stage.kind == "python" else os.path.realpath(f"{folder}/bash")
+        return {"argv": [program, self.path(stage.executable)], "path": folder, "env": stage.env}
 
     def path(self, place: str) -> str:
         """A place of the Lab as a job sees it."""

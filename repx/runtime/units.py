@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from repx.agent.base.state import ENDED, MOVES, State
-from repx.lab.run_file import LabJob
+from repx.agent.lab.run_file import Job
 from repx.runtime.schedule import Needs
 from repx.store.outcomes import Outcome, Resolved
 from repx.store.scatter import PartJob
@@ -52,7 +52,7 @@ class Unit:
         self,
         number: int,
         run: int,
-        job: LabJob | PartJob | None,
+        job: Job | PartJob | None,
         index: int,
         resolve: Callable[[Unit], Resolved] | None,
     ) -> None:

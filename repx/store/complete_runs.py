@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from repx.agent.base.digest import digest_of_text
 from repx.agent.base.files import publish_file, read_if_there
 from repx.agent.base.layout import RECORD, Store
+from repx.agent.lab.run_file import RunFile
 from repx.lab.directory import LabDirectory
-from repx.lab.run_file import RunFile
 from repx.store.outcomes import Outcome
 
 _FORMAT = "repx-complete-runs 1"

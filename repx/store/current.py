@@ -6,9 +6,9 @@ from typing import Any
 
 from repx.agent.base.layout import Store
 from repx.agent.base.record import resolved_key
+from repx.agent.lab.run_file import Job, RunFile
 from repx.lab.directory import LabDirectory
 from repx.lab.inherited import effective_params
-from repx.lab.run_file import LabJob, RunFile
 from repx.store.outcomes import (
     Outcome,
     hashed_inputs,
@@ -31,7 +31,7 @@ class CurrentResults:
         self._results: dict[str, tuple[str, str] | None] = {}
         self._effective: dict[str, dict[str, Any]] = {}
 
-    def outcome(self, job: LabJob, index: int = 0) -> Outcome | None:
+    def outcome(self, job: Job, index: int = 0) -> Outcome | None:
         """The realization that is valid for today's inputs; None when there is none."""
         stack = [job]
         while stack:
@@ -47,7 +47,7 @@ class CurrentResults:
             self._known[job.id, index] = self._look_up(job, index)
         return self._known[job.id, index]
 
-    def key(self, job: LabJob, index: int = 0) -> str | None:
+    def key(self, job: Job, index: int = 0) -> str | None:
         """The resolved key of a realization; None while an upstream has no result."""
         self.outcome(job)
         if index == 0:
@@ -55,7 +55,7 @@ class CurrentResults:
         inputs = self.inputs(job)
         return None if inputs is None else resolved_key(job.recipe, index, hashed_inputs(inputs))
 
-    def inputs(self, job: LabJob) -> dict[str, Any] | None:
+    def inputs(self, job: Job) -> dict[str, Any] | None:
         """A job's inputs as a worker takes them; None while an upstream has no result."""
         self.outcome(job)
         try:
@@ -63,18 +63,18 @@ class CurrentResults:
         except _MissingError:
             return None
 
-    def effective_params(self, job: LabJob) -> dict[str, Any]:
+    def effective_params(self, job: Job) -> dict[str, Any]:
         """Its params and those of everything upstream, its own last."""
         return effective_params(job, self._lab.job, self._effective)
 
-    def _missing_upstreams(self, job: LabJob) -> list[LabJob]:
+    def _missing_upstreams(self, job: Job) -> list[Job]:
         missing = []
         for identity in job.upstream_ids():
             if (identity, 0) not in self._known:
                 upstream = job.run.job(identity) or self._lab.job(identity)
                 if upstream is not None:
                     missing.append(upstream)
-        for name in _results_taken(job):
+        for name in job.runs_taken():
             if name not in self._results:
                 waiting = [one for one in self._lab.run(name).jobs() if (one.id, 0) not in self._known]
                 if waiting:
@@ -83,8 +83,8 @@ class CurrentResults:
                     self._results[name] = self._results_of(self._lab.run(name))
         return missing
 
-    def _look_up(self, job: LabJob, index: int) -> Outcome | None:
-        if job.parts:
+    def _look_up(self, job: Job, index: int) -> Outcome | None:
+        if job.parts is not None:
             return self._scatter_gather(job)
         try:
             resolved = resolve(job, index, self._lab.path, self._must, self._must_results)
@@ -94,7 +94,7 @@ class CurrentResults:
             self._keys[job.id] = resolved.key
         return look_up(self._store, job.id, index, resolved.key)
 
-    def _scatter_gather(self, job: LabJob) -> Outcome | None:
+    def _scatter_gather(self, job: Job) -> Outcome | None:
         try:
             resolved = ScatterResults(job, self._lab.path, self._store, self._must, self._must_results).gather()
         except _MissingError:
@@ -123,7 +123,3 @@ class CurrentResults:
 
 class _MissingError(Exception):
     """Something upstream has no result."""
-
-
-def _results_taken(job: LabJob) -> list[str]:
-    return [mapping["source_run"] for mapping in job.inputs if "source_run" in mapping]

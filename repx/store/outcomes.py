@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 from repx.agent.base.digest import canonical_json
 from repx.agent.base.layout import Store
 from repx.agent.base.record import find_realization, resolved_key
+from repx.agent.lab.job_line import FromJob, FromRun, InputSource
+from repx.agent.lab.run_file import Job, RunFile
+from repx.agent.lab.stage import Stage
 from repx.lab.params import stored_name
-from repx.lab.run_file import LabJob, RunFile
 
 
 class Outcome(NamedTuple):
@@ -44,23 +46,27 @@ ResultsOf = Callable[[str], tuple[str, str]]
 """(path of the file, content digest) of a run's results."""
 
 
-def resolve(job: LabJob, index: int, lab: str, outcome_of: OutcomeOf, results_of: ResultsOf) -> Resolved:
+def resolve(job: Job, index: int, lab: str, outcome_of: OutcomeOf, results_of: ResultsOf) -> Resolved:
     """The inputs and the resolved key of a job whose upstreams are all complete. `lab` is the Lab's directory."""
     inputs = job_inputs(job, lab, outcome_of, results_of)
     return Resolved(inputs, resolved_key(job.recipe, index, hashed_inputs(inputs)))
 
 
-def job_inputs(job: LabJob, lab: str, outcome_of: OutcomeOf, results_of: ResultsOf) -> dict[str, Any]:
+def job_inputs(job: Job, lab: str, outcome_of: OutcomeOf, results_of: ResultsOf) -> dict[str, Any]:
     """A job's inputs by name, each as a worker takes it: one value, a list, or None."""
-    inputs: dict[str, Any] = {name: [] if kind == "paths" else None for name, kind, _ in job.stage["inputs"]}
-    for mapping in job.inputs:
-        value = input_value(mapping, lab, outcome_of, results_of)
-        name = mapping["target_input"]
-        if isinstance(inputs[name], list):
-            inputs[name].append(value)
+    inputs = unfilled(job.stage)
+    for source in job.inputs:
+        value = input_value(source, lab, outcome_of, results_of)
+        if isinstance(inputs[source.input], list):
+            inputs[source.input].append(value)
         else:
-            inputs[name] = value
+            inputs[source.input] = value
     return inputs
+
+
+def unfilled(stage: Stage) -> dict[str, Any]:
+    """The inputs of a stage by name, before anything is known of them."""
+    return {spec.name: [] if spec.kind == "paths" else None for spec in stage.inputs.values()}
 
 
 def hashed_inputs(inputs: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -72,19 +78,17 @@ def hashed_inputs(inputs: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     return hashed
 
 
-def input_value(mapping: Mapping[str, Any], lab: str, outcome_of: OutcomeOf, results_of: ResultsOf) -> dict[str, Any]:
+def input_value(source: InputSource, lab: str, outcome_of: OutcomeOf, results_of: ResultsOf) -> dict[str, Any]:
     """One source of an input as a worker takes it: path, file name, content digest, whether it is a run's results."""
-    if "job_id" in mapping:
-        outcome = outcome_of(mapping["job_id"])
-        output = outcome.outputs[mapping["source_output"]]
+    if isinstance(source, FromJob):
+        outcome = outcome_of(source.job)
+        output = outcome.outputs[source.output]
         path = f"{outcome.directory}/out/{output['path']}"
         return {"path": path, "file": path.rpartition("/")[2], "digest": output["digest"]}
-    if "source_run" in mapping:
-        path, digest = results_of(mapping["source_run"])
-        return {"path": path, "file": f"{mapping['source_run']}.json", "digest": digest, "results": True}
-    place = mapping["source_value"]
-    # store/<32 digits>-<name>: the name is what the job sees.
-    return {"path": f"{lab}/{place}", "file": place.partition("-")[2], "digest": mapping["digest"]}
+    if isinstance(source, FromRun):
+        path, digest = results_of(source.run)
+        return {"path": path, "file": f"{source.run}.json", "digest": digest, "results": True}
+    return {"path": f"{lab}/{source.place}", "file": source.file_name, "digest": source.digest}
 
 
 def look_up(store: Store, job: str, index: int, key: str) -> Outcome | None:
@@ -94,14 +98,14 @@ def look_up(store: Store, job: str, index: int, key: str) -> Outcome | None:
 
 
 def results_text(
-    run: RunFile, outcomes: Mapping[str, Outcome | None], params_of: Callable[[LabJob], dict[str, Any]]
+    run: RunFile, outcomes: Mapping[str, Outcome | None], params_of: Callable[[Job], dict[str, Any]]
 ) -> RunResultsText:
     """A run's results: one job a line, inside one JSON document; jobs without an outcome are failed ones."""
     lines: list[tuple[str, str]] = []
     for job in run.jobs():
         outcome = outcomes.get(job.id)
         seen = {
-            "stage": job.stage["name"],
+            "stage": job.stage.name,
             # A path's name is what the user swept; where it is stored says nothing to them.
             "params": {name: _named(value) for name, value in params_of(job).items()},
             "state": "failed" if outcome is None else "succeeded",

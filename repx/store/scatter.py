@@ -10,26 +10,27 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from repx.agent.base.digest import canonical_json, digest_of_text
 from repx.agent.base.layout import Store
 from repx.agent.base.record import resolved_key
-from repx.lab.run_file import LabJob
-from repx.store.outcomes import Outcome, OutcomeOf, Resolved, ResultsOf, hashed_inputs, job_inputs, look_up
+from repx.agent.lab.job_line import Hints
+from repx.agent.lab.run_file import Job
+from repx.agent.lab.stage import Stage, Step
+from repx.store.outcomes import Outcome, OutcomeOf, Resolved, ResultsOf, hashed_inputs, job_inputs, look_up, unfilled
 
 
 @dataclass(frozen=True, slots=True)
 class PartJob:
-    """A part of a scatter-gather as a job: what `LabJob` says of a whole one."""
+    """A part of a scatter-gather as a job: what `Job` says of a whole one."""
 
     id: str
-    stage: dict[str, Any]
+    stage: Stage
     recipe: str
-    params: dict[str, Any]
-    references: dict[str, str]
-    resource_hints: dict[str, Any]
+    params: Mapping[str, Any]
+    references: Mapping[str, str]
+    hints: Hints
     whole: str
     """The id of the scatter-gather it is a part of."""
 
@@ -41,95 +42,88 @@ class ItemsError(Exception):
 class ScatterGatherJob:
     """One scatter-gather job and its parts. `inputs` are its own inputs by name, each as a worker takes it."""
 
-    def __init__(self, job: LabJob, inputs: Mapping[str, Any]) -> None:
+    def __init__(self, job: Job, inputs: Mapping[str, Any]) -> None:
         self.job = job
         self._inputs = inputs
-        self._parts: dict[str, Any] = job.stage["parts"]
+        assert job.stage.parts is not None and job.parts is not None
+        self._parts = job.stage.parts
+        self._recipes = job.parts
 
-    @cached_property
-    def steps(self) -> list[dict[str, Any]]:
+    @property
+    def steps(self) -> tuple[Step, ...]:
         """The steps, each after those it takes from."""
-        steps: list[dict[str, Any]] = self._parts["steps"]
-        return steps
+        return self._parts.steps
 
     def scatter(self) -> tuple[PartJob, Resolved]:
         """The scatter, which is a job like any other."""
-        part = self._part(
-            "scatter", self._parts["scatter"], self.job.parts["scatter"], {}, self.job.parts["scatter_id"]
-        )
-        inputs = {name: self._inputs.get(name) for name, _, _ in part.stage["inputs"]}
+        recipes = self._recipes
+        part = self._part(self._parts.scatter, recipes.scatter, {}, recipes.scatter_id, recipes.scatter_hints)
+        inputs = {name: self._inputs.get(name) for name in part.stage.inputs}
         return part, Resolved(inputs, resolved_key(part.recipe, 0, hashed_inputs(inputs)))
 
     def items(self, scatter: Outcome) -> list[str]:
         """The work items, each as canonical JSON. Raises ItemsError."""
-        path = scatter.path(self._parts["items"])
+        path = scatter.path(self._parts.items)
         try:
             with open(path, encoding="utf-8") as file:
                 items = json.load(file)
         except (ValueError, RecursionError) as error:
-            raise ItemsError(f"output {self._parts['items']} of the scatter is no JSON: {error}") from None
+            raise ItemsError(f"output {self._parts.items} of the scatter is no JSON: {error}") from None
         if not isinstance(items, list):
-            raise ItemsError(f"output {self._parts['items']} of the scatter is no JSON list but {type(items).__name__}")
+            raise ItemsError(f"output {self._parts.items} of the scatter is no JSON list but {type(items).__name__}")
         try:
             texts = [canonical_json(item) for item in items]
             "".join(texts).encode()
         except (ValueError, RecursionError) as error:
-            raise ItemsError(f"output {self._parts['items']} of the scatter cannot be items: {error}") from None
+            raise ItemsError(f"output {self._parts.items} of the scatter cannot be items: {error}") from None
         return texts
 
-    def step(
-        self, step: Mapping[str, Any], item: str, before: Mapping[str, Outcome], scatter: Outcome
-    ) -> tuple[PartJob, Resolved]:
+    def step(self, step: Step, item: str, before: Mapping[str, Outcome], scatter: Outcome) -> tuple[PartJob, Resolved]:
         """A step for one item; `before` are the outcomes of this item's earlier steps by name."""
-        inputs: dict[str, Any] = {name: [] if kind == "paths" else None for name, kind, _ in step["stage"]["inputs"]}
-        for name, source, output in step["wiring"]:
-            if source == "item":
+        inputs = unfilled(step.stage)
+        for wire in step.wires:
+            if wire.source == "item":
                 digest = hashlib.sha256(b"repx-item 1\n" + item.encode("utf-8", "surrogatepass")).hexdigest()
-                inputs[name] = {"text": item, "file": "item.json", "digest": digest}
-            elif source == "input":
-                inputs[name] = self._inputs.get(output)
+                inputs[wire.input] = {"text": item, "file": "item.json", "digest": digest}
+            elif wire.source == "input":
+                inputs[wire.input] = self._inputs.get(wire.name)
             else:
-                outcome = before[source.removeprefix("step:")]
-                inputs[name] = _output_value(outcome, output)
-        recipe = self.job.parts[f"step-{step['step']}"]
+                inputs[wire.input] = _output_value(before[wire.step], wire.name)
+        recipe = self._recipes.steps[step.name]
         key = resolved_key(recipe, 0, hashed_inputs(inputs))
-        stage = step["stage"]
-        identity = f"{digest_of_text(f'repx-step 1 {key}')}-{stage['name']}-{stage['version']}"
-        part = self._part(f"step-{step['step']}", stage, recipe, step["fixed"], identity)
+        stage = step.stage
+        identity = f"{digest_of_text(f'repx-step 1 {key}')}-{stage.name}-{stage.version}"
+        part = self._part(stage, recipe, step.fixed, identity, self._recipes.step_hints[step.name])
         return part, Resolved(inputs, key)
 
     def gather(self, sinks: Sequence[Outcome], scatter: Outcome) -> tuple[PartJob, Resolved]:
         """The gather, which stands for the whole: it has the id of the job."""
-        stage = self._parts["gather"]
-        inputs: dict[str, Any] = {name: None for name, _, _ in stage["inputs"]}
-        inputs[self._parts["results"]] = [_output_value(sink, self._parts["sink_output"]) for sink in sinks]
-        for name, source, output in self._parts["gather_wiring"]:
-            inputs[name] = _output_value(scatter, output) if source == "scatter" else self._inputs.get(output)
+        stage = self._parts.gather
+        inputs: dict[str, Any] = dict.fromkeys(stage.inputs)
+        inputs[self._parts.results] = [_output_value(sink, self._parts.sink_output) for sink in sinks]
+        for wire in self._parts.gather_wires:
+            is_made = wire.source == "scatter"
+            inputs[wire.input] = _output_value(scatter, wire.name) if is_made else self._inputs.get(wire.name)
         hashed = hashed_inputs(inputs)
-        part = self._part("gather", stage, self.job.recipe, {}, self.job.id)
+        part = self._part(stage, self.job.recipe, {}, self.job.id, self._recipes.gather_hints)
         return part, Resolved(inputs, resolved_key(self.job.recipe, 0, hashed))
 
     @property
     def sink(self) -> str:
-        """The name of the step nothing depends on: the last."""
-        name: str = self.steps[-1]["step"]
-        used = {source for step in self.steps for _, source, _ in step["wiring"]}
-        sinks = [step["step"] for step in self.steps if f"step:{step['step']}" not in used]
-        return sinks[0] if sinks else name
+        """The name of the step on which no other depends."""
+        return self._parts.sink
 
-    def _part(self, role: str, stage: dict[str, Any], recipe: str, fixed: Mapping[str, Any], identity: str) -> PartJob:
+    def _part(self, stage: Stage, recipe: str, fixed: Mapping[str, Any], identity: str, hints: Hints) -> PartJob:
         values = {**self.job.params, **fixed}
         return PartJob(
             id=identity,
             stage=stage,
             recipe=recipe,
-            params={name: values[name] for name in stage["params"]},
+            params={name: values[name] for name in stage.params},
             references={
-                name: kind
-                for name, kind in self.job.references.items()
-                if name in stage["params"] and name not in fixed
+                name: kind for name, kind in self.job.references.items() if name in stage.params and name not in fixed
             },
-            resource_hints=self.job.part_hints(role),
+            hints=hints,
             whole=self.job.id,
         )
 
@@ -137,7 +131,7 @@ class ScatterGatherJob:
 class ScatterResults:
     """What is already there of a scatter-gather, without running anything."""
 
-    def __init__(self, job: LabJob, lab: str, store: Store, outcome_of: OutcomeOf, results_of: ResultsOf) -> None:
+    def __init__(self, job: Job, lab: str, store: Store, outcome_of: OutcomeOf, results_of: ResultsOf) -> None:
         self._store = store
         self._whole = ScatterGatherJob(job, job_inputs(job, lab, outcome_of, results_of))
 
@@ -167,7 +161,7 @@ class ScatterResults:
         """The steps of one item in order, each with its outcome; `done` must grow as they come."""
         for step in self._whole.steps:
             part, resolved = self._whole.step(step, item, done, scatter)
-            yield part, look_up(self._store, part.id, 0, resolved.key), step["step"]
+            yield part, look_up(self._store, part.id, 0, resolved.key), step.name
 
 
 def _output_value(outcome: Outcome, output: str) -> dict[str, str]:

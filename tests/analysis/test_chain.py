@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from repx import Experiment
-from repx.lab.run_file import RunFile
+from repx.agent.lab.run_file import RunFile
 from tests.analysis.conftest import CHAIN
 from tests.cli.conftest import World
 

@@ -20,10 +20,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from repx.agent.base.digest import NIX_ALPHABET, nix_base32, short_digest
+from repx.agent.base.names import is_job_id
 from repx.errors import DefinitionError, LabError
 from repx.model.derivation import Derivation, param_text
 from repx.model.graph import DerivationGraph, run_digest
-from repx.model.names import check_name, check_version, is_job_id, job_id, parse_job_id
+from repx.model.names import check_name, check_version, job_id, parse_job_id
 from repx.model.values import PackageRef, StoredPath, Value
 from tests.experiments import PRELUDE, Experiments, experiments_fixture, ids, jobs
 from tests.fakes.software import FakeSoftware

@@ -113,7 +113,7 @@ def test_tools_and_agent_work_where_there_is_nothing_else(bare: Bare) -> None:
     (runner / "heartbeat").write_text(json.dumps(this_process()))
     isolation = Isolation("bwrap", f"{bare.tools}/bwrap")
     programs = ClosurePrograms(lab, store, isolation)
-    jobs = {job.stage["name"]: job for job in lab.jobs()}
+    jobs = {job.stage.name: job for job in lab.jobs()}
     told = [stage_order(jobs[name].stage, "", programs) for name in ("text", "count")]
     there = json.loads(json.dumps(told).replace(str(bare.root), ""))
     common = {"index": 0, "cpus": 1, "time_s": 30, "force": False, "lab": lab.lab_id}

@@ -73,8 +73,8 @@ def results(world: World, values: Sequence[Value]) -> dict[str, list[tuple[Value
     found: dict[str, list[tuple[Value, dict[str, str]]]] = {}
     for job in LabDirectory(world.root / "result").jobs():
         out = world.store / "outputs" / job.id / "out"
-        written = {name: (out / path).read_bytes().decode() for name, path in job.outputs.items()}
-        found.setdefault(job.stage["name"], []).append((job.params["v"], written))
+        written = {name: (out / path).read_bytes().decode() for name, path in job.stage.outputs.items()}
+        found.setdefault(job.stage.name, []).append((job.params["v"], written))
     return found
 
 
@@ -112,9 +112,7 @@ def test_every_value_reaches_every_stage_unchanged(fresh_worlds: Path, values: l
 def script_of(world: World, text: str, stage: str) -> Path:
     """The script of a stage, as it stands in the Lab of an experiment."""
     world.realize(text)
-    (job,) = {
-        job.stage["executable"] for job in LabDirectory(world.root / "result").jobs() if job.stage["name"] == stage
-    }
+    (job,) = {job.stage.executable for job in LabDirectory(world.root / "result").jobs() if job.stage.name == stage}
     return world.root / "result" / str(job)
 
 

@@ -1,0 +1,1 @@
+"""A Lab as a node reads it: stages, jobs and runs, each parsed once where it is read."""

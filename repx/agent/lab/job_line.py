@@ -1,0 +1,222 @@
+"""One job as its line in a run file says it: where each input comes from, params, what it asks for; opens no file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, Union
+
+from repx.agent.base.names import is_digest, is_file_name, is_job_id, is_place, is_sha256, is_stored_place, is_variable
+from repx.agent.lab.checks import Check, complaints, is_count, is_scalar, is_text, list_of, short
+from repx.agent.lab.stage import Stage
+
+
+class FromJob(NamedTuple):
+    """An input that is an output of another job."""
+
+    input: str
+    job: str
+    output: str
+
+
+class FromRun(NamedTuple):
+    """An input that is the results of a whole run; `digest` is over the ids of its jobs."""
+
+    input: str
+    run: str
+    digest: str
+
+
+class Stored(NamedTuple):
+    """An input that the Lab carries; `digest` is that of its tree."""
+
+    input: str
+    place: str
+    digest: str
+
+    @property
+    def file_name(self) -> str:
+        """What the job sees it as: `store/<digest>-<file name>`."""
+        return self.place.partition("-")[2]
+
+
+InputSource = Union[FromJob, FromRun, Stored]
+
+
+class Hints(NamedTuple):
+    """The resources a job asks for, as the Lab spells them; None is "not said"."""
+
+    mem: str | None = None
+    cpus: int | None = None
+    time: str | None = None
+    partition: str | None = None
+    sbatch_opts: tuple[str, ...] = ()
+
+    def said(self) -> dict[str, Any]:
+        """What is said, by name."""
+        return {name: value for name, value in self._asdict().items() if value not in (None, ())}
+
+
+NO_HINTS = Hints()
+
+
+class PartRecipes(NamedTuple):
+    """The recipe digests of a scatter-gather's parts with this job's params, what each asks for, its scatter's id."""
+
+    scatter_id: str
+    scatter: str
+    steps: Mapping[str, str]
+    scatter_hints: Hints
+    step_hints: Mapping[str, Hints]
+    gather_hints: Hints
+
+
+class JobLine(NamedTuple):
+    """What stands in a line. `references` says which params are not what their text says: "path" or "package"."""
+
+    stage: Stage
+    recipe: str
+    params: Mapping[str, Any]
+    references: Mapping[str, str]
+    inputs: tuple[InputSource, ...]
+    hints: Hints
+    parts: PartRecipes | None
+
+
+def parse_job(body: Any, stages: Mapping[str, Stage]) -> tuple[JobLine | None, list[str]]:
+    """A job's line, or all that keeps it from being one."""
+    wrong = list(complaints("it", body, _JOB))
+    stage = None if wrong else stages.get(body["stage"])
+    if stage is None:
+        return None, wrong or [f"its stage {short(body['stage'])} is not in the run file"]
+    executables = body["executables"]
+    is_whole = stage.parts is not None
+    inputs = tuple(_inputs(body.get("inputs") if is_whole else _main(executables).get("inputs"), stage, wrong))
+    parts = _part_recipes(stage, body.get("parts"), executables, wrong) if is_whole else None
+    params = _params(stage, body["params"], wrong)
+    references = _references(params, body["references"], wrong) if "references" in body else _NOTHING
+    hints = _hints(body["resource_hints"], wrong) if "resource_hints" in body else NO_HINTS
+    if wrong:
+        return None, wrong
+    return JobLine(stage, body["recipe"], params, references, inputs, hints, parts), []
+
+
+def _params(stage: Stage, given: Mapping[str, Any], wrong: list[str]) -> Mapping[str, Any]:
+    """Exactly those its stage declares; their names are kept once for all jobs."""
+    if len(given) != len(stage.params) or not all(name in given for name in stage.params):
+        wrong.append(f"its params are {short(sorted(given))}, and its stage has {short(sorted(stage.params))}")
+        return given
+    for name, value in given.items():
+        if not is_scalar(value):
+            wrong.append(f"it has the param {name!r}: {short(value)}")
+    return {name: given[name] for name in stage.params}
+
+
+def _references(params: Mapping[str, Any], given: Any, wrong: list[str]) -> Mapping[str, str]:
+    if not isinstance(given, dict):
+        wrong.append(f"its references are {short(given)}")
+        return _NOTHING
+    for name, kind in given.items():
+        value = params.get(name)
+        is_right = is_stored_place(value) if kind == "path" else kind == "package" and isinstance(value, str)
+        if name not in params or not (is_right or value is None):
+            wrong.append(f"its param {name} is {short(value)}, outside the Lab")
+    return given
+
+
+def _main(executables: Mapping[str, Any]) -> Mapping[str, Any]:
+    main = executables.get("main")
+    return main if isinstance(main, dict) else {}
+
+
+def _inputs(mappings: Any, stage: Stage, wrong: list[str]) -> Iterator[InputSource]:
+    if not isinstance(mappings, list):
+        wrong.append(f"its inputs are {short(mappings)}")
+        return
+    for mapping in mappings:
+        spec = stage.inputs.get(mapping["target_input"]) if _is_mapping(mapping) else None
+        if spec is None:
+            wrong.append(f"it has the input {short(mapping)}")
+        elif "job_id" in mapping:
+            if _fits(f"input {spec.name}", mapping, _FROM_JOB, wrong):
+                # Each id and each output is named by many jobs, and kept once.
+                yield FromJob(spec.name, sys.intern(mapping["job_id"]), sys.intern(mapping["source_output"]))
+        elif "source_run" in mapping:
+            if _fits(f"input {spec.name}", mapping, _FROM_RUN, wrong):
+                yield FromRun(spec.name, mapping["source_run"], mapping["results"])
+        elif not is_place(mapping.get("source_value")):
+            wrong.append(f"its input {spec.name} is {short(mapping.get('source_value'))}, outside the Lab")
+        elif _fits(f"input {spec.name}", mapping, _STORED, wrong):
+            yield Stored(spec.name, mapping["source_value"], mapping["digest"])
+
+
+def _is_mapping(mapping: Any) -> bool:
+    return isinstance(mapping, dict) and isinstance(mapping.get("target_input"), str)
+
+
+def _fits(what: str, value: Mapping[str, Any], schema: Mapping[str, Check], wrong: list[str]) -> bool:
+    if all(key in value and check(value[key]) for key, check in schema.items()):
+        return True
+    wrong.extend(complaints(what, value, schema))
+    return False
+
+
+def _hints(given: Any, wrong: list[str]) -> Hints:
+    if not isinstance(given, dict):
+        wrong.append(f"its resource_hints are {short(given)}")
+        return NO_HINTS
+    for name, value in given.items():
+        if name not in _HINTS or not _HINTS[name](value):
+            wrong.append(f"its resource_hints have {name}: {short(value)}")
+            return NO_HINTS
+    return Hints(**{**given, "sbatch_opts": tuple(given.get("sbatch_opts", ()))})
+
+
+def _part_recipes(stage: Stage, given: Any, executables: Mapping[str, Any], wrong: list[str]) -> PartRecipes | None:
+    assert stage.parts is not None
+    names = [step.name for step in stage.parts.steps]
+    roles = ["scatter", *(f"step-{name}" for name in names)]
+    if not isinstance(given, dict) or not all(is_digest(given.get(role)) for role in roles):
+        wrong.append(f"its parts are {short(given)}")
+        return None
+    if not is_job_id(given.get("scatter_id")):
+        wrong.append(f"its scatter_id is {short(given.get('scatter_id'))}")
+        return None
+    hints = dict(_part_hints([*roles, "gather"], executables, wrong))
+    return PartRecipes(
+        scatter_id=given["scatter_id"],
+        scatter=given["scatter"],
+        steps={name: given[f"step-{name}"] for name in names},
+        scatter_hints=hints["scatter"],
+        step_hints={name: hints[f"step-{name}"] for name in names},
+        gather_hints=hints["gather"],
+    )
+
+
+def _part_hints(roles: Iterable[str], executables: Mapping[str, Any], wrong: list[str]) -> Iterator[tuple[str, Hints]]:
+    for role in roles:
+        executable = executables.get(role)
+        if not isinstance(executable, dict):
+            wrong.append(f"it has no executable {role}")
+            executable = {}
+        yield role, _hints(executable["resource_hints"], wrong) if "resource_hints" in executable else NO_HINTS
+
+
+_NOTHING: Mapping[str, str] = {}
+
+_JOB: Mapping[str, Check] = {
+    "stage": is_text,
+    "recipe": is_digest,
+    "params": lambda value: isinstance(value, dict),
+    "executables": lambda value: isinstance(value, dict),
+}
+_FROM_JOB: Mapping[str, Check] = {"job_id": is_job_id, "source_output": is_variable}
+_FROM_RUN: Mapping[str, Check] = {"source_run": is_file_name, "results": is_text}
+_STORED: Mapping[str, Check] = {"source_value": is_stored_place, "digest": is_sha256}
+_HINTS: Mapping[str, Check] = {
+    "mem": is_text,
+    "cpus": is_count,
+    "time": is_text,
+    "partition": is_text,
+    "sbatch_opts": list_of(is_text),
+}

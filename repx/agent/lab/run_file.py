@@ -1,0 +1,198 @@
+"""Read one run of a Lab: mapped, its header parsed when it is opened, its jobs one line at a time; hashes nothing.
+
+Opening a run of 100,000 jobs costs what opening a small one does, and a job is found by halving the file.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any, Callable, Literal
+
+from repx.agent.base.names import is_digest, is_file_name, is_job_id, is_place
+from repx.agent.lab.checks import complaints, dict_of, is_count, is_object, is_text, one_of
+from repx.agent.lab.format import JOBS_END, JOBS_START, LAB_FORMAT
+from repx.agent.lab.job_line import FromJob, FromRun, JobLine, parse_job
+from repx.agent.lab.stage import Stage, parse_stage
+
+_START = JOBS_START.encode()
+_END = JOBS_END.encode()
+
+
+class RunFileError(Exception):
+    """A run file cannot be read, or is not one: its path and all complaints. `unreadable` says what the disk said."""
+
+    def __init__(self, path: str, complaints: list[str], unreadable: str = "") -> None:
+        super().__init__("%s: %s" % (path, unreadable or "\n".join(complaints)))
+        self.path = path
+        self.complaints = complaints
+        self.unreadable = unreadable
+
+
+class Job:
+    """One job of a run; what `JobLine` has, its id and the run it was read from."""
+
+    __slots__ = ("hints", "id", "inputs", "params", "parts", "recipe", "references", "run", "stage")
+
+    def __init__(self, identity: str, run: RunFile, line: JobLine) -> None:
+        self.id = identity
+        self.run = run
+        (self.stage, self.recipe, self.params, self.references, self.inputs, self.hints, self.parts) = line
+
+    @property
+    def stage_type(self) -> str:
+        """`simple` or `scatter-gather`, as people are told."""
+        return "simple" if self.parts is None else "scatter-gather"
+
+    def upstream_ids(self) -> list[str]:
+        """The jobs it takes from, each once, in order."""
+        return list(dict.fromkeys([source.job for source in self.inputs if isinstance(source, FromJob)]))
+
+    def runs_taken(self) -> list[str]:
+        """The runs whose results it takes, each once, in order."""
+        return list(dict.fromkeys([source.run for source in self.inputs if isinstance(source, FromRun)]))
+
+    def __repr__(self) -> str:
+        return "<job %s>" % self.id
+
+
+class RunFile:
+    """One run of a Lab. Its header is read when it is opened, its jobs when they are asked for.
+
+    Whatever is wrong is raised as what `as_error` makes of a RunFileError.
+    """
+
+    def __init__(self, lab: str, place: str, as_error: Callable[[RunFileError], Exception] = lambda one: one) -> None:
+        self.place = place
+        self.path = "%s/%s" % (lab, place)
+        self._as_error = as_error
+        self._data = self._map()
+        start = self._data.find(_START)
+        if start < 0 or self._data[-len(_END) :] != _END:
+            raise self._broken("it is truncated or no run file")
+        header = self._header(self._data[:start])
+        self.name: str = header["name"]
+        self.dependencies: Mapping[str, Literal["hard", "soft"]] = header["dependencies"]
+        """Places of run files that it comes after."""
+        self.stages: Mapping[str, Stage] = header["stages"]
+        self.count: int = header["count"]
+        self.digest: str = header["digest"]
+        self.image: str = header.get("image", "")
+        self._start = start + len(_START)
+        self._stop = len(self._data) - len(_END)
+
+    def jobs(self) -> Iterator[Job]:
+        """All jobs, by id. Raises at the first line that is none."""
+        for identity, start, end in self._lines():
+            yield self._job(identity, start, end)
+
+    def checked(self) -> Iterator[tuple[str, Job | None, list[str]]]:
+        """Every line: its id, and the job or all complaints. Raises where there are no lines any more."""
+        for identity, start, end in self._lines():
+            line, wrong = self._line(identity, start, end)
+            yield identity, None if line is None else Job(identity, self, line), wrong
+
+    def ids(self) -> Iterator[str]:
+        """The ids of all jobs, sorted."""
+        for identity, _, _ in self._lines():
+            yield identity
+
+    def job(self, identity: str) -> Job | None:
+        """The job of an id, found by halving the file; None when it is not of this run."""
+        found = self.with_prefix(identity)
+        return found[0] if found and found[0].id == identity else None
+
+    def with_prefix(self, prefix: str, limit: int = 20) -> list[Job]:
+        """Jobs whose id starts so, at most `limit` of them."""
+        low, high = self._start, self._stop
+        wanted = b'"' + prefix.encode("utf-8", "surrogateescape")
+        while low < high:
+            middle = self._line_start((low + high) // 2, low)
+            end = self._data.find(b"\n", middle, self._stop)
+            if self._data[middle : middle + len(wanted)] < wanted:
+                low = self._stop if end < 0 else end + 1
+            else:
+                high = middle
+        found: list[Job] = []
+        for identity, start, end in self._lines(low):
+            if not identity.startswith(prefix) or len(found) >= limit:
+                break
+            found.append(self._job(identity, start, end))
+        return found
+
+    def _map(self) -> mmap.mmap | bytes:
+        try:
+            with open(self.path, "rb") as file:
+                if not os.fstat(file.fileno()).st_size:
+                    return b""
+                return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except OSError as error:
+            raise self._as_error(RunFileError(self.path, [], error.strerror or str(error))) from None
+
+    def _header(self, text: bytes) -> dict[str, Any]:
+        """The header, checked; each of its stages is a Stage."""
+        try:
+            header = json.loads(text.rstrip(b",") + b"}")
+        except (ValueError, RecursionError) as error:
+            raise self._broken("its header is no JSON: %s" % error) from None
+        if not isinstance(header, dict) or header.get("format") != LAB_FORMAT:
+            found = header.get("format") if isinstance(header, dict) else None
+            raise self._broken("its format is %r; this repx reads %d" % (found, LAB_FORMAT))
+        wrong = list(complaints("the header", header, _HEADER))
+        if "image" in header and not is_place(header["image"]):
+            wrong.append("its image is %r, outside the Lab" % (header["image"],))
+        stages = {}
+        for digest, value in header["stages"].items() if is_object(header.get("stages")) else ():
+            stage, faults = parse_stage(digest, value)
+            wrong += faults
+            if stage is not None:
+                stages[digest] = stage
+        if wrong:
+            raise self._broken(*wrong)
+        return {**header, "stages": stages}
+
+    def _line_start(self, position: int, lowest: int) -> int:
+        return max(self._data.rfind(b"\n", lowest, position) + 1, lowest)
+
+    def _lines(self, position: int | None = None) -> Iterator[tuple[str, int, int]]:
+        """(id, start of the job's JSON, its end) of every line."""
+        data, start, stop = self._data, self._start if position is None else position, self._stop
+        while start < stop:
+            end = data.find(b"\n", start, stop)
+            if end < 0:
+                end = stop
+            quote = data.find(b'":', start, end)
+            if data[start : start + 1] != b'"' or quote < 0:
+                raise self._broken("the line at byte %d is not a job" % start)
+            yield data[start + 1 : quote].decode("ascii", "replace"), quote + 2, end
+            start = end + 1
+
+    def _job(self, identity: str, start: int, end: int) -> Job:
+        line, wrong = self._line(identity, start, end)
+        if line is None:
+            raise self._broken(*("job %s: %s" % (identity, one) for one in wrong))
+        return Job(identity, self, line)
+
+    def _line(self, identity: str, start: int, end: int) -> tuple[JobLine | None, list[str]]:
+        text = self._data[start:end]
+        try:
+            body: Any = json.loads((text[:-1] if text.endswith(b",") else text).decode("utf-8", "surrogatepass"))
+        except (ValueError, RecursionError) as error:
+            return None, ["%s: %s" % (type(error).__name__, error)]
+        if not is_job_id(identity):
+            return None, ["%r is not a job id" % identity]
+        return parse_job(body, self.stages)
+
+    def _broken(self, *complaints: str) -> Exception:
+        return self._as_error(RunFileError(self.path, list(complaints)))
+
+
+_HEADER = {
+    "name": is_file_name,
+    "dependencies": dict_of(is_place, one_of("hard", "soft")),
+    "stages": dict_of(is_digest, is_object),
+    "count": is_count,
+    "digest": is_text,
+}
