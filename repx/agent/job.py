@@ -17,6 +17,9 @@ from repx.agent.scratch import Scratch
 GRACE_S = 5.0
 """Seconds between SIGTERM and SIGKILL when a job is stopped."""
 
+_ALL_SIGNALS = frozenset(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}
+"""What a job ignores at its start would depend on who started repx: `nohup` and a script's `&` ignore some."""
+
 
 class Attempt:
     """A started job. `wait` returns when it has ended, was stopped, or ran out of time."""
@@ -36,7 +39,7 @@ class Attempt:
                 (os.POSIX_SPAWN_DUP2, scratch.stderr.descriptor, 2),
             ],
             setpgroup=0,
-            setsigdef=(signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGHUP, signal.SIGCHLD),
+            setsigdef=_ALL_SIGNALS,
             setsigmask=(),
         )
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from repx.agent.host_path import make_path_folder, python_names
+from tests.machine import optional
 
 
 def executable(path: Path, content: str) -> Path:
@@ -183,8 +184,7 @@ def test_it_runs_on_python_3_9(tmp_path: Path) -> None:
     # A shim of that name may stand for nothing, so it is asked.
     asked = (path for path in candidates if path.exists() and not subprocess.run([path, "-V"], check=False).returncode)
     old = next(asked, None)
-    if old is None:
-        pytest.skip("no Python 3.9 here")
+    optional(old, "no Python 3.9 here")
     folder = tmp_path / "path"
     code = (
         "import sys; from repx.agent.host_path import make_path_folder as f;"

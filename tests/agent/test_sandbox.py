@@ -180,8 +180,9 @@ class Kept:
         assert bash is not None
         words = container_argv({**ENGINE, "shell": bash}, "/s", [], job, {}, {})
         pipe = subprocess.PIPE
+        # Begun as the agent begins a job: with no signal ignored, whatever this process ignores (nohup, a shell's `&`).
         self.process = subprocess.Popen(
-            words[words.index("localhost/repx:1") + 1 :],
+            ["env", "--default-signal", *words[words.index("localhost/repx:1") + 1 :]],
             stdin=pipe,
             stdout=pipe,
             stderr=pipe,

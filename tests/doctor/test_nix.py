@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import struct
 import subprocess
@@ -18,6 +17,7 @@ import pytest
 
 from repx.doctor.nix import daemon_problem
 from tests.doctor.machine import Machine, machine_fixture, told
+from tests.machine import needs_programs
 
 __all__ = ["machine_fixture"]
 
@@ -72,8 +72,7 @@ def test_a_store_for_nobody_to_write_needs_a_daemon(machine: Machine) -> None:
 
 @pytest.mark.real
 def test_a_daemon_that_answers_writes_the_store(machine: Machine) -> None:
-    if not shutil.which("nix-daemon"):
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("no nix-daemon on PATH")
+    needs_programs("nix-daemon")
     machine.has_nix("2.8.0", show="show-config")
     path = machine.place / "s"
     environment = {**os.environ, **machine.environment, "PATH": os.environ["PATH"], "NIX_DAEMON_SOCKET_PATH": str(path)}

@@ -30,6 +30,7 @@ from tests.experiments import PRELUDE, Experiments, experiments_fixture, ids, jo
 from tests.fakes.software import FakeSoftware
 from tests.golden_texts import Golden, golden_fixture
 from tests.interpreters import NAMES, interpreters
+from tests.machine import optional
 
 __all__ = ["experiments_fixture", "golden_fixture"]
 
@@ -351,8 +352,8 @@ def test_every_process_and_every_order_makes_the_same_ids(experiments: Experimen
 @pytest.mark.parametrize("name", NAMES)
 def test_every_python_makes_the_same_ids(experiments: Experiments, name: str) -> None:
     python = interpreters().get(name)
-    if python is None:
-        pytest.skip(f"no working {name} on this machine")
+    optional(python, f"no working {name} on this machine")
+    assert python is not None
     expected = sorted(ids(experiments.graph(EVERYTHING, FILES)))
     assert ids_elsewhere(experiments.folder / "experiment.py", python) == expected
 

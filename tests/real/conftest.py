@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -10,15 +11,26 @@ from pathlib import Path
 import pytest
 
 from repx.agent.base.files import remove_tree
-from tests.real.worlds import PACKAGE_SET, World, podman_environment, require, world
+from tests.machine import needs_programs
+from tests.real.worlds import PACKAGE_SET, World, podman_environment, world
 
 
 @pytest.fixture(scope="session")
 def package_set() -> Path:
     """examples/nix-debian with its files fetched."""
-    require("nix", "apt-get")
+    needs_programs("nix", "apt-get")
     subprocess.run([PACKAGE_SET / "fetch-debs"], check=True, capture_output=True)
     return PACKAGE_SET
+
+
+@pytest.fixture(scope="session")
+def open_package_set(package_set: Path) -> Iterator[Path]:
+    """A copy of it that everybody may read: a checkout may lie below a home that is shut."""
+    root = Path(tempfile.mkdtemp(prefix="repx-packages-", dir="/tmp"))
+    shutil.copytree(package_set, root / "set")
+    subprocess.run(["chmod", "-R", "a+rX", root], check=True)
+    yield root / "set"
+    remove_tree(str(root))
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +51,6 @@ def nix_world(common_store: Path) -> Iterator[World]:
 @pytest.fixture(scope="session")
 def podman_settings() -> Iterator[dict[str, str]]:
     """The environment of one Podman for all tests: an image is loaded once."""
-    require("podman", "runc")
+    needs_programs("podman", "runc")
     with podman_environment() as environment:
         yield environment

@@ -39,10 +39,10 @@ PACKAGES
 NIX = {"NIX_CONFIG": NIX_CONFIG + "experimental-features = nix-command flakes\n"}
 
 
-def overlay(folder: Path, packages: str = "", *, is_locked: bool = True) -> Path:
-    """A flake with the packages of the set and some more: lines `name = …;`, which may call `made` and `program`."""
+def overlay(folder: Path, packages: str = "", *, is_locked: bool = True, base: Path = PACKAGE_SET) -> Path:
+    """A flake with the packages of `base` and some more: lines `name = …;`, which may call `made` and `program`."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = FLAKE.replace("SET", str(PACKAGE_SET)).replace("SYSTEM", this_system())
+    text = FLAKE.replace("SET", str(base)).replace("SYSTEM", this_system())
     (folder / "flake.nix").write_text(text.replace("PACKAGES", packages.strip("\n")))
     (folder / "flake.lock").unlink(missing_ok=True)
     if is_locked:

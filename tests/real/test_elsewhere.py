@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from repx.agent.base.files import remove_tree
-from tests.real.worlds import ENTER_ROOT, NAMESPACES, ROOT, World, require, world
+from tests.machine import needs_programs
+from tests.real.worlds import ENTER_ROOT, NAMESPACES, ROOT, World, world
 
 pytestmark = pytest.mark.real
 
@@ -50,7 +51,7 @@ exec "$@"
 @pytest.fixture(scope="module")
 def copied(common_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Path]]:
     """The Lab's directory as `cp -r` brings it elsewhere, and a world to run it in."""
-    require("bwrap", "busybox", "unshare")
+    needs_programs("bwrap", "busybox", "unshare")
     with world(common_store) as made:
         lab = made.realize(EXPERIMENT)
         place = tmp_path_factory.mktemp("elsewhere")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.machine import needs_programs
 from tests.real.examples import IN_BASH, IN_PYTHON, Example
-from tests.real.worlds import World, require, world
+from tests.real.worlds import World, world
 from tests.test_examples import is_picture
 
 pytestmark = pytest.mark.real
@@ -52,7 +53,7 @@ def podman_world(common_store: Path, podman_settings: dict[str, str]) -> Iterato
 
 @pytest.fixture
 def bwrap_world(nix_world: World) -> World:
-    require("bwrap")
+    needs_programs("bwrap")
     return nix_world
 
 
@@ -136,7 +137,7 @@ def results(example: Example) -> dict[str, list[bytes]]:
 
 
 def test_hello_is_the_same_program_in_every_isolation(podman_world: World) -> None:
-    require("bwrap", "dpkg-source")
+    needs_programs("bwrap", "dpkg-source")
     example = Example("hello", podman_world)
     said = example.section()
     assert said["repx show output say words"] == WORDS

@@ -18,7 +18,8 @@ from repx.lab.directory import LabDirectory
 from repx.runtime.closure import ClosurePrograms
 from repx.runtime.isolation import Isolation
 from repx.runtime.orders import stage_order
-from tests.real.worlds import ENTER_ROOT, NAMESPACES, World, require
+from tests.machine import needs_programs
+from tests.real.worlds import ENTER_ROOT, NAMESPACES, World
 
 pytestmark = pytest.mark.real
 
@@ -65,7 +66,7 @@ class Bare:
 
 @pytest.fixture
 def bare(nix_world: World, tmp_path: Path) -> Iterator[Bare]:
-    require("busybox", "unshare", "bwrap")
+    needs_programs("busybox", "unshare", "bwrap")
     yield Bare(tmp_path / "machine", nix_world.realize(EXPERIMENT))
     remove_tree(str(tmp_path / "machine"))
 

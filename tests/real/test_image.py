@@ -16,7 +16,8 @@ from repx.agent.base.tar import directory_stream
 from repx.realizer.images.layer_store import LayerStore
 from repx.realizer.images.layout import Image, oci_architecture, relative_link, write_image
 from repx.realizer.images.plan import BaseLayer, ImagePath, plan_layers
-from tests.real.worlds import podman_environment, require
+from tests.machine import needs_programs
+from tests.real.worlds import podman_environment
 
 pytestmark = pytest.mark.real
 
@@ -52,7 +53,7 @@ class Podman:
 
 @pytest.fixture
 def podman() -> Iterator[Podman]:
-    require("podman", "runc", "busybox")
+    needs_programs("podman", "runc", "busybox")
     with podman_environment() as settings:
         yield Podman(settings)
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from repx.agent.base.files import remove_tree
+from tests.machine import needs_programs
 from tests.real.examples import IN_BASH, Example, lines_of
-from tests.real.worlds import require, world
+from tests.real.worlds import world
 
 pytestmark = pytest.mark.real
 
@@ -22,7 +23,7 @@ SHOW_IMPURE = "repx show output --lab ./impure build_in_place made"
 @pytest.fixture
 def incremental(common_store: Path) -> Iterator[Example]:
     """Not below /tmp, which is another one in a sandbox."""
-    require("bwrap")
+    needs_programs("bwrap")
     place = Path(tempfile.mkdtemp(prefix="repx-", dir="/var/tmp"))
     with world(common_store) as made:
         yield Example("impure-incremental", made, place)

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from tests.machine import needs_programs
 from tests.real.hostile import EXPERIMENT, FILES
-from tests.real.worlds import World, require, world
+from tests.real.worlds import World, world
 
 pytestmark = pytest.mark.real
 
@@ -71,7 +72,7 @@ def server() -> Iterator[tuple[int, str]]:
 def hostile(
     common_store: Path, podman_settings: dict[str, str], server: tuple[int, str]
 ) -> Iterator[tuple[World, Path]]:
-    require("bwrap")
+    needs_programs("bwrap")
     with world(common_store, **podman_settings, **{MARK: "do not tell"}) as made:
         for name, text in FILES.items():
             (made.folder / name).parent.mkdir(parents=True, exist_ok=True)

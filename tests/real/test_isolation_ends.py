@@ -18,7 +18,8 @@ import pytest
 
 from repx.agent.base.record import decode_attempts
 from repx.agent.cgroup import JobLimits
-from tests.real.worlds import World, require, world
+from tests.machine import needs, needs_programs
+from tests.real.worlds import World, world
 
 pytestmark = pytest.mark.real
 
@@ -188,7 +189,7 @@ def with_words(*words: str) -> list[int]:
 
 @pytest.fixture(scope="module")
 def lab(common_store: Path, podman_settings: dict[str, str]) -> Iterator[tuple[World, Path, str]]:
-    require("bwrap")
+    needs_programs("bwrap")
     mark = f"{LONG_S}.{os.getpid()}"
     with world(common_store, **podman_settings) as made:
         yield made, made.realize(f"BY, MARK = {list(BY)}, {mark!r}\n{EXPERIMENT}"), mark
@@ -223,8 +224,7 @@ def can_limit(what: str) -> bool:
 
 
 def test_memory_beyond_what_was_asked_for_ends_a_job_and_is_named(ended: dict[str, dict[str, Any]]) -> None:
-    if not can_limit("memory"):
-        pytest.skip("no control group of this machine limits memory")
+    needs(can_limit("memory"), "no control group of this machine limits memory")
     for stage in ("hungry", "hungry_child"):
         assert ended[stage]["cause"] == "memory"
         assert ended[stage]["detail"].endswith("it used more than the 67108864 bytes of memory it had asked for")
@@ -232,8 +232,8 @@ def test_memory_beyond_what_was_asked_for_ends_a_job_and_is_named(ended: dict[st
 
 
 def test_processors_beyond_what_was_asked_for_are_not_given(shut: Shut, ended: dict[str, dict[str, Any]]) -> None:
-    if not can_limit("cpu") or len(os.sched_getaffinity(0)) < 2:
-        pytest.skip("no control group of this machine limits processors, or it has one only")
+    has_several = len(os.sched_getaffinity(0)) > 1
+    needs(can_limit("cpu") and has_several, "no control group of this machine limits processors, or it has one only")
     assert ended["busy"]["cause"] == ""
     assert float(shut.world.repx("show", "output", "busy", "used", *shut.options)) < 1.3
 

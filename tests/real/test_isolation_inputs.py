@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from repx.agent.base.record import decode_outcome
-from tests.real.worlds import World, require, world
+from tests.machine import needs_programs
+from tests.real.worlds import World, world
 
 pytestmark = pytest.mark.real
 
@@ -138,7 +139,7 @@ lab = Lab([
 
 @pytest.fixture(scope="module")
 def lab(common_store: Path, podman_settings: dict[str, str]) -> Iterator[tuple[World, Path]]:
-    require("bwrap")
+    needs_programs("bwrap")
     with world(common_store, **podman_settings) as made:
         for name, text in FILES.items():
             (made.folder / name).parent.mkdir(parents=True, exist_ok=True)

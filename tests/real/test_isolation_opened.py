@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.real.worlds import World, require, world
+from tests.machine import needs_programs
+from tests.real.worlds import World, world
 
 pytestmark = pytest.mark.real
 
@@ -92,7 +93,7 @@ class Opened:
 
 @pytest.fixture(scope="module")
 def opened(common_store: Path, podman_settings: dict[str, str]) -> Iterator[Opened]:
-    require("bwrap")
+    needs_programs("bwrap")
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
         world(common_store, **podman_settings, **{MARK: "do not tell"}) as made,
@@ -214,8 +215,6 @@ def test_an_impure_stage_has_files_and_network_and_no_other_stage_has(opened: Op
 
 
 def test_natively_there_is_the_closures_path_an_empty_environment_and_the_whole_machine(opened: Opened) -> None:
-    if not Path("/nix/store").is_dir():
-        pytest.skip("no /nix/store: nothing runs natively")
     told = opened.look("native", "shut")
     environment = told["environment"]
     assert all(place.startswith("/nix/store/") for place in environment.pop("PATH").split(":"))

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from repx.agent.base.record import decode_attempts
-from tests.real.worlds import World, require, world
+from tests.machine import needs, needs_programs
+from tests.ordinary import AS_NOBODY, NOBODY
+from tests.real.worlds import World, world
 
 pytestmark = pytest.mark.real
 
@@ -33,7 +35,7 @@ def work():
 lab = Lab([Run("work", work)], packages=packages)
 """
 
-NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all")
+WITHOUT_RIGHTS = (*AS_NOBODY, "--inh-caps=-all")
 
 # In a user namespace its maker says how many more there may be; without its rights there, bubblewrap needs one.
 FORBIDDEN = (
@@ -59,7 +61,7 @@ class Realized:
 
 @pytest.fixture(scope="module")
 def lab(common_store: Path) -> Iterator[tuple[World, Path]]:
-    require("bwrap", "setpriv", "unshare")
+    needs_programs("bwrap", "setpriv", "unshare")
     with world(common_store) as made:
         path = made.realize(EXPERIMENT)
         for directory in (made.folder, common_store.parent, common_store, path.parent, path):
@@ -76,16 +78,16 @@ def realized(lab: tuple[World, Path], request: pytest.FixtureRequest) -> Realize
     return Realized(made, path, place)
 
 
-@pytest.mark.skipif(os.geteuid() != 0 and os.environ.get("CI") != "true", reason="only root can become somebody else")
 def test_an_ordinary_user_shuts_jobs_in_as_well(realized: Realized) -> None:
-    done = realized.start("run", "--bwrap", by=NOBODY)
+    needs(os.geteuid() == 0, "only root can become somebody else")
+    done = realized.start("run", "--bwrap", by=WITHOUT_RIGHTS)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert realized.start("show", "output", "second", "told", by=NOBODY).stdout == "1000\ndeep\n1000"
+    assert realized.start("show", "output", "second", "told", by=WITHOUT_RIGHTS).stdout == "1000\ndeep\n1000"
     results = [path for path in (realized.place / "store" / "outputs").rglob("*") if path.is_file()]
     assert len(results) > 4
-    assert {path.stat().st_uid for path in results} == {65534}
+    assert {path.stat().st_uid for path in results} == {NOBODY}
     assert list((realized.place / "store" / "tmp").iterdir()) == []
-    again = realized.start("run", "--bwrap", by=NOBODY)
+    again = realized.start("run", "--bwrap", by=WITHOUT_RIGHTS)
     assert again.returncode == 0
     assert "2 jobs" in again.stdout
     assert "ran" not in again.stdout
@@ -102,7 +104,6 @@ def test_what_is_asked_for_and_forbidden_is_one_clear_error(realized: Realized) 
     assert not (realized.place / "store" / "outputs").exists()
 
 
-@pytest.mark.skipif(not Path("/nix/store").is_dir(), reason="nothing of a closure runs natively without /nix/store")
 def test_without_a_flag_the_next_that_works_is_taken_and_it_is_said(realized: Realized) -> None:
     """A Lab's own repx reads no configuration, so this is the one that is installed."""
     config = realized.place / "config.toml"

@@ -112,6 +112,9 @@ REFUSED = {
     "no_module": (python('"numpy"', "import numpy, json, matplotlib, yaml; from _ssl import x; import os.path"), ""),
 }
 
+BUILT = {"no_command": ("busybox", "gnutar")}
+"""What must have been built before: which commands a package brings is known from then on, and named in a hint."""
+
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_refused_is_told_and_nothing_is_written(
@@ -124,6 +127,8 @@ def test_what_is_refused_is_told_and_nothing_is_written(
     # Locking evaluates nothing, but reads: a flake that cannot be read keeps the lock of one that can.
     lock = overlay(nix_world.folder / "readable") / "flake.lock"
     shutil.copy(lock, flake)
+    for name in BUILT.get(case, ()):
+        nix("build", "--no-link", f"path:{flake}#{name}")
     nix_world.write(text)
     # Of two that fail, Nix begins with either, and ends at that.
     shown = masked(nix_world.refused("realize", "experiment.py")).replace("package 'two'", "package 'one'")

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.worlds import NIX_CONFIG, PACKAGE_SET, require
+from tests.machine import needs_programs
+from tests.real.worlds import NIX_CONFIG, PACKAGE_SET
 
 FLAKES = "experimental-features = nix-command flakes\n"
 
@@ -84,7 +85,7 @@ def is_dynamic(path: Path) -> bool:
 
 @pytest.fixture(scope="session")
 def packages(package_set: Path) -> PackageSet:
-    require("nix", "bwrap")
+    needs_programs("nix", "bwrap")
     pins = json.loads((package_set / "debs.json").read_text())["packages"]
     flake = f"path:{package_set}"
     attributes = [name for name, pin in pins.items() if pin["listed"]]

@@ -15,9 +15,11 @@ import pytest
 
 from repx.agent.base.files import remove_tree
 from tests.golden_texts import Golden, golden_fixture
+from tests.machine import needs
+from tests.ordinary import NOBODY, OrdinaryUser
 from tests.real.overlays import NIX, nix, overlay
 from tests.real.test_nix import bash, masked, tree
-from tests.real.worlds import ROOT, World, world
+from tests.real.worlds import World, world
 
 __all__ = ["golden_fixture"]
 
@@ -91,13 +93,16 @@ def test_a_changed_object_is_found_before_a_job_runs_and_results_stay(nix_world:
     nix_world.repx("run", "--force")
 
 
-def test_who_may_not_write_nix_store_is_told_so(nix_world: World) -> None:
-    overlay(nix_world.folder / "nix")
+def test_who_may_not_write_nix_store_is_told_so(
+    nix_world: World, ordinary: OrdinaryUser, open_package_set: Path
+) -> None:
+    overlay(nix_world.folder / "nix", base=open_package_set)
+    subprocess.run(["chmod", "-R", "a+rX", nix_world.folder], check=True)
     nix_world.write(bash())
     nix_world.folder.chmod(0o755)
     home = nix_world.folder / "home"
     home.mkdir()
-    os.chown(home, 65534, 65534)
+    os.chown(home, NOBODY, NOBODY)
     environment = {
         **nix_world.environment,
         "HOME": str(home),
@@ -105,11 +110,8 @@ def test_who_may_not_write_nix_store_is_told_so(nix_world: World) -> None:
         "REPX_STORE": str(home / "store"),
     }
     del environment["NIX_CONFIG"]
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from repx.cli.main import main; main()"
-    command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-c", code]
     done = subprocess.run(
-        [*command, "realize", "experiment.py"],
-        cwd=nix_world.folder,
+        ordinary.command("realize", "experiment.py", folder=nix_world.folder),
         env=environment,
         capture_output=True,
         text=True,
@@ -124,8 +126,7 @@ def test_who_may_not_write_nix_store_is_told_so(nix_world: World) -> None:
 @pytest.fixture
 def small_world(package_set: Path) -> Iterator[World]:
     """A world whose store is on a disk of 24 MiB, which is less than a closure."""
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount a file system")
+    needs(os.geteuid() == 0, "only root may mount a file system")
     with world(Path("unused")) as made:
         store = made.folder / "disk"
         store.mkdir()

@@ -15,9 +15,11 @@ from pathlib import Path
 import pytest
 
 from repx.agent.base.files import remove_tree
+from tests.machine import needs_programs
+from tests.ordinary import NOBODY, OrdinaryUser
 from tests.real.overlays import NIX, overlay
 from tests.real.test_nix import tree
-from tests.real.worlds import ROOT, World, require, world
+from tests.real.worlds import World, world
 
 pytestmark = pytest.mark.real
 
@@ -43,23 +45,23 @@ sweep = Run("sweep", lambda: mean(make(table=repx.path("table.csv"))), params={"
 lab = Lab([sweep, Run("report", report, after=[sweep])], packages=nix("./nix"))
 """
 
-NOBODY = 65534
+START = "from repx.cli.main import main; main()"
 
 
-def made_in(folder: Path) -> Path:
+def made_in(folder: Path, package_set: Path) -> Path:
     """An experiment with its package set and data."""
-    overlay(folder / "nix", 'thing = program "thing" "echo $*";')
+    overlay(folder / "nix", 'thing = program "thing" "echo $*";', base=package_set)
     (folder / "experiment.py").write_text(EXPERIMENT)
     (folder / "table.csv").write_text("1,2\n")
     return folder
 
 
-def realized(made: World, folder: Path, place: Path, *user: str, **environment: str) -> Path:
+def realized(made: World, folder: Path, place: Path, user: OrdinaryUser | None = None, **environment: str) -> Path:
     """The Lab of an experiment, with a store and a memory of its own below `place`."""
     own = {"REPX_STORE": str(place / "store"), "XDG_CACHE_HOME": str(place / "cache"), "HOME": str(place)}
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from repx.cli.main import main; main()"
+    words = ("realize", "experiment.py", "-o", str(place / "lab"))
     done = subprocess.run(
-        [*user, sys.executable, "-c", code, "realize", "experiment.py", "-o", str(place / "lab")],
+        user.command(*words, folder=folder) if user else [sys.executable, "-c", START, *words],
         cwd=folder,
         env={**made.environment, **own, **environment},
         capture_output=True,
@@ -86,7 +88,7 @@ def daemon(socket: Path) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def places(package_set: Path) -> Iterator[Path]:
+def places() -> Iterator[Path]:
     """A folder that everybody may look into."""
     root = Path(tempfile.mkdtemp(prefix="repx-", dir="/tmp"))
     root.chmod(0o755)
@@ -94,12 +96,14 @@ def places(package_set: Path) -> Iterator[Path]:
     remove_tree(str(root))
 
 
-def test_every_folder_store_and_user_makes_the_same_lab(places: Path) -> None:
-    require("nix-daemon", "setpriv")
+def test_every_folder_store_and_user_makes_the_same_lab(
+    places: Path, open_package_set: Path, ordinary: OrdinaryUser
+) -> None:
+    needs_programs("nix-daemon")
     with world(places / "unused") as made:
-        here = made_in(places / "here")
+        here = made_in(places / "here", open_package_set)
         first = realized(made, here, places / "first")
-        there = made_in(places / "a-longer-way" / "to" / "there")
+        there = made_in(places / "a-longer-way" / "to" / "there", open_package_set)
         second = realized(made, there, places / "second")
 
         # Somebody who owns nothing, with a copy of the folder whose files have other times and modes.
@@ -112,11 +116,9 @@ def test_every_folder_store_and_user_makes_the_same_lab(places: Path) -> None:
         third_place = places / "third"
         third_place.mkdir()
         os.chown(third_place, NOBODY, NOBODY)
-        user = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
         with daemon(places / "socket"):
-            third = realized(
-                made, theirs, third_place, *user, NIX_REMOTE="daemon", NIX_DAEMON_SOCKET_PATH=str(places / "socket")
-            )
+            reached = {"NIX_REMOTE": "daemon", "NIX_DAEMON_SOCKET_PATH": str(places / "socket")}
+            third = realized(made, theirs, third_place, ordinary, **reached)
 
     assert first.name == second.name == third.name
     contents = tree(first)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,8 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from repx.agent.base.files import remove_tree
 
@@ -40,15 +37,6 @@ exec "$@"
 """Goes into another root for good: a directory with proc/, dev/, an empty old/ and bin/busybox."""
 
 PATIENCE_S = 280
-
-
-def require(*programs: str) -> None:
-    """Go on with these programs only; without them a failure where everything has to be tested, else a skip."""
-    missing = [program for program in programs if shutil.which(program) is None]
-    if missing:
-        reason = f"not installed: {', '.join(missing)} (scripts/check installs it)"
-        assert os.environ.get("CI") != "true", reason
-        pytest.skip(reason)
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import time
 
@@ -201,3 +202,26 @@ def test_the_environment_is_the_same_everywhere(world: World) -> None:
     assert names == {
         "PATH", "HOME", "TMPDIR", "LANG", "TZ", "PYTHONHASHSEED", "PYTHONDONTWRITEBYTECODE", "OMP_NUM_THREADS", "MINE",
     }  # fmt: skip
+
+
+def test_a_job_ignores_no_signal_whatever_whoever_started_the_run_ignores(world: World) -> None:
+    world.realize(
+        """
+@bash
+def look(result: Output = out("r.txt")):
+    return 'grep SigIgn /proc/self/status > "$result"'
+
+lab = Lab(runs=[Run("look", look)])
+"""
+    )
+    numbers = (signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP, signal.SIGUSR1)
+    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in numbers]
+    try:
+        done = world.run()
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+    assert done.status == 0, done.stderr
+    ignored = int(world.output("look", "r.txt").split()[1], 16)
+    # Signals 32 and 33 are the C library's own.
+    assert ignored & 0x7FFFFFFF == 0

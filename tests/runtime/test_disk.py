@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 import subprocess
-import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-import repx
+from repx.agent.base.files import remove_tree
+from tests.machine import needs
+from tests.ordinary import OrdinaryUser
 from tests.runtime.world import World, a_world, tree
 
 __all__ = ["a_world"]
-
-
-def needs(condition: object, reason: str) -> None:
-    """Skip where something is missing; in CI that is a failure."""
-    if not condition:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
 
 
 @pytest.fixture(name="small")
@@ -95,31 +90,25 @@ def test_a_disk_that_is_full_when_a_lab_is_made(small: World, room: int) -> None
     assert done.status == 0, done.stderr
 
 
-def unprivileged(world: World, *argv: str) -> tuple[str, ...]:
-    """The command line of `repx` as somebody who owns nothing."""
-    setpriv = shutil.which("setpriv")
-    needs(os.geteuid() == 0 and setpriv, "only root can become somebody else")
-    home = str(Path(repx.__file__).parent.parent)
-    code = f"import os, sys; os.chdir({str(world.root)!r}); sys.path.insert(0, {home!r}); "
-    code += "from repx.cli.main import main; main()"
-    return ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-c", code, *argv)
-
-
 @pytest.fixture(name="shared")
-def a_world_others_may_see(world: World) -> World:
-    """One that an unprivileged user may look at."""
-    for directory in (world.root, *world.root.parents[:3]):
-        if directory.stat().st_uid == os.geteuid() and directory != Path("/tmp"):
-            directory.chmod(stat.S_IMODE(directory.stat().st_mode) | 0o055)
-    probe = world.start_program(*unprivileged(world, "--version")).end()
-    needs(probe.status == 0, f"an unprivileged user cannot start repx here: {probe.stderr[-300:]}")
-    return world
+def a_world_others_may_see() -> Iterator[World]:
+    """One that an ordinary user may look at, whatever the folder for temporary files lets others see."""
+    root = Path(tempfile.mkdtemp(prefix="repx-shared-", dir="/tmp"))
+    mask = os.umask(0o022)
+    try:
+        root.chmod(0o755)
+        world = World(root)
+        yield world
+        world.tidy()
+    finally:
+        os.umask(mask)
+        remove_tree(str(root))
 
 
-def test_a_store_that_may_not_be_written(shared: World) -> None:
+def test_a_store_that_may_not_be_written(shared: World, ordinary: OrdinaryUser) -> None:
     shared.realize(LARGE)
     before = tree(shared.store)
-    refused = shared.start_program(*unprivileged(shared, "run")).end()
+    refused = shared.start_program(*ordinary.command("run", folder=shared.root)).end()
     assert refused.status == 2, refused.stderr
     assert "the store cannot be written: Permission denied" in refused.stderr
     assert "--store" in refused.stderr
@@ -128,20 +117,20 @@ def test_a_store_that_may_not_be_written(shared: World) -> None:
     assert shared.entries() == {}
 
 
-def test_a_store_that_may_not_be_written_where_all_is_done(shared: World) -> None:
+def test_a_store_that_may_not_be_written_where_all_is_done(shared: World, ordinary: OrdinaryUser) -> None:
     shared.realize(LARGE)
     assert shared.run().status == 0
     before = tree(shared.store)
-    done = shared.start_program(*unprivileged(shared, "run")).end()
+    done = shared.start_program(*ordinary.command("run", folder=shared.root)).end()
     assert done.status == 0, done.stderr
     assert "nothing to run" in done.stdout
     assert tree(shared.store) == before
 
 
-def test_a_store_that_cannot_be_made(shared: World) -> None:
+def test_a_store_that_cannot_be_made(shared: World, ordinary: OrdinaryUser) -> None:
     shared.write(LARGE)
-    command = unprivileged(shared, "realize", "experiment.py", "--store", str(shared.root / "new"))
-    refused = shared.start_program(*command).end()
+    words = ("realize", "experiment.py", "--store", str(shared.root / "new"))
+    refused = shared.start_program(*ordinary.command(*words, folder=shared.root)).end()
     assert refused.status == 2, refused.stderr
     assert "Permission denied" in refused.stderr
     assert "Traceback" not in refused.stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import socket
 import subprocess
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 
 from repx.agent.base.files import remove_tree
 from repx.agent.base.nar import nar_sha256
+from tests.machine import needs_programs
 
 Tree = bytes | str | Mapping[str, "Tree"]
 """A file's bytes (those that start with "#!" may be executed), a link's target, a directory."""
@@ -101,13 +101,10 @@ def test_times_owners_and_other_modes_do_not_count(tmp_path: Path) -> None:
 
 @pytest.mark.real
 def test_nix_says_the_same(tmp_path: Path) -> None:
-    program = shutil.which("nix")
-    if program is None:
-        assert os.environ.get("CI") != "true", "nix is not installed"
-        pytest.skip("nix is not installed")
+    needs_programs("nix")
     write(TREE, tmp_path / "tree")
     for place in ("tree", "tree/lib/a-b", "tree/bin/program", "tree/empty"):
-        command = [program, "--extra-experimental-features", "nix-command", "hash", "path", "--base16"]
+        command = ["nix", "--extra-experimental-features", "nix-command", "hash", "path", "--base16"]
         said = subprocess.run([*command, tmp_path / place], check=True, capture_output=True, text=True).stdout
         assert said.strip() == nar_sha256(str(tmp_path / place))
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from repx.dsl.source.cutout import bash_text_origin, cut_out
 from repx.errors import DefinitionError
+from tests.machine import OPTIONAL
 
-shells = pytest.importorskip("IPython.core.interactiveshell")
+shells: Any = import_module("IPython.core.interactiveshell")
+"""It has no types."""
 
 
 class Notebook:
@@ -119,7 +123,7 @@ def test_a_bash_text_is_found_in_its_cell(notebook: Notebook) -> None:
 
 
 def test_a_kernel_names_cells_by_files_that_do_not_exist(notebook: Notebook) -> None:
-    compilerop = pytest.importorskip("ipykernel.compiler")
+    compilerop = pytest.importorskip("ipykernel.compiler", reason=f"{OPTIONAL}no ipykernel")
     notebook.shell.compile = compilerop.XCachingCompiler()
     notebook.run("A = 1", "def work():\n    return A")
     assert "ipykernel" in notebook.work().__code__.co_filename

@@ -13,6 +13,7 @@ import pytest
 
 from repx.dsl.source.normal_form import normal_form
 from tests.interpreters import NAMES, interpreters
+from tests.machine import optional
 
 REPOSITORY = Path(__file__).parents[3]
 GOLDEN = REPOSITORY / "tests" / "golden" / "normal_form"
@@ -44,8 +45,8 @@ def test_this_interpreter_gives_the_golden_digests(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_other_interpreters_give_the_golden_digests(name: str) -> None:
     path = interpreters().get(name)
-    if path is None:
-        pytest.skip(f"no working {name} on PATH")
+    optional(path, f"no working {name} on PATH")
+    assert path is not None
     done = subprocess.run(
         [path, "-B", "-W", "ignore", "-c", PROGRAM, str(GOLDEN)],
         capture_output=True,

@@ -14,6 +14,7 @@ import pytest
 import repx
 from repx.dsl.source.scope import body_uses, statement_uses
 from tests.interpreters import interpreters
+from tests.machine import optional
 
 STANDARD_LIBRARY = sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py"))
 SAMPLE = random.Random(7).sample(STANDARD_LIBRARY, 60)
@@ -99,8 +100,7 @@ def test_uses_of_a_body(body: str, used: set[str] | None) -> None:
 @pytest.mark.parametrize("python", ["python3.12", "python3.13"])
 def test_type_parameters_are_names_of_their_own(python: str) -> None:
     """The syntax came with Python 3.12: read by one that knows it."""
-    if python not in interpreters():
-        pytest.skip(f"no working {python} on this machine")
+    optional(python in interpreters(), f"no working {python} on this machine")
     program = """
 import ast, builtins
 from repx.dsl.source.scope import statement_uses

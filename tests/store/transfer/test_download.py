@@ -29,7 +29,8 @@ from repx.model.values import Download, StoredPath
 from repx.store.location import store_error
 from repx.store.objects import add_object
 from repx.store.transfer.download import download, lock
-from tests.runtime.test_disk import fill, needs
+from tests.machine import needs
+from tests.runtime.test_disk import fill
 
 DATA = bytes(range(256)) * 4096
 HALF = len(DATA) // 2
