@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import html
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from repx import process
 from repx.agent.base.digest import digest_of_text
 from repx.agent.base.layout import Store
+from repx.agent.base.record import Attempt
 from repx.agent.base.state import State
 from repx.agent.lab.run_file import Job
 from repx.dsl.experiment import Lab, Run
@@ -31,6 +32,7 @@ from repx.realizer.nix.packages import NixSoftware
 from repx.runtime.bar import Bar
 from repx.runtime.local import local_engine
 from repx.runtime.report import Report, unit_title
+from repx.store.attempts import cause_text
 from repx.store.location import open_store
 from repx.store.outcomes import Outcome
 
@@ -211,7 +213,7 @@ def realize_many(
 
 def failures_error(report: Report) -> JobsFailedError:
     """What failed, as one error."""
-    facts = [(unit_title(unit), _cause(unit.attempt or {})) for unit in report.failed[:10]]
+    facts = [(unit_title(unit), _cause(unit.attempt)) for unit in report.failed[:10]]
     blocked = report.count(State.BLOCKED)
     facts += [("blocked", f"{blocked} that need what failed")] if blocked else []
     facts += [("trouble", text) for text in report.trouble]
@@ -229,10 +231,10 @@ def realizations_html(realizations: Sequence[Realization]) -> str:
     return "<table><tr><th>stage</th><th>params</th><th>outputs</th></tr>" + "".join(rows) + "</table>"
 
 
-def _cause(attempt: Mapping[str, Any]) -> str:
-    last = str(attempt.get("stderr") or "").rstrip().rpartition("\n")[2]
-    reason = attempt.get("detail") or f"exit status {attempt.get('exit')}"
-    return f"{reason}: {last}" if last else str(reason)
+def _cause(attempt: Attempt | None) -> str:
+    reason = cause_text(attempt)
+    last = attempt.stderr.rstrip().rpartition("\n")[2] if attempt and isinstance(attempt.stderr, str) else ""
+    return f"{reason}: {last}" if last else reason
 
 
 def as_lab(target: Target) -> Lab:

@@ -11,6 +11,7 @@ from typing import Any
 
 from repx.agent.base.digest import TreeError, digest_and_size
 from repx.agent.base.files import read_file
+from repx.agent.base.record import Attempt, OutputRecord
 from repx.agent.claim import ClaimFile, boot_id, kill_group
 from repx.agent.scratch import Scratch
 
@@ -21,7 +22,7 @@ _ALL_SIGNALS = frozenset(signal.valid_signals()) - {signal.SIGKILL, signal.SIGST
 """What a job ignores at its start would depend on who started repx: `nohup` and a script's `&` ignore some."""
 
 
-class Attempt:
+class StartedJob:
     """A started job. `wait` returns when it has ended, was stopped, or ran out of time."""
 
     def __init__(self, argv: Sequence[str], env: Mapping[str, str], scratch: Scratch, stdin: int | None = None) -> None:
@@ -43,11 +44,8 @@ class Attempt:
             setsigmask=(),
         )
 
-    def wait(self, time_limit_s: float | None, pause: Callable[[float | None], bool]) -> dict[str, Any]:
-        """Wait for the end; `pause(seconds)` sleeps until a child ends or the timeout, and says whether to stop.
-
-        Returns the fields of an attempt: start, end, exit, signal, cause, max_rss, cpu.
-        """
+    def wait(self, time_limit_s: float | None, pause: Callable[[float | None], bool]) -> Attempt:
+        """Wait for the end; `pause(seconds)` sleeps until a child ends or the timeout, and says whether to stop."""
         stopped = ""
         deadline = None if time_limit_s is None else self._began + time_limit_s
         while True:
@@ -67,18 +65,17 @@ class Attempt:
         kill_group(self.pid)
         exit_status = os.waitstatus_to_exitcode(status)
         cause = stopped or ("" if exit_status == 0 else "exit" if exit_status > 0 else "signal")
-        return {
-            "start": round(self.start, 3),
-            "end": round(self.start + time.monotonic() - self._began, 3),
-            "host": HOST,
-            "boot": BOOT,
-            "exit": exit_status if exit_status >= 0 else None,
-            "signal": -exit_status if exit_status < 0 else None,
-            "cause": cause,
-            "detail": "",
-            "max_rss": usage.ru_maxrss * 1024,
-            "cpu": round(usage.ru_utime + usage.ru_stime, 6),
-        }
+        return Attempt(
+            start=round(self.start, 3),
+            end=round(self.start + time.monotonic() - self._began, 3),
+            host=HOST,
+            boot=BOOT,
+            exit=exit_status if exit_status >= 0 else None,
+            signal=-exit_status if exit_status < 0 else None,
+            cause=cause,
+            max_rss=usage.ru_maxrss * 1024,
+            cpu=round(usage.ru_utime + usage.ru_stime, 6),
+        )
 
     def _stop(self) -> tuple[int, int, Any]:
         kill_soft = time.monotonic() + GRACE_S
@@ -92,7 +89,7 @@ class Attempt:
         return os.wait4(self.pid, 0)
 
 
-def collect_outputs(stage: Mapping[str, Any], out: str) -> tuple[dict[str, Any], str]:
+def collect_outputs(stage: Mapping[str, Any], out: str) -> tuple[dict[str, OutputRecord], str]:
     """Each declared output with its digest and size, and a complaint when one is missing or cannot be kept."""
     outputs = {}
     missing = []
@@ -108,7 +105,7 @@ def collect_outputs(stage: Mapping[str, Any], out: str) -> tuple[dict[str, Any],
             return {}, "output %s cannot be read: %s" % (name, str(error.filename).replace(out, "$out"))
         except TreeError as error:
             return {}, "output %s: %s" % (name, str(error).replace(out, "$out"))
-        outputs[name] = {"path": path, "digest": digest, "size": size}
+        outputs[name] = OutputRecord(path, digest, size)
     if missing:
         return {}, "the script ended well but did not make: " + ", ".join(missing)
     extra = set(os.listdir(out)).difference(stage["outputs"].values())
@@ -147,15 +144,15 @@ def claim_and_start(
     env: Mapping[str, str],
     scratch: Scratch,
     stdin: int | None = None,
-) -> Attempt:
+) -> StartedJob:
     """Start a job and write its process group into the claim, so that a rescuer can end it."""
-    attempt = Attempt(argv, env, scratch, stdin)
+    started = StartedJob(argv, env, scratch, stdin)
     try:
-        claim.update(job, attempt.pid)
+        claim.update(job, started.pid)
     except BaseException:
-        kill_group(attempt.pid)
+        kill_group(started.pid)
         raise
-    return attempt
+    return started
 
 
 def _kill_process(pid: int) -> None:

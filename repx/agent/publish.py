@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from repx.agent.base.files import (
     link_exclusive,
@@ -21,7 +20,16 @@ from repx.agent.base.files import (
     write_file,
 )
 from repx.agent.base.layout import FAILED, FAILURE, OUT, PENDING, RECORD, Store, realization
-from repx.agent.base.record import RecordError, decode_attempts, decode_outcome, is_intact, read_attempts, read_outcome
+from repx.agent.base.record import (
+    LogFile,
+    Outcome,
+    RecordError,
+    decode_attempts,
+    decode_outcome,
+    is_intact,
+    read_attempts,
+    read_outcome,
+)
 from repx.agent.claim import boot_id, is_alive, read_claim
 
 
@@ -110,7 +118,7 @@ def commit_pending(store: Store, directory: str, key: str, *, after_failure: boo
         remove_tree(directory + "/" + FAILED)
 
 
-def recover_pending(store: Store, directory: str, key: str) -> Mapping[str, Any] | None:
+def recover_pending(store: Store, directory: str, key: str) -> Outcome | None:
     """Finish what a killed worker had in place: its outcome, if it is whole, of this boot and has this key."""
     data = read_if_there(directory + "/" + PENDING)
     if data is None:
@@ -119,8 +127,8 @@ def recover_pending(store: Store, directory: str, key: str) -> Mapping[str, Any]
         outcome, attempts = decode_outcome(data), decode_attempts(data)
     except RecordError:
         return None
-    of_this_boot = bool(attempts) and attempts[-1].get("boot") == boot_id() != ""
-    if not (of_this_boot and outcome.get("key") == key and is_intact(directory, outcome)):
+    of_this_boot = bool(attempts) and attempts[-1].boot == boot_id() != ""
+    if not (of_this_boot and outcome.key == key and is_intact(directory, outcome)):
         return None
     sync_filesystem(directory)
     commit_pending(store, directory, key)
@@ -133,8 +141,8 @@ def displace(job_directory: str, directory: str, key: str, tmp: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(directory + "/" + PENDING)
     outcome = read_outcome(directory + "/" + RECORD)
-    if outcome is not None and outcome["key"] != key and is_intact(directory, outcome):
-        aside = realization(job_directory, outcome["index"], outcome["key"])
+    if outcome is not None and outcome.key != key and is_intact(directory, outcome):
+        aside = realization(job_directory, outcome.realization, outcome.key)
         remove_tree(aside)
         os.mkdir(aside)
         _move_result(directory, aside)
@@ -168,11 +176,10 @@ def make_current(store: Store, job_directory: str, index: int, key: str) -> bool
 def _move_result(source: str, target: str) -> None:
     """Give a result another place. Its record stands at both until `out` has moved, so that no kill loses it."""
     for attempt in read_attempts(source + "/" + RECORD):
-        for stream in ("stdout", "stderr"):
-            log = attempt.get(stream)
-            if isinstance(log, dict):
+        for log in (attempt.stdout, attempt.stderr):
+            if isinstance(log, LogFile):
                 with contextlib.suppress(FileNotFoundError):
-                    os.rename("%s/%s" % (source, log["file"]), "%s/%s" % (target, log["file"]))
+                    os.rename("%s/%s" % (source, log.name), "%s/%s" % (target, log.name))
     link_exclusive(source + "/" + RECORD, target + "/" + RECORD)
     move_directory(source + "/" + OUT, target + "/" + OUT)
     os.unlink(source + "/" + RECORD)

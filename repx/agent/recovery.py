@@ -79,8 +79,8 @@ def recover_worker(store: Store, slot: str) -> None:
 def _commit(store: Store, directory: str) -> None:
     data = read_if_there(directory + "/" + PENDING)
     if data is not None:
-        with contextlib.suppress(RecordError, KeyError, OSError):
-            recover_pending(store, directory, decode_outcome(data)["key"])
+        with contextlib.suppress(RecordError, OSError):
+            recover_pending(store, directory, decode_outcome(data).key)
 
 
 def _directories(outputs: str) -> Iterator[str]:

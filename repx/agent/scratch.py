@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from repx.agent.base.files import ScratchFile, hardlink_or_symlink, remove_tree, walk, write_file
+from repx.agent.base.record import Log, LogFile
 from repx.agent.sandbox import GROUP, HOSTS, INSIDE, PASSWD, STORE_DIR, USER
 from repx.agent.sandbox_inputs import SandboxInputs
 
@@ -85,13 +86,13 @@ class Scratch:
             for entry in walk(directory):
                 os.chown(entry, user, user, follow_symlinks=False)
 
-    def log(self, log: ScratchFile, kept: str) -> Any:
+    def log(self, log: ScratchFile, kept: str) -> Log:
         """A log for the record: its text when small, else the name of the file it is moved to."""
         data = log.take(SMALL_LOG)
         if data is not None:
             return data.decode("utf-8", "replace")
         log.move(kept)
-        return {"file": os.path.basename(kept)}
+        return LogFile(os.path.basename(kept))
 
     def _place(self, name: str, value: Any) -> Any:
         if value is None:
@@ -164,6 +165,19 @@ class Scratch:
         os.chdir("/")
         shutil.rmtree(self.directory, ignore_errors=True)
         remove_tree(self.directory)
+
+
+def end_of_log(path: str) -> str:
+    """The last `SMALL_LOG` bytes of a log's file, from the beginning of a line on; empty when there is no such file."""
+    try:
+        with open(path, "rb") as file:
+            position = max(0, file.seek(0, os.SEEK_END) - SMALL_LOG)
+            file.seek(position)
+            data = file.read(SMALL_LOG)
+    except OSError:
+        return ""
+    whole = data[data.find(b"\n") + 1 :] if position else data
+    return (whole or data).decode("utf-8", "replace")
 
 
 def _make_place(shown: str, place: str) -> None:

@@ -27,7 +27,15 @@ from typing import Any
 
 from repx.agent.base.files import read_file
 from repx.agent.base.layout import FAILURE, RECORD, Store, realization, slot
-from repx.agent.base.record import FORMAT, encode_record, find_realization, read_attempts
+from repx.agent.base.record import (
+    Attempt,
+    Outcome,
+    OutputRecord,
+    encode_outputs,
+    encode_record,
+    find_realization,
+    read_attempts,
+)
 from repx.agent.base.state import State
 from repx.agent.cgroup import JobLimits
 from repx.agent.claim import ClaimFile, is_alive, read_claim, take_over
@@ -36,7 +44,7 @@ from repx.agent.job import claim_and_start, collect_outputs, kill_descendants
 from repx.agent.orders import Orders
 from repx.agent.publish import Batch, publish_failure, publish_success, recover_pending
 from repx.agent.sandbox import sandbox_command
-from repx.agent.scratch import Scratch, environment
+from repx.agent.scratch import Scratch, end_of_log, environment
 
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -110,13 +118,8 @@ class Worker:
             found = None if order["force"] or is_new else self._find(job_directory, index, key)
             if found is not None:
                 directory, outcome = found
-                return {
-                    **answer,
-                    "state": State.SUCCEEDED,
-                    "found": True,
-                    "directory": directory,
-                    "outputs": outcome["outputs"],
-                }
+                outputs = encode_outputs(outcome.outputs)
+                return {**answer, "state": State.SUCCEEDED, "found": True, "directory": directory, "outputs": outputs}
             result = self._attempt(order, job_directory, is_new)
             pending = result["state"] is State.SUCCEEDED
             return {**answer, **result}
@@ -141,7 +144,7 @@ class Worker:
                 return False
         return False
 
-    def _find(self, job_directory: str, index: int, key: str) -> Any:
+    def _find(self, job_directory: str, index: int, key: str) -> tuple[str, Outcome] | None:
         """A result that is there already: another runner's, or a killed worker's that only lacks its record."""
         found = find_realization(job_directory, index, key)
         if found is None:
@@ -165,17 +168,17 @@ class Worker:
         stage = self._stages[order["stage"]]
         attempt = self._execute(order, stage)
         kill_descendants(os.getpid())
-        outputs: dict[str, Any] = {}
-        if not attempt["cause"]:
+        outputs: dict[str, OutputRecord] = {}
+        if not attempt.cause:
             outputs, complaint = collect_outputs(stage, self._scratch.out)
             if complaint:
-                attempt["cause"], attempt["detail"] = "output", complaint
-        elif attempt["cause"] == "timeout":
-            attempt["detail"] = "stopped after its time limit of %g s" % order["time_s"]
+                attempt = attempt._replace(cause="output", detail=complaint)
+        elif attempt.cause == "timeout":
+            attempt = attempt._replace(detail="stopped after its time limit of %g s" % order["time_s"])
         earlier = [] if is_new else self._earlier(order, job_directory)
         return self._publish(order, stage, job_directory, attempt, outputs, earlier, is_new)
 
-    def _execute(self, order: dict[str, Any], stage: dict[str, Any]) -> dict[str, Any]:
+    def _execute(self, order: dict[str, Any], stage: dict[str, Any]) -> Attempt:
         """Start a job, natively or shut in, and wait for its end; the attempt but for what its outputs tell."""
         scratch = self._scratch
         scratch.prepare(order, stage)
@@ -198,7 +201,7 @@ class Worker:
                     group.add(pid)
             attempt = started.wait(order["time_s"], self._pause)
             if box is not None:
-                add_exit_cause(attempt, box["kind"], scratch.tmp, group.memory_kills(), limits.get("mem"))
+                attempt = add_exit_cause(attempt, box["kind"], scratch.tmp, group.memory_kills(), limits.get("mem"))
         if is_container:
             scratch.chown_back()
         return attempt
@@ -209,7 +212,7 @@ class Worker:
             self._input, self._held = os.pipe()
         return self._input
 
-    def _earlier(self, order: dict[str, Any], job_directory: str) -> list[dict[str, Any]]:
+    def _earlier(self, order: dict[str, Any], job_directory: str) -> list[Attempt]:
         """The failed attempts before this one."""
         index = order["index"]
         directory = job_directory if index == 0 else realization(job_directory, index, order["key"])
@@ -220,44 +223,42 @@ class Worker:
         order: dict[str, Any],
         stage: dict[str, Any],
         job_directory: str,
-        attempt: dict[str, Any],
-        outputs: dict[str, Any],
-        earlier: list[dict[str, Any]],
+        attempt: Attempt,
+        outputs: dict[str, OutputRecord],
+        earlier: list[Attempt],
         is_new: bool,
     ) -> dict[str, Any]:
-        state = State.FAILED if attempt["cause"] else State.SUCCEEDED
+        state = State.FAILED if attempt.cause else State.SUCCEEDED
         index, key = order["index"], order["key"]
         aside = job_directory if index == 0 else realization(job_directory, index, key)
-        if attempt["cause"] == "cancelled":
-            return {"state": State.CANCELLED, "attempt": attempt}
+        if attempt.cause == "cancelled":
+            return {"state": State.CANCELLED, "attempt": _told(attempt)}
         if not self._claim.holds(aside):
             # Taken over while this machine did not answer: whoever has it now decides.
             return {"state": State.RUNNING}
-        for stream in ("stdout", "stderr"):
-            kept = "%s/%s-%d.log" % (aside, stream, len(earlier) + 1)
-            attempt[stream] = self._scratch.log(getattr(self._scratch, stream), kept)
-        outcome = {
-            "record": FORMAT,
-            "job": order["job"],
-            "stage": stage["name"],
-            "version": stage["version"],
-            "index": index,
-            "key": key,
-            "state": state,
-            "lab": order["lab"],
-            "inputs": {name: _digests(value) for name, value in order["inputs"].items()},
-            "outputs": outputs,
-        }
-        record = encode_record(outcome, [*earlier, attempt])
-        if state == State.FAILED:
-            publish_failure(aside, self._scratch.out, record)
-            return {"state": State.FAILED, "attempt": _told(attempt), "directory": aside}
         scratch = self._scratch
+        logs = "%s/%%s-%d.log" % (aside.replace("%", "%%"), len(earlier) + 1)
+        attempt = attempt._replace(
+            stdout=scratch.log(scratch.stdout, logs % "stdout"), stderr=scratch.log(scratch.stderr, logs % "stderr")
+        )
+        inputs = {name: _digests(value) for name, value in order["inputs"].items()}
+        outcome = Outcome(
+            order["job"], stage["name"], stage["version"], index, key, state, order["lab"], inputs, outputs
+        )
+        record = encode_record(outcome, [*earlier, attempt])
+        if state is State.FAILED:
+            publish_failure(aside, scratch.out, record)
+            return {"state": State.FAILED, "attempt": _told(attempt, aside), "directory": aside}
         directory = publish_success(job_directory, index, key, scratch.out, record, scratch.directory, is_new=is_new)
         if not self._batch:
             self._oldest = time.monotonic()
         self._batch.add(aside, directory, key, after_failure=bool(earlier))
-        return {"state": State.SUCCEEDED, "outputs": outputs, "directory": directory, "attempt": _told(attempt)}
+        return {
+            "state": State.SUCCEEDED,
+            "outputs": encode_outputs(outputs),
+            "directory": directory,
+            "attempt": _told(attempt),
+        }
 
     def _pause(self, seconds: float | None) -> bool:
         """Wait for the job; meanwhile commit what is old enough and listen for a stop."""
@@ -308,13 +309,18 @@ def _digests(value: Any) -> Any:
     return None if value is None else value["digest"]
 
 
-def _told(attempt: dict[str, Any]) -> dict[str, Any]:
-    """An attempt as the runner needs it: a log that stands in a file stays there."""
-    return {name: value for name, value in attempt.items() if name not in ("boot", "host")}
+def _told(attempt: Attempt, directory: str = "") -> dict[str, Any]:
+    """An attempt as the runner needs it: of a log in a file of `directory` the end."""
+    logs = [
+        log if isinstance(log, str) else end_of_log("%s/%s" % (directory, log.name)) if directory else ""
+        for log in (attempt.stdout, attempt.stderr)
+    ]
+    return attempt._replace(host="", boot="", stdout=logs[0], stderr=logs[1]).encoded()
 
 
 def _store_trouble(error: OSError) -> dict[str, Any]:
-    return {"cause": "store", "detail": "%s: %s" % (error.filename or "store", error.strerror), "exit": None}
+    detail = "%s: %s" % (error.filename or "store", error.strerror)
+    return Attempt(cause="store", detail=detail).encoded()
 
 
 def main(argv: list[str]) -> int:

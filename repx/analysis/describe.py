@@ -51,7 +51,7 @@ def describe_job(job: Job, lab: LabDirectory, store: Store) -> dict[str, Any]:
         "inputs": [_input(source, lab, statuses) for source in job.inputs],
         "outputs": {
             name: {"path": f"{directory}/out/{path}", "there": outcome is not None}
-            | ({"size": outcome.outputs[name]["size"]} if outcome is not None else {})
+            | ({"size": outcome.outputs[name].size} if outcome is not None else {})
             for name, path in stage.outputs.items()
         },
     }
@@ -65,15 +65,15 @@ def describe_job(job: Job, lab: LabDirectory, store: Store) -> dict[str, Any]:
 
 def describe_stored(job: StoredJob) -> dict[str, Any]:
     """A step of a scatter-gather, as far as its record says."""
-    record = job.record or {}
+    outputs = {} if job.record is None else job.record.outputs
     return {
         "id": job.id,
         "stage": job.stage,
         "status": job.status.value,
         "stage_type": "step",
         "outputs": {
-            name: {"path": f"{job.directory}/out/{output['path']}", "there": True, "size": output["size"]}
-            for name, output in record.get("outputs", {}).items()
+            name: {"path": f"{job.directory}/out/{output.path}", "there": True, "size": output.size}
+            for name, output in outputs.items()
         },
     } | _attempts(job.directory)
 
@@ -83,7 +83,8 @@ def _attempts(directory: str) -> dict[str, Any]:
     if not attempts:
         return {"attempts": 0, "attempt": None}
     last = attempts[-1]
-    told = {name: last.get(name) for name in _ATTEMPT} | {"failure": cause_text(last) or None}
+    told = {name: getattr(last, name) for name in _ATTEMPT} | {"isolation": last.isolation or None}
+    told["failure"] = cause_text(last) or None
     return {"attempts": len(attempts), "attempt": told}
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from repx.agent.base.layout import Store
+from repx.agent.base.record import Attempt
 from repx.analysis.statuses import Statuses
 from repx.analysis.steps import StoredJob, find_job_or_step
 from repx.errors import UsageError, plural
@@ -21,7 +22,7 @@ class FoundLog:
     number: int
     directory: str
     store: Store
-    attempt: dict[str, Any] | None
+    attempt: Attempt | None
 
     def running(self, stream: str) -> RunningLog:
         """The log as it grows."""

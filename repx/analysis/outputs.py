@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from repx.agent.base.files import is_inside
 from repx.agent.base.layout import FAILED, Store
+from repx.agent.base.record import OutputRecord
 from repx.agent.base.state import State
 from repx.agent.lab.run_file import Job
 from repx.analysis.statuses import Statuses
@@ -73,7 +75,7 @@ def result_of(
     if isinstance(job, StoredJob):
         if job.record is None or job.status is not State.SUCCEEDED:
             raise _no_result(job.id, job.status, job.directory)
-        outputs = job.record["outputs"]
+        outputs = job.record.outputs
         return _result(job.id, job.directory, outputs)
     if not 0 <= index < job.stage.realizations:
         count = job.stage.realizations
@@ -85,10 +87,9 @@ def result_of(
     return _result(job.id, outcome.directory, outcome.outputs)
 
 
-def _result(job: str, directory: str, outputs: object) -> Result:
-    assert isinstance(outputs, dict)
-    declared = {name: str(output["path"]) for name, output in outputs.items()}
-    return Result(job, Path(directory) / "out", declared, {name: output["size"] for name, output in outputs.items()})
+def _result(job: str, directory: str, outputs: Mapping[str, OutputRecord]) -> Result:
+    declared = {name: output.path for name, output in outputs.items()}
+    return Result(job, Path(directory) / "out", declared, {name: output.size for name, output in outputs.items()})
 
 
 def _no_result(job: str, status: State, directory: str, blocked_by: str = "") -> UsageError:

@@ -13,6 +13,7 @@ from typing import Any
 from repx.agent.base.digest import ID_LENGTH
 from repx.agent.base.layout import RECORD, Store
 from repx.agent.base.names import is_job_id
+from repx.agent.base.record import Outcome as RecordedOutcome
 from repx.agent.base.record import failure_of, read_outcome
 from repx.agent.base.state import State
 from repx.agent.lab.run_file import Job
@@ -44,7 +45,7 @@ class StoredJob:
 
     id: str
     directory: str
-    record: Mapping[str, Any] | None
+    record: RecordedOutcome | None
     status: State
 
     @property
@@ -139,5 +140,5 @@ def _read_stored(identity: str, store: Store) -> StoredJob:
     if outcome is not None:
         return StoredJob(identity, directory, outcome, State.SUCCEEDED)
     failure = failure_of(directory)
-    status = unfinished_status(directory, None if failure is None else failure.get("key"), store)
+    status = unfinished_status(directory, None if failure is None else failure.key, store)
     return StoredJob(identity, directory, failure, status or State.PENDING)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from pathlib import Path
 
 import click
 
+from repx.agent.base.record import Attempt
 from repx.agent.base.state import ENDED, State
 from repx.cli.live_line import LiveLine
 from repx.errors import plural
@@ -65,7 +65,7 @@ class Progress:
 
     def _print_failure(self, unit: Unit) -> None:
         self._line.clear()
-        click.secho(f"failed: {unit_title(unit)}: {cause_text(unit.attempt or {})}", fg="red", err=True)
+        click.secho(f"failed: {unit_title(unit)}: {cause_text(unit.attempt)}", fg="red", err=True)
         stream, tail = log_tail(unit)
         for line in tail:
             click.echo(f"  | {line}", err=True)
@@ -93,14 +93,11 @@ class Progress:
 
 def log_tail(unit: Unit) -> tuple[str, list[str]]:
     """The last lines a failed job wrote to stderr, or else to stdout, with the name of the stream."""
-    attempt = unit.attempt or {}
-    for stream in ("stderr", "stdout"):
-        text = attempt.get(stream)
-        if isinstance(text, dict):
-            directory = attempt.get("directory")
-            text = _end_of(Path(directory) / text["file"]) if directory else ""
-        if text:
-            return stream, str(text).rstrip("\n").split("\n")[-TAIL_LINES:]
+    attempt = unit.attempt or Attempt()
+    for stream, text in (("stderr", attempt.stderr), ("stdout", attempt.stdout)):
+        # A worker tells the end of a log that stands in a file.
+        if text and isinstance(text, str):
+            return stream, text.rstrip("\n").split("\n")[-TAIL_LINES:]
     return "", []
 
 
@@ -129,7 +126,7 @@ def print_report(report: Report, *, as_json: bool) -> None:
     counts = {state.value: report.count(state) for state in State if state in ENDED}
     if as_json:
         failures = [
-            {"job": unit.name, "cause": cause_text(unit.attempt or {}), "exit": (unit.attempt or {}).get("exit")}
+            {"job": unit.name, "cause": cause_text(unit.attempt), "exit": unit.attempt.exit if unit.attempt else None}
             for unit in report.failed
         ]
         done = {
@@ -153,7 +150,7 @@ def print_report(report: Report, *, as_json: bool) -> None:
             line += f", {report.count(state)} {state.value}"
     click.echo(line)
     for unit in report.failed:
-        click.echo(f"  failed: {unit_title(unit)}: {cause_text(unit.attempt or {})}")
+        click.echo(f"  failed: {unit_title(unit)}: {cause_text(unit.attempt)}")
     for text in report.trouble:
         click.echo(f"  {text}")
 
@@ -165,13 +162,3 @@ def print_nothing_to_run(jobs: int, *, as_json: bool) -> None:
         click.echo(json.dumps({"jobs": jobs, "found": jobs, **counts, "failures": [], "trouble": []}))
     else:
         click.echo(f"all {jobs} jobs are done; nothing to run" if jobs != 1 else "the one job is done; nothing to run")
-
-
-def _end_of(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - 65536))
-            return file.read().decode("utf-8", "replace")
-    except OSError:
-        return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from repx.agent.base.record import Attempt
 from repx.agent.base.state import ENDED, State
 from repx.agent.lab.run_file import Job
 from repx.agent.lab.stage import Step
@@ -62,7 +63,7 @@ class Branches:
         try:
             items = whole.items(scatter.outcome)
         except (ItemsError, OSError) as error:
-            unit.attempt = {"cause": "output", "detail": str(error), "exit": None}
+            unit.attempt = Attempt(cause="output", detail=str(error))
             self._graph.end(unit, State.FAILED)
             return True
         sinks = [self._branch(unit, whole, scatter.outcome, item) for item in items]

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from repx.agent.base.layout import Store
-from repx.agent.base.record import failure_of
+from repx.agent.base.record import Attempt, failure_of, parse_attempt, parse_outputs
 from repx.agent.base.state import ENDED, State
 from repx.agent.lab.run_file import Job
 from repx.agent.recovery import recover_dead_runners
@@ -216,17 +216,17 @@ class Engine:
                 self._schedule.add(unit.number, unit.run, unit.needs)
                 return
             detail = self._last_trouble or "its worker was killed"
-            answer = {"state": State.FAILED, "attempt": {"cause": "worker", "detail": detail, "exit": None}}
+            answer = {"state": State.FAILED, "attempt": Attempt(cause="worker", detail=detail).encoded()}
             if self._stop_reason == "interrupted":
                 answer["state"] = State.CANCELLED
         else:
             self._go_on(pool, worker, answer.get("attempt"))
         state = State(answer["state"])
-        unit.attempt = answer.get("attempt")
+        unit.attempt = parse_attempt(answer["attempt"]) if "attempt" in answer else None
         if state is State.SUCCEEDED:
             unit.found = "found" in answer
             assert unit.resolved is not None
-            self._graph.succeed(unit, Outcome(answer["directory"], answer["outputs"], unit.resolved.key))
+            self._graph.succeed(unit, Outcome(answer["directory"], parse_outputs(answer["outputs"]), unit.resolved.key))
         elif state is State.RUNNING:
             # Somebody else has it.
             unit.move(State.READY)
@@ -271,8 +271,8 @@ class Engine:
             if outcome is not None:
                 unit.found = True
                 self._graph.succeed(unit, outcome)
-            elif failure is not None and failure["key"] == unit.resolved.key and self._is_new(unit):
-                unit.attempt = {"cause": "elsewhere", "detail": "it failed in another run on this store", "exit": None}
+            elif failure is not None and failure.key == unit.resolved.key and self._is_new(unit):
+                unit.attempt = Attempt(cause="elsewhere", detail="it failed in another run on this store")
                 self._graph.end(unit, State.FAILED)
             else:
                 self._schedule.add(unit.number, unit.run, unit.needs)

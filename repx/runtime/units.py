@@ -6,8 +6,8 @@ A unit is one realization of a job, or a part of a scatter-gather, as the engine
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
+from repx.agent.base.record import Attempt
 from repx.agent.base.state import ENDED, MOVES, State
 from repx.agent.lab.run_file import Job
 from repx.runtime.schedule import Needs
@@ -68,7 +68,7 @@ class Unit:
         self.parts: list[Unit] = []
         self.state = State.PENDING
         self.outcome: Outcome | None = None
-        self.attempt: dict[str, Any] | None = None
+        self.attempt: Attempt | None = None
         self.blocked_by: Unit | None = None
         self.found = False
         self.needs = Needs(1, 1 << 30)

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from repx.agent.base.files import read_if_there
 from repx.agent.base.layout import FAILURE, PENDING, RECORD, Store, slot
-from repx.agent.base.record import read_attempts
+from repx.agent.base.record import Attempt, Log, read_attempts
 from repx.agent.claim import is_alive, read_claim
 
 FOLLOW_S = 0.1
@@ -21,24 +21,25 @@ FOLLOW_S = 0.1
 _BLOCK = 65536
 
 
-def all_attempts(directory: str) -> list[dict[str, Any]]:
+def all_attempts(directory: str) -> list[Attempt]:
     """All attempts kept in the directory of a realization, first to last."""
-    found: dict[float, dict[str, Any]] = {}
+    found: dict[float, Attempt] = {}
     for name in (RECORD, PENDING, FAILURE):
-        found.update((attempt["start"], attempt) for attempt in read_attempts(f"{directory}/{name}"))
+        found.update((attempt.start, attempt) for attempt in read_attempts(f"{directory}/{name}"))
     return [found[start] for start in sorted(found)]
 
 
-def cause_text(attempt: Mapping[str, Any]) -> str:
+def cause_text(attempt: Attempt | None) -> str:
     """Why an attempt failed, in a few words; empty when it did not."""
-    cause = attempt.get("cause", "")
-    if attempt.get("detail"):
-        return str(attempt["detail"])
-    if cause == "exit":
-        return f"exit status {attempt['exit']}"
-    if cause == "signal":
-        return f"killed by signal {attempt['signal']}"
-    return str(cause)
+    if attempt is None:
+        return ""
+    if attempt.detail:
+        return attempt.detail
+    if attempt.cause == "exit":
+        return f"exit status {attempt.exit}"
+    if attempt.cause == "signal":
+        return f"killed by signal {attempt.signal}"
+    return attempt.cause
 
 
 def running_claim(directory: str, store: Store) -> dict[str, Any] | None:
@@ -53,20 +54,20 @@ def running_claim(directory: str, store: Store) -> dict[str, Any] | None:
         return claim
 
 
-def log_text(directory: str, attempt: Mapping[str, Any], stream: str) -> str:
+def log_text(directory: str, attempt: Attempt, stream: str) -> str:
     """The whole log of an attempt; `stream` is "stdout" or "stderr"."""
-    log = attempt.get(stream) or ""
+    log = _log(attempt, stream)
     if isinstance(log, str):
         return log
-    return (read_if_there(f"{directory}/{log['file']}") or b"").decode("utf-8", "replace")
+    return (read_if_there(f"{directory}/{log.name}") or b"").decode("utf-8", "replace")
 
 
-def log_tail(directory: str, attempt: Mapping[str, Any], stream: str, lines: int) -> tuple[list[str], bool]:
+def log_tail(directory: str, attempt: Attempt, stream: str, lines: int) -> tuple[list[str], bool]:
     """The last `lines` lines of a log (all when 0), and whether there are earlier ones."""
-    log = attempt.get(stream) or ""
+    log = _log(attempt, stream)
     if isinstance(log, str):
         return _last(log, lines)
-    return _tail_of_file(Path(directory) / log["file"], lines)
+    return _tail_of_file(Path(directory) / log.name, lines)
 
 
 class RunningLog:
@@ -133,6 +134,10 @@ class RunningLog:
         with contextlib.suppress(FileNotFoundError):
             return Path(f"{self._directory}/{PENDING}").stat().st_mtime < float(claim.get("group_began") or 0)
         return True
+
+
+def _log(attempt: Attempt, stream: str) -> Log:
+    return attempt.stderr if stream == "stderr" else attempt.stdout
 
 
 def _open_log(path: str) -> IO[bytes]:

@@ -26,7 +26,7 @@ def remember_complete(store: Store, run: RunFile, outcomes: Sequence[Outcome]) -
     lines = []
     for outcome in outcomes:
         status = os.stat(f"{outcome.directory}/{RECORD}")
-        paths = tuple(str(output["path"]) for output in outcome.outputs.values())
+        paths = tuple(output.path for output in outcome.outputs.values())
         if any("\n" in path or "\t" in path for path in paths):
             return
         layout = layouts.setdefault(paths, len(layouts))

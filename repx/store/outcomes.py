@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from repx.agent.base.digest import canonical_json
 from repx.agent.base.layout import Store
-from repx.agent.base.record import find_realization, resolved_key
+from repx.agent.base.record import OutputRecord, find_realization, resolved_key
 from repx.agent.lab.job_line import FromJob, FromRun, InputSource
 from repx.agent.lab.run_file import Job, RunFile
 from repx.agent.lab.stage import Stage
@@ -19,12 +19,12 @@ class Outcome(NamedTuple):
     """A complete realization: where it stands, its outputs as its record says them, the key it stands under."""
 
     directory: str
-    outputs: Mapping[str, Mapping[str, Any]]
+    outputs: Mapping[str, OutputRecord]
     key: str
 
     def path(self, output: str) -> str:
         """The absolute path of an output."""
-        return f"{self.directory}/out/{self.outputs[output]['path']}"
+        return f"{self.directory}/out/{self.outputs[output].path}"
 
 
 class RunResultsText(NamedTuple):
@@ -83,8 +83,8 @@ def input_value(source: InputSource, lab: str, outcome_of: OutcomeOf, results_of
     if isinstance(source, FromJob):
         outcome = outcome_of(source.job)
         output = outcome.outputs[source.output]
-        path = f"{outcome.directory}/out/{output['path']}"
-        return {"path": path, "file": path.rpartition("/")[2], "digest": output["digest"]}
+        path = f"{outcome.directory}/out/{output.path}"
+        return {"path": path, "file": path.rpartition("/")[2], "digest": output.digest}
     if isinstance(source, FromRun):
         path, digest = results_of(source.run)
         return {"path": path, "file": f"{source.run}.json", "digest": digest, "results": True}
@@ -94,7 +94,7 @@ def input_value(source: InputSource, lab: str, outcome_of: OutcomeOf, results_of
 def look_up(store: Store, job: str, index: int, key: str) -> Outcome | None:
     """A complete realization by job, index and resolved key."""
     found = find_realization(store.job(job), index, key)
-    return None if found is None else Outcome(found[0], found[1]["outputs"], key)
+    return None if found is None else Outcome(found[0], found[1].outputs, key)
 
 
 def results_text(
@@ -110,7 +110,7 @@ def results_text(
             "params": {name: _named(value) for name, value in params_of(job).items()},
             "state": "failed" if outcome is None else "succeeded",
         }
-        digests = {} if outcome is None else {name: output["digest"] for name, output in outcome.outputs.items()}
+        digests = {} if outcome is None else {name: output.digest for name, output in outcome.outputs.items()}
         paths = {} if outcome is None else {name: outcome.path(name) for name in outcome.outputs}
         # "stage" first: readers tell the lines of jobs from the frame by it.
         body = canonical_json({"outputs": paths, "params": seen["params"], "state": seen["state"]})

@@ -166,4 +166,4 @@ class ScatterResults:
 
 def _output_value(outcome: Outcome, output: str) -> dict[str, str]:
     path = outcome.path(output)
-    return {"path": path, "file": path.rpartition("/")[2], "digest": outcome.outputs[output]["digest"]}
+    return {"path": path, "file": path.rpartition("/")[2], "digest": outcome.outputs[output].digest}

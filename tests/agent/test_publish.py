@@ -14,7 +14,15 @@ import pytest
 
 from repx.agent.base.files import locked_directory, remove_tree
 from repx.agent.base.layout import Store
-from repx.agent.base.record import FORMAT, encode_record, find_realization
+from repx.agent.base.record import (
+    Attempt,
+    LogFile,
+    Outcome,
+    OutputRecord,
+    encode_record,
+    find_realization,
+)
+from repx.agent.base.state import State
 from repx.agent.claim import ClaimFile, boot_id
 from repx.agent.publish import (
     Batch,
@@ -46,14 +54,9 @@ class Jobs:
         return str(self._made)
 
     def record(self, key: str, text: str, index: int = 0, boot: str | None = None, **attempt: Any) -> bytes:
-        outcome = {
-            "record": FORMAT, "job": "job", "stage": "s", "version": "1", "index": index, "key": key,
-            "state": "succeeded",
-            "outputs": {"r": {"path": "r", "digest": text, "size": 1}},
-        }  # fmt: skip
-        return encode_record(
-            outcome, [{"boot": boot_id() if boot is None else boot, "stdout": "", "stderr": "", **attempt}]
-        )
+        outputs = {"r": OutputRecord("r", text, 1)}
+        outcome = Outcome("job", "s", "1", index, key, State.SUCCEEDED, "lab", {}, outputs)
+        return encode_record(outcome, [Attempt(boot=boot_id() if boot is None else boot, **attempt)])
 
     def publish(self, key: str, text: str, index: int = 0, **attempt: Any) -> str:
         record = self.record(key, text, index, **attempt)
@@ -68,7 +71,7 @@ class Jobs:
         if found is None:
             return None
         text = (Path(found[0]) / "out" / "r").read_text()
-        assert found[1]["outputs"]["r"]["digest"] == text
+        assert found[1].outputs["r"].digest == text
         return text
 
 
@@ -142,7 +145,7 @@ def test_killed_before_the_pending_record(jobs: Jobs) -> None:
 
 def test_another_key_displaces_and_comes_back(jobs: Jobs) -> None:
     (jobs.job / "stdout-1.log").write_text("long")
-    jobs.complete(A, "one", stdout={"file": "stdout-1.log"})
+    jobs.complete(A, "one", stdout=LogFile("stdout-1.log"))
     jobs.complete(B, "two")
     assert (jobs.found(A), jobs.found(B)) == ("one", "two")
     assert (jobs.job / "out" / "r").read_text() == "two"

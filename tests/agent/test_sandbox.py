@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from repx.agent.base.record import Attempt
 from repx.agent.exit_cause import add_exit_cause
 from repx.agent.job import GRACE_S
 from repx.agent.sandbox import OUT_OF_MEMORY, bwrap_argv, container_argv, host_words, sandbox_command
@@ -144,32 +145,32 @@ def test_etc_has_a_place_for_what_is_mounted_there(tmp_path: Path) -> None:
     assert "repx:x:1000:" in (etc / "passwd").read_text()
 
 
-def ended(status: int, *, kills: int = 0, memory: int | None = None, tmp: str = "/none", cause: str = "exit") -> Any:
-    attempt: dict[str, Any] = {"cause": cause if status else "", "exit": status, "signal": None, "detail": ""}
-    add_exit_cause(attempt, "bwrap", tmp, kills, memory)
-    return attempt
+def ended(
+    status: int, *, kills: int = 0, memory: int | None = None, tmp: str = "/none", cause: str = "exit"
+) -> Attempt:
+    return add_exit_cause(Attempt(cause=cause if status else "", exit=status), "bwrap", tmp, kills, memory)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM, signal.SIGINT, signal.SIGABRT])
 def test_a_status_that_stands_for_a_signal_is_told_as_one(number: signal.Signals) -> None:
     told = ended(128 + number)
-    assert (told["cause"], told["signal"], told["exit"], told["isolation"]) == ("signal", number, None, "bwrap")
+    assert (told.cause, told.signal, told.exit, told.isolation) == ("signal", number, None, "bwrap")
 
 
 @pytest.mark.parametrize("status", [1, 127, 128, 129, 200, 255])
 def test_other_statuses_are_a_programs_own(status: int) -> None:
     told = ended(status)
-    assert (told["cause"], told["signal"], told["exit"]) == ("exit", None, status)
+    assert (told.cause, told.signal, told.exit) == ("exit", None, status)
 
 
 def test_memory_is_the_cause_where_the_kernel_says_so(tmp_path: Path) -> None:
-    assert ended(137, kills=1, memory=100)["detail"].endswith("more than the 100 bytes of memory it had asked for")
-    assert ended(1, kills=1, memory=100)["cause"] == "memory"
-    assert ended(0, kills=1, memory=100)["cause"] == "", "who goes on without what was killed has succeeded"
-    assert ended(137, kills=1, memory=100, cause="timeout")["cause"] == "timeout"
+    assert ended(137, kills=1, memory=100).detail.endswith("more than the 100 bytes of memory it had asked for")
+    assert ended(1, kills=1, memory=100).cause == "memory"
+    assert ended(0, kills=1, memory=100).cause == "", "who goes on without what was killed has succeeded"
+    assert ended(137, kills=1, memory=100, cause="timeout").cause == "timeout"
     (tmp_path / OUT_OF_MEMORY).touch()
-    assert ended(137, memory=100, tmp=str(tmp_path))["cause"] == "memory"
-    assert ended(137, tmp=str(tmp_path))["cause"] == "signal", "a job that has asked for none cannot have used it up"
+    assert ended(137, memory=100, tmp=str(tmp_path)).cause == "memory"
+    assert ended(137, tmp=str(tmp_path)).cause == "signal", "a job that has asked for none cannot have used it up"
 
 
 class Kept:

@@ -171,7 +171,7 @@ def test_success_failure_and_what_is_found(worker: Conversation) -> None:
     assert (worker.job / "pending").exists()
     assert worker.commit() == 1
     outcome = decode_outcome((worker.job / "record.jsonl").read_bytes())
-    assert (outcome["state"], outcome["lab"]) == ("succeeded", "lab")
+    assert (outcome.state, outcome.lab) == ("succeeded", "lab")
     assert not (worker.job / "claim").exists()
     found = worker.ask("exit 1")
     assert (found["state"], found["found"], found["outputs"]) == ("succeeded", True, answer["outputs"])
@@ -201,7 +201,7 @@ def test_inputs_by_path_by_text_by_list_and_none(worker: Conversation) -> None:
     assert (worker.job / "out" / "r.txt").read_text() == "given item given given 2\n"
     assert worker.commit() == 1
     outcome = decode_outcome((worker.job / "record.jsonl").read_bytes())
-    assert outcome["inputs"] == {"a": "d", "b": "e", "c": ["d", "d"], "d": None}
+    assert outcome.inputs == {"a": "d", "b": "e", "c": ["d", "d"], "d": None}
 
 
 def test_a_time_limit_for_a_job_that_ignores_sigterm(worker: Conversation) -> None:
@@ -317,8 +317,8 @@ def test_attempts_and_their_logs_are_kept_apart(worker: Conversation) -> None:
         answer = worker.ask(f"echo number {number}; exit 1")
         assert answer["attempt"]["stdout"] == f"number {number}\n"
     attempts = decode_attempts((worker.job / "failure.jsonl").read_bytes())
-    assert [attempt["stdout"] for attempt in attempts] == [f"number {number}\n" for number in range(3)]
-    assert all(attempt["start"] <= attempt["end"] for attempt in attempts)
+    assert [attempt.stdout for attempt in attempts] == [f"number {number}\n" for number in range(3)]
+    assert all(attempt.start <= attempt.end for attempt in attempts)
 
 
 def test_a_program_that_is_not_there_fails_one_job(worker: Conversation) -> None:

@@ -12,11 +12,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from repx.agent.base.record import decode_attempts
+from repx.agent.base.record import Attempt, decode_attempts
 from repx.agent.cgroup import JobLimits
 from tests.machine import needs, needs_programs
 from tests.real.worlds import World, world
@@ -142,7 +141,7 @@ class Shut:
             yield runner
             runner.kill()
 
-    def attempts(self) -> dict[str, dict[str, Any]]:
+    def attempts(self) -> dict[str, Attempt]:
         """The last attempt of each job: by its stage, and by what it should end by."""
         found = {}
         listed = json.loads(self.world.repx("list", "jobs", "--json", *self.options))
@@ -201,21 +200,21 @@ def shut(request: pytest.FixtureRequest, lab: tuple[World, Path, str]) -> Shut:
 
 
 @pytest.fixture(scope="module")
-def ended(shut: Shut) -> dict[str, dict[str, Any]]:
+def ended(shut: Shut) -> dict[str, Attempt]:
     shut.run("endings", "limits")
     return shut.attempts()
 
 
 @pytest.mark.parametrize("by", BY)
-def test_exit_status_and_signal_are_told_as_they_were(ended: dict[str, dict[str, Any]], by: str) -> None:
+def test_exit_status_and_signal_are_told_as_they_were(ended: dict[str, Attempt], by: str) -> None:
     kind, number = by.split()
     told = ended[by]
-    assert told["cause"] == kind
-    assert {"exit": told["exit"], "signal": told["signal"]} == {"exit": None, "signal": None, kind: int(number)}
+    assert told.cause == kind
+    assert {"exit": told.exit, "signal": told.signal} == {"exit": None, "signal": None, kind: int(number)}
 
 
-def test_a_child_of_a_script_that_was_killed(ended: dict[str, dict[str, Any]]) -> None:
-    assert (ended["child_ends"]["cause"], ended["child_ends"]["signal"]) == ("signal", signal.SIGSEGV)
+def test_a_child_of_a_script_that_was_killed(ended: dict[str, Attempt]) -> None:
+    assert (ended["child_ends"].cause, ended["child_ends"].signal) == ("signal", signal.SIGSEGV)
 
 
 def can_limit(what: str) -> bool:
@@ -223,18 +222,18 @@ def can_limit(what: str) -> bool:
         return what not in limits.problems
 
 
-def test_memory_beyond_what_was_asked_for_ends_a_job_and_is_named(ended: dict[str, dict[str, Any]]) -> None:
+def test_memory_beyond_what_was_asked_for_ends_a_job_and_is_named(ended: dict[str, Attempt]) -> None:
     needs(can_limit("memory"), "no control group of this machine limits memory")
     for stage in ("hungry", "hungry_child"):
-        assert ended[stage]["cause"] == "memory"
-        assert ended[stage]["detail"].endswith("it used more than the 67108864 bytes of memory it had asked for")
-    assert ended["modest"]["cause"] == ""
+        assert ended[stage].cause == "memory"
+        assert ended[stage].detail.endswith("it used more than the 67108864 bytes of memory it had asked for")
+    assert ended["modest"].cause == ""
 
 
-def test_processors_beyond_what_was_asked_for_are_not_given(shut: Shut, ended: dict[str, dict[str, Any]]) -> None:
+def test_processors_beyond_what_was_asked_for_are_not_given(shut: Shut, ended: dict[str, Attempt]) -> None:
     has_several = len(os.sched_getaffinity(0)) > 1
     needs(can_limit("cpu") and has_several, "no control group of this machine limits processors, or it has one only")
-    assert ended["busy"]["cause"] == ""
+    assert ended["busy"].cause == ""
     assert float(shut.world.repx("show", "output", "busy", "used", *shut.options)) < 1.3
 
 
@@ -242,9 +241,9 @@ def test_a_time_limit_ends_all_of_a_job(shut: Shut) -> None:
     shut.run("late")
     assert shut.processes(1) == []
     told = shut.attempts()
-    assert (told["late"]["cause"], told["polite"]["cause"]) == ("timeout", "timeout")
-    assert told["polite"]["end"] - told["polite"]["start"] < 4
-    assert told["polite"]["stdout"] == "bye\n"
+    assert (told["late"].cause, told["polite"].cause) == ("timeout", "timeout")
+    assert told["polite"].end - told["polite"].start < 4
+    assert told["polite"].stdout == "bye\n"
 
 
 def test_a_daemon_does_not_outlive_its_job(shut: Shut) -> None:
@@ -291,4 +290,4 @@ def test_a_killed_starter_of_a_sandbox_takes_the_job_along(shut: Shut) -> None:
             os.kill(int(child), signal.SIGKILL)
         shut.wait(4, gone=True)
         assert runner.wait(PATIENCE_S) == 1
-    assert shut.attempts()["stubborn"]["signal"] == signal.SIGKILL
+    assert shut.attempts()["stubborn"].signal == signal.SIGKILL

@@ -171,7 +171,7 @@ class Ran:
         found = {}
         for record in (self.store / "outputs").glob("*/record.jsonl"):
             outcome = decode_outcome(record.read_bytes())
-            found[outcome["job"]] = {name: one["digest"] for name, one in outcome["outputs"].items()}
+            found[outcome.job] = {name: one.digest for name, one in outcome.outputs.items()}
         return found
 
 

@@ -105,8 +105,8 @@ def test_an_output_directory_removed_and_made_with_other_bytes(world: World) -> 
     assert world.run().status == 0
     assert world.entries() == {"source": 2, "middle": 2, "end": 2}
     # The record speaks of what is there now.
-    assert world.outcome("source")["key"] == old["key"]
-    assert world.outcome("source")["outputs"] != old["outputs"]
+    assert world.outcome("source").key == old.key
+    assert world.outcome("source").outputs != old.outputs
     assert world.run().answer["found"] == 3
 
 
@@ -196,4 +196,4 @@ def test_realizations_of_one_job_run_at_once(world: World) -> None:
     records = [directory / "record.jsonl", *directory.glob("[12]-*/record.jsonl")]
     attempts = [decode_attempts(record.read_bytes())[0] for record in records]
     assert len(attempts) == 3
-    assert max(attempt["start"] for attempt in attempts) < min(attempt["end"] for attempt in attempts)
+    assert max(attempt.start for attempt in attempts) < min(attempt.end for attempt in attempts)

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from repx.agent.base.record import decode_attempts
+from repx.agent.base.record import LogFile, decode_attempts
 from tests.runtime.world import World, a_world
 
 __all__ = ["a_world"]
@@ -27,18 +27,18 @@ def test_the_record_of_a_success(world: World) -> None:
     world.realize(stages('echo to stdout; echo to stderr >&2; echo result > "$result"'))
     assert world.run().status == 0
     outcome = world.outcome("work")
-    assert outcome["state"] == "succeeded"
-    assert outcome["outputs"]["result"]["path"] == "r.txt"
-    assert outcome["outputs"]["result"]["size"] == len("result\n")
+    assert outcome.state == "succeeded"
+    assert outcome.outputs["result"].path == "r.txt"
+    assert outcome.outputs["result"].size == len("result\n")
     (attempt,) = world.attempts("work")
-    assert before - 1 < attempt["start"] <= attempt["end"] < time.time() + 1
-    assert attempt["host"] == socket.gethostname()
-    assert (attempt["exit"], attempt["signal"], attempt["cause"]) == (0, None, "")
-    assert attempt["stdout"] == "to stdout\n"
-    assert "\nto stderr\n" in attempt["stderr"]
+    assert before - 1 < attempt.start <= attempt.end < time.time() + 1
+    assert attempt.host == socket.gethostname()
+    assert (attempt.exit, attempt.signal, attempt.cause) == (0, None, "")
+    assert attempt.stdout == "to stdout\n"
+    assert "\nto stderr\n" in str(attempt.stderr)
     # A trivial job is charged with itself alone, not with whoever started it.
-    assert MIB / 2 < attempt["max_rss"] < 25 * MIB
-    assert 0 <= attempt["cpu"] < 1
+    assert MIB / 2 < attempt.max_rss < 25 * MIB
+    assert 0 <= attempt.cpu < 1
     (directory,) = world.job_directories("work")
     assert (directory / "out" / "r.txt").stat().st_mode & 0o222 == 0
 
@@ -60,8 +60,8 @@ lab = Lab(runs=[Run("run", work)])
     )
     assert world.run().status == 0
     (attempt,) = world.attempts("work")
-    assert 200 * MIB <= attempt["max_rss"] <= 260 * MIB
-    assert 0.3 <= attempt["cpu"] < 3
+    assert 200 * MIB <= attempt.max_rss <= 260 * MIB
+    assert 0.3 <= attempt.cpu < 3
 
 
 def test_attempts_accumulate(world: World) -> None:
@@ -73,10 +73,10 @@ def test_attempts_accumulate(world: World) -> None:
         assert done.status == 1
         assert done.answer["failures"][0]["cause"] == "exit status 1"
         attempts = world.attempts("work", "failure.jsonl")
-        assert [attempt["stdout"] for attempt in attempts] == [f"number {n}\n" for n in range(1, number + 1)]
-        assert attempts[-1]["exit"] == 1
+        assert [attempt.stdout for attempt in attempts] == [f"number {n}\n" for n in range(1, number + 1)]
+        assert attempts[-1].exit == 1
     assert world.run().status == 0
-    assert [attempt["cause"] for attempt in world.attempts("work")] == ["exit", "exit", ""]
+    assert [attempt.cause for attempt in world.attempts("work")] == ["exit", "exit", ""]
     (directory,) = world.job_directories("work")
     assert {path.name for path in directory.iterdir()} == {"out", "record.jsonl"}
 
@@ -90,9 +90,10 @@ def test_large_logs_are_files_of_their_own(world: World) -> None:
     (directory,) = world.job_directories("work")
     first, second = world.attempts("work")
     for attempt, number in ((first, 1), (second, 2)):
-        assert attempt["stdout"] == {"file": f"stdout-{number}.log"}
+        assert attempt.stdout == LogFile(f"stdout-{number}.log")
         assert (directory / f"stdout-{number}.log").read_text().splitlines()[2999] == "line 3000 of one"
-        assert "line 3000 of two" in (directory / attempt["stderr"]["file"]).read_text()
+        assert isinstance(attempt.stderr, LogFile)
+        assert "line 3000 of two" in (directory / attempt.stderr.name).read_text()
 
 
 def test_logs_of_concurrent_jobs_never_mix(world: World) -> None:
@@ -111,9 +112,11 @@ lab = Lab(runs=[Run("run", talk, params={"n": list(range(24))})])
     said = set()
     for directory in world.job_directories():
         (attempt,) = decode_attempts((directory / "record.jsonl").read_bytes())
-        (line,) = set(attempt["stdout"].splitlines())
-        assert attempt["stdout"].count("\n") == 200
-        assert {text for text in attempt["stderr"].splitlines() if "that is" in text} == {line.replace("this", "that")}
+        (line,) = set(str(attempt.stdout).splitlines())
+        assert str(attempt.stdout).count("\n") == 200
+        assert {text for text in str(attempt.stderr).splitlines() if "that is" in text} == {
+            line.replace("this", "that")
+        }
         said.add(line)
     assert len(said) == 24
 
@@ -138,7 +141,7 @@ def test_what_counts_as_a_failure(world: World, body: str, cause: str, recorded:
     assert done.status == 1
     assert cause in done.answer["failures"][0]["cause"]
     (attempt,) = world.attempts("work", "failure.jsonl")
-    assert attempt["cause"] == recorded
+    assert attempt.cause == recorded
     assert list((world.store / "tmp").iterdir()) == []
     (directory,) = world.job_directories("work")
     assert not (directory / "out").exists()
@@ -152,14 +155,22 @@ def test_a_failure_is_shown_with_the_end_of_its_log(world: World) -> None:
     assert "| the reason" in done.stderr
 
 
+def test_a_failure_is_shown_with_the_end_of_a_long_log_too(world: World) -> None:
+    world.realize(stages("set +x; seq 5000 >&2; exit 9"))
+    done = world.repx("run")
+    assert done.status == 1
+    assert "| 5000\n" in done.stderr
+    assert "| 1\n" not in done.stderr
+
+
 def test_the_time_limit_is_kept(world: World) -> None:
     world.realize(stages("sleep 100 & wait", '@bash(resources=Resources(time="1s"))'))
     done = world.run()
     assert done.status == 1
     assert done.answer["failures"][0]["cause"] == "stopped after its time limit of 1 s"
     (attempt,) = world.attempts("work", "failure.jsonl")
-    assert attempt["cause"] == "timeout"
-    assert 1 <= attempt["end"] - attempt["start"] < 4
+    assert attempt.cause == "timeout"
+    assert 1 <= attempt.end - attempt.start < 4
     assert world.processes() == {}
 
 

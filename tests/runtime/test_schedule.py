@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from itertools import pairwise
-from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -108,8 +107,8 @@ def spans(world: World, stage: str) -> list[tuple[float, float]]:
     """When the jobs of a stage ran."""
     found: list[tuple[float, float]] = []
     for directory in world.job_directories(stage):
-        attempt: dict[str, Any] = decode_attempts((directory / "record.jsonl").read_bytes())[-1]
-        found.append((attempt["start"], attempt["end"]))
+        attempt = decode_attempts((directory / "record.jsonl").read_bytes())[-1]
+        found.append((attempt.start, attempt.end))
     return sorted(found)
 
 

@@ -50,7 +50,7 @@ def test_stopped_by_a_signal(world: World) -> None:
     assert world.processes() == {}
     assert list((world.store / "tmp").iterdir()) == []
     assert world.output("quick", "r.txt") == "quickly\n"
-    assert world.outcome("quick")["state"] == "succeeded"
+    assert world.outcome("quick").state == "succeeded"
     for stage in ("stubborn", "daemon"):
         (directory,) = world.job_directories(stage)
         assert list(directory.iterdir()) == []

@@ -21,7 +21,7 @@ import pytest
 
 import repx.cli.main as cli
 from repx.agent.base.files import remove_tree
-from repx.agent.base.record import decode_attempts, decode_outcome
+from repx.agent.base.record import Attempt, Outcome, decode_attempts, decode_outcome
 
 # What the commands of these tests import, so that a fork has it.
 for name in ("repx.api", "repx.cli.progress", "repx.cli.realize", "repx.cli.run", "repx.realizer.checks.bash"):
@@ -168,12 +168,12 @@ class World:
         found = sorted(outputs.iterdir()) if outputs.is_dir() else []
         return [path for path in found if not stage or path.name.split("-")[1] == stage]
 
-    def outcome(self, stage: str, file: str = "record.jsonl") -> dict[str, Any]:
+    def outcome(self, stage: str, file: str = "record.jsonl") -> Outcome:
         """The outcome of the one job of a stage."""
         (directory,) = self.job_directories(stage)
         return decode_outcome((directory / file).read_bytes())
 
-    def attempts(self, stage: str, file: str = "record.jsonl") -> list[dict[str, Any]]:
+    def attempts(self, stage: str, file: str = "record.jsonl") -> list[Attempt]:
         """The attempts of the one job of a stage."""
         (directory,) = self.job_directories(stage)
         return decode_attempts((directory / file).read_bytes())

@@ -5,31 +5,94 @@ further line is one attempt, first to last, with its logs when they are small. R
 parses 100,000 short lines.
 
     outcome   {"record": 1, "job", "stage", "version", "index", "key", "state": "succeeded" | "failed",
-               "lab", "inputs": {name: digest | [digest]}, "outputs": {name: {"path", "digest", "size"}}}
-    attempt   {"start", "end": seconds since 1970, "host", "boot", "exit": int | null, "signal": int | null,
-               "cause": "" | "exit" | "signal" | "timeout" | "missing-output" | …, "detail", "max_rss": bytes,
-               "cpu": seconds, "isolation": kind of sandbox if any, "stdout": text | {"file": name}, "stderr": …}
+               "lab", "inputs": {name: digest | [digest] | null}, "outputs": {name: {"path", "digest", "size"}}}
+    attempt   the fields of `Attempt`; a log is {"file": name} where it is too long to stand here
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar, Union
 
 from repx.agent.base.digest import digest_of_text
-from repx.agent.base.files import read_if_there
+from repx.agent.base.files import is_inside, read_if_there
 from repx.agent.base.layout import FAILURE, OUT, RECORD, realization
+from repx.agent.base.state import State
 
 FORMAT = 1
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _quote = json.encoder.encode_basestring_ascii
+_Read = TypeVar("_Read")
 
 
 class RecordError(Exception):
     """A record file is not one: truncated, of another format, or of another job."""
+
+
+class OutputRecord(NamedTuple):
+    """One output of a result: its path below `out`, its content digest, and the bytes of its files."""
+
+    path: str
+    digest: str
+    size: int
+
+
+class Outcome(NamedTuple):
+    """What came of a realization, or of its last attempt: line 1 of a record."""
+
+    job: str
+    stage: str
+    version: str
+    realization: int
+    key: str
+    state: State
+    lab: str
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, OutputRecord]
+
+
+class LogFile(NamedTuple):
+    """A log that is too long for a record: the name of its file, which stands beside the record."""
+
+    name: str
+
+
+Log = Union[str, LogFile]
+
+
+class Attempt(NamedTuple):
+    """One execution of a job.
+
+    `start` and `end` are seconds since 1970, `cpu` is in seconds, `max_rss` in bytes. `cause` is empty after a success,
+    else "exit", "signal", "timeout", "output", "memory", "store", "cancelled" and the like; `detail` says more.
+    """
+
+    start: float = 0.0
+    end: float = 0.0
+    host: str = ""
+    boot: str = ""
+    exit: int | None = None
+    signal: int | None = None
+    cause: str = ""
+    detail: str = ""
+    max_rss: int = 0
+    cpu: float = 0.0
+    isolation: str = ""
+    stdout: Log = ""
+    stderr: Log = ""
+
+    def encoded(self) -> dict[str, Any]:
+        """As JSON has it; without the isolation where there was none."""
+        fields = self._asdict()
+        if not self.isolation:
+            del fields["isolation"]
+        for stream in ("stdout", "stderr"):
+            if isinstance(fields[stream], LogFile):
+                fields[stream] = {"file": fields[stream].name}
+        return fields
 
 
 def resolved_key(recipe: str, index: int, inputs: Sequence[tuple[str, str, str]]) -> str:
@@ -43,34 +106,59 @@ def resolved_key(recipe: str, index: int, inputs: Sequence[tuple[str, str, str]]
     return digest_of_text("\n".join(lines) + "\n")
 
 
-def encode_record(outcome: Mapping[str, Any], attempts: Sequence[Mapping[str, Any]]) -> bytes:
+def encode_record(outcome: Outcome, attempts: Sequence[Attempt]) -> bytes:
     """The bytes of a record file."""
-    return ("\n".join([_encode(outcome), *map(_encode, attempts)]) + "\n").encode()
+    fields = {"record": FORMAT, **outcome._asdict(), "outputs": encode_outputs(outcome.outputs)}
+    fields["index"] = fields.pop("realization")
+    return ("\n".join([_encode(fields), *(_encode(attempt.encoded()) for attempt in attempts)]) + "\n").encode()
 
 
-def decode_outcome(data: bytes) -> dict[str, Any]:
+def encode_outputs(outputs: Mapping[str, OutputRecord]) -> dict[str, Any]:
+    """The outputs of a record as JSON has them."""
+    return {name: output._asdict() for name, output in outputs.items()}
+
+
+def decode_outcome(data: bytes) -> Outcome:
     """Line 1 of a record. Raises RecordError."""
     end = data.find(b"\n")
     if end < 0:
         raise RecordError("the record is truncated")
-    try:
-        outcome = json.loads(data[:end].decode())
-    except ValueError as error:
-        raise RecordError("the record is not JSON: %s" % error) from None
-    if not isinstance(outcome, dict) or outcome.get("record") != FORMAT:
-        raise RecordError("the record has an unknown format")
-    return outcome
+    return _read(data[:end], _outcome)
 
 
-def decode_attempts(data: bytes) -> list[dict[str, Any]]:
+def decode_attempts(data: bytes) -> list[Attempt]:
     """All attempts of a record, first to last. Raises RecordError."""
-    try:
-        return [json.loads(line) for line in data.split(b"\n")[1:] if line]
-    except ValueError as error:
-        raise RecordError("the record is not JSON: %s" % error) from None
+    return [_read(line, parse_attempt) for line in data.split(b"\n")[1:] if line]
 
 
-def read_outcome(path: str) -> dict[str, Any] | None:
+def parse_outputs(value: Any) -> dict[str, OutputRecord]:
+    """The outputs of a record out of JSON. Raises TypeError, ValueError, KeyError or AttributeError for others."""
+    outputs = {}
+    for name, fields in value.items():
+        output = OutputRecord(fields["path"], fields["digest"], fields["size"])
+        if not is_inside(output.path) or type(output.digest) is not str or type(output.size) is not int:
+            raise ValueError("not an output of a record")
+        outputs[name] = output
+    return outputs
+
+
+def parse_attempt(value: Any) -> Attempt:
+    """One attempt out of JSON. Raises TypeError, ValueError, KeyError or AttributeError for what is not one."""
+    fields = {name: value[name] for name in _ATTEMPT_TYPES if name in value}
+    for name, allowed in _ATTEMPT_TYPES.items():
+        if name in fields and not (isinstance(fields[name], allowed) and type(fields[name]) is not bool):
+            raise TypeError("%r is not a value for %s" % (fields[name], name))
+    for stream in ("stdout", "stderr"):
+        if isinstance(fields.get(stream), dict):
+            name = fields[stream]["file"]
+            # It is read from beside the record, and from nowhere else.
+            if not is_inside(name) or "/" in name:
+                raise ValueError("%r is not the name of a log" % name)
+            fields[stream] = LogFile(name)
+    return Attempt(**fields)
+
+
+def read_outcome(path: str) -> Outcome | None:
     """The outcome in a record file; None when there is none or it cannot be one, which both mean: not done."""
     data = read_if_there(path)
     if data is None:
@@ -81,7 +169,7 @@ def read_outcome(path: str) -> dict[str, Any] | None:
         return None
 
 
-def read_attempts(path: str) -> list[dict[str, Any]]:
+def read_attempts(path: str) -> list[Attempt]:
     """The attempts in a record file; none when there is no such file."""
     data = read_if_there(path)
     if data is None:
@@ -92,24 +180,53 @@ def read_attempts(path: str) -> list[dict[str, Any]]:
         return []
 
 
-def find_realization(job_directory: str, index: int, key: str) -> tuple[str, dict[str, Any]] | None:
+def find_realization(job_directory: str, index: int, key: str) -> tuple[str, Outcome] | None:
     """The directory and outcome of a complete realization with this key, wherever it stands; else None."""
     aside = realization(job_directory, index, key)
     for directory in (job_directory, aside) if index == 0 else (aside,):
         outcome = read_outcome(directory + "/" + RECORD)
-        if outcome is not None and outcome.get("key") == key and outcome.get("index") == index:
+        if outcome is not None and outcome.key == key and outcome.realization == index:
             # One that was on its way to its other place when its mover was killed has a record at both.
             if is_intact(directory, outcome):
                 return directory, outcome
     return None
 
 
-def is_intact(directory: str, outcome: Mapping[str, Any]) -> bool:
+def is_intact(directory: str, outcome: Outcome) -> bool:
     """Whether every output a record names is still there: outputs removed by hand are a job to do again."""
     out = directory + "/" + OUT + "/"
-    return all(os.path.lexists(out + output["path"]) for output in outcome["outputs"].values())
+    return all(os.path.lexists(out + output.path) for output in outcome.outputs.values())
 
 
-def failure_of(job_directory: str) -> dict[str, Any] | None:
+def failure_of(job_directory: str) -> Outcome | None:
     """The outcome of the last failure, if it has not been followed by a success."""
     return read_outcome(job_directory + "/" + FAILURE)
+
+
+def _outcome(value: Any) -> Outcome:
+    if value["record"] != FORMAT:
+        raise ValueError("the record has an unknown format")
+    texts = [value[name] for name in ("job", "stage", "version", "key", "lab")]
+    if not all(type(text) is str for text in texts) or type(value["index"]) is not int:
+        raise TypeError("a field of the record is of the wrong kind")
+    job, stage, version, key, lab = texts
+    state = State(value["state"])
+    inputs = value["inputs"]
+    if type(inputs) is not dict:
+        raise TypeError("the record's inputs are not an object")
+    return Outcome(job, stage, version, value["index"], key, state, lab, inputs, parse_outputs(value["outputs"]))
+
+
+def _read(line: bytes, parse: Callable[[Any], _Read]) -> _Read:
+    try:
+        return parse(json.loads(line.decode()))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise RecordError("the record cannot be read: %s" % error) from None
+
+
+_NUMBER = (int, float)
+_ATTEMPT_TYPES: dict[str, Any] = {
+    "start": _NUMBER, "end": _NUMBER, "host": str, "boot": str, "exit": (int, type(None)),
+    "signal": (int, type(None)), "cause": str, "detail": str, "max_rss": int, "cpu": _NUMBER, "isolation": str,
+    "stdout": (str, dict), "stderr": (str, dict),
+}  # fmt: skip

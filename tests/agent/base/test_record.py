@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from repx.agent.base.record import (
-    FORMAT,
+    Attempt,
+    LogFile,
+    Outcome,
+    OutputRecord,
     RecordError,
     decode_attempts,
     decode_outcome,
@@ -20,20 +24,68 @@ from repx.agent.base.record import (
     read_outcome,
     resolved_key,
 )
+from repx.agent.base.state import State
 
-OUTCOME = {"record": FORMAT, "job": "j", "key": "k" * 32, "index": 0, "outputs": {"r": {"path": "r", "digest": "d"}}}
-ATTEMPT = {"start": 1.5, "end": 2.0, "stdout": "a\nb\u2028\ud800", "exit": 0}
+OUTCOME = Outcome("j", "s", "1", 0, "k" * 32, State.SUCCEEDED, "lab", {}, {"r": OutputRecord("r", "d", 1)})
+ATTEMPT = Attempt(start=1.5, end=2.0, stdout="a\nb\u2028\ud800", exit=0)
 
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner), max_leaves=4
-)
+seconds = st.floats(0, 1e12)
+logs = st.text() | st.sampled_from([LogFile("stdout-1.log"), LogFile("ä \n")])
+codes = st.none() | st.integers(-255, 255)
+attempts_drawn = st.builds(
+    Attempt, seconds, seconds, st.text(), st.text(), codes, codes, st.text(), st.text(), st.integers(0),
+    seconds, st.text(), logs, logs,
+)  # fmt: skip
+paths = st.sampled_from(["r", "a/b", "ä\n", "..x"])
+outputs_drawn = st.dictionaries(st.text(), st.builds(OutputRecord, paths, st.text(), st.integers(0)))
+inputs_drawn = st.dictionaries(st.text(), st.none() | st.text() | st.lists(st.text()))
+outcomes_drawn = st.builds(
+    Outcome, st.text(), st.text(), st.text(), st.integers(0), st.text(),
+    st.sampled_from([State.SUCCEEDED, State.FAILED]), st.text(), inputs_drawn, outputs_drawn,
+)  # fmt: skip
 
 
-@given(st.dictionaries(st.text(), values), st.lists(st.dictionaries(st.text(), values), max_size=3))
-def test_a_round_trip(outcome: dict[str, Any], attempts: list[dict[str, Any]]) -> None:
-    data = encode_record({**outcome, "record": FORMAT}, attempts)
-    assert decode_outcome(data) == {**outcome, "record": FORMAT}
+@given(outcomes_drawn, st.lists(attempts_drawn, max_size=3))
+def test_a_round_trip(outcome: Outcome, attempts: list[Attempt]) -> None:
+    data = encode_record(outcome, attempts)
+    assert decode_outcome(data) == outcome
     assert decode_attempts(data) == attempts
+
+
+def changed(line: int, **fields: Any) -> bytes:
+    """A record of which one line has other fields; None takes one away."""
+    lines = [json.loads(text) for text in encode_record(OUTCOME, [ATTEMPT]).splitlines()]
+    lines[line].update(fields)
+    return b"".join(
+        json.dumps({name: value for name, value in one.items() if value is not ...}, default=str).encode() + b"\n"
+        for one in lines
+    )
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        *({name: ...} for name in ("record", "job", "index", "key", "state", "inputs", "outputs")),
+        {"index": "0"}, {"index": True}, {"key": None}, {"inputs": []}, {"outputs": []}, {"outputs": {"r": "r"}},
+        {"outputs": {"r": {"path": "../r", "digest": "d", "size": 1}}},
+        {"outputs": {"r": {"path": "/etc/passwd", "digest": "d", "size": 1}}},
+        {"outputs": {"r": {"path": "r", "digest": "d"}}},
+        {"outputs": {"r": {"path": ["r"], "digest": "d", "size": 1}}},
+    ],
+)  # fmt: skip
+def test_an_outcome_of_another_shape_is_no_outcome(fields: dict[str, Any]) -> None:
+    with pytest.raises(RecordError):
+        decode_outcome(changed(0, **fields))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"start": "1"}, {"exit": True}, {"max_rss": 1.5}, {"stdout": ["x"]}, {"stdout": {}}, {"stderr": {"file": "../x"}},
+     {"stderr": {"file": "/etc/passwd"}}, {"stderr": {"file": 1}}],
+)  # fmt: skip
+def test_an_attempt_of_another_shape_is_no_attempt(fields: dict[str, Any]) -> None:
+    with pytest.raises(RecordError):
+        decode_attempts(changed(1, **fields))
 
 
 def test_truncated_anywhere_it_is_none_or_lacks_attempts() -> None:
