@@ -50,7 +50,7 @@ class Slot:
         runner = Path(store.tmp) / "runner"
         runner.mkdir()
         beat(str(runner))
-        argv = [sys.executable, "-S", "-E", "-c", _START, str(ROOT / "repx"), "worker", store.root, "runner", "0"]
+        argv = [sys.executable, "-I", "-S", "-c", _START, str(ROOT / "repx"), "worker", store.root, "runner", "0"]
         self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
         self._jobs = 0
         box = {

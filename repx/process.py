@@ -124,42 +124,50 @@ def feed(argv: Sequence[str], pieces: Iterable[bytes], *, env: Mapping[str, str]
 class Conversation:
     """A child that lives on and is spoken to through its standard input and output; its standard error is ours.
 
-    It has a session of its own: a Ctrl-C in the terminal reaches the parent alone.
+    It has a session of its own: a Ctrl-C in the terminal reaches the parent alone. It stands in the root directory,
+    so that nothing of where the parent stands is found by it. Writing to it never waits.
     """
 
     def __init__(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(  # noqa: S603 - argv lists only; this is the door
-            list(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env, start_new_session=True
+            list(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env, cwd="/", start_new_session=True
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._stdin = self._process.stdin
-        self._stdout = self._process.stdout
+        self.stdin: int = self._process.stdin.fileno()
+        """The descriptor to wait on before more can be written."""
+        self.stdout: int = self._process.stdout.fileno()
+        """The descriptor to wait on for its words."""
+        os.set_blocking(self.stdin, False)
 
-    def say(self, data: bytes) -> None:
-        """Write to it. Nothing happens when it has ended: the end of what it says tells."""
-        with contextlib.suppress(BrokenPipeError):
-            self._stdin.write(data)
-            self._stdin.flush()
+    def write(self, data: bytes | bytearray) -> int:
+        """Give it what it takes now; how many bytes that were.
 
-    def fileno(self) -> int:
-        """What to wait on for its words."""
-        return self._stdout.fileno()
+        All of them, when it has ended: the end of what it says tells.
+        """
+        try:
+            return os.write(self.stdin, data)
+        except BlockingIOError:
+            return 0
+        except BrokenPipeError:
+            return len(data)
 
-    def hear(self) -> bytes:
+    def read(self) -> bytes:
         """What it has said by now; waits for a first word; empty when it has ended."""
-        return os.read(self._stdout.fileno(), 1 << 16)
+        return os.read(self.stdout, 1 << 16)
 
-    def hush(self) -> None:
+    def close_stdin(self) -> None:
         """Close its standard input: there is nothing more to do."""
+        assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
-            self._stdin.close()
+            self._process.stdin.close()
 
-    def last_words(self) -> bytes:
+    def drain(self) -> bytes:
         """Everything it says until it ends, which this waits for."""
-        words = self._stdout.read()
+        assert self._process.stdout is not None
+        words = self._process.stdout.read()
         self.wait()
-        self._stdout.close()
+        self._process.stdout.close()
         return words
 
     def wait(self) -> int:

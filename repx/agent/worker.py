@@ -4,12 +4,14 @@
                   with "sandbox": {"kind", "program", "store", …} where its jobs are to be shut in (repx.agent.sandbox)
               {"job", "stage": id, "index", "key", "inputs", "params", "cpus", "time_s", "force", "lab"}
                   with "after_success": only if the job before it did not fail; else it is dropped
+                  with "failure_before": asked again, after "running"; another failure by now counts as this one's
               {"forget": true}       drop the orders that have not been begun
               {"commit": true}       flush and commit what is pending, answer {"committed": n}
               {"stop": true}         end the running job, commit, leave
     answers   {"job", "index", "key", "state", "outputs", "directory", "attempt"}; "state" is a `State`:
                   succeeded (with "found" where it was done already), failed or cancelled;
-                  running where somebody else works on it, ready where it was dropped before it was begun
+                  running where somebody else works on it (with the mark of the
+                  "failure" that stands there), ready where it was dropped before it was begun
 
 When its orders end (the runner is gone) a worker ends its job, commits what is finished and leaves.
 """
@@ -25,7 +27,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from repx.agent.base.files import read_file
+from repx.agent.base.files import mark_of_file, read_file
 from repx.agent.base.layout import FAILURE, RECORD, Store, realization, slot
 from repx.agent.base.record import (
     Attempt,
@@ -35,6 +37,7 @@ from repx.agent.base.record import (
     encode_record,
     find_realization,
     read_attempts,
+    read_outcome,
 )
 from repx.agent.base.state import State
 from repx.agent.cgroup import JobLimits
@@ -47,6 +50,8 @@ from repx.agent.sandbox import sandbox_command
 from repx.agent.scratch import Scratch, end_of_log, environment
 
 _PR_SET_CHILD_SUBREAPER = 36
+
+_FAILED_ELSEWHERE = Attempt(cause="elsewhere", detail="it failed in another run on this store")
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -107,15 +112,21 @@ class Worker:
         claimed = job_directory if index == 0 else realization(job_directory, index, key)
         try:
             is_new = self._is_new(claimed)
+            failure = None if is_new else mark_of_file(claimed + "/" + FAILURE)
+            if "failure_before" in order and failure not in (None, order["failure_before"]):
+                outcome = read_outcome(claimed + "/" + FAILURE)
+                if outcome is not None and outcome.key == key:
+                    return {**answer, "state": State.FAILED, "attempt": _FAILED_ELSEWHERE.encoded()}
             if not self._take(claimed):
-                return {**answer, "state": State.RUNNING}
+                return {**answer, "state": State.RUNNING, "failure": failure}
         except OSError as error:
             return {**answer, "state": State.FAILED, "attempt": _store_trouble(error)}
         pending = False
         try:
             # Between our mkdir and our link somebody may have done it all.
             is_new = is_new and not os.path.lexists(claimed + "/" + RECORD)
-            found = None if order["force"] or is_new else self._find(job_directory, index, key)
+            again = "failure_before" in order
+            found = None if (order["force"] and not again) or is_new else self._find(job_directory, index, key)
             if found is not None:
                 directory, outcome = found
                 outputs = encode_outputs(outcome.outputs)

@@ -22,8 +22,8 @@ from repx.lab.directory import LabDirectory
 from repx.lab.inherited import effective_params
 from repx.lab.selection import Selection
 from repx.model.resources import Resources
+from repx.runtime.needs import DEFAULT_CPUS, DEFAULT_MEM, Needs
 from repx.runtime.run_order import RunOrder
-from repx.runtime.schedule import DEFAULT_CPUS, DEFAULT_MEM, Needs
 from repx.runtime.units import Unit, UnresolvedError
 from repx.store.outcomes import Outcome, Resolved, look_up, resolve, results_text
 from repx.store.scatter import PartJob

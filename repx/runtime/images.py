@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from repx import process
 from repx.agent.base.tar import directory_stream
@@ -14,6 +14,25 @@ from repx.runtime.isolation import Isolation
 def image_reference(place: str) -> str:
     """What an engine calls an image of a Lab; empty for none. It names no registry, so nobody looks in one."""
     return f"localhost/repx:{place.rpartition('/')[2]}" if place else ""
+
+
+class Images:
+    """The images of a Lab's runs, for the isolation that its jobs get."""
+
+    def __init__(self, lab: LabDirectory, isolation: Isolation) -> None:
+        self._lab = lab
+        self._isolation = isolation
+        self._places = [run.image for run in lab.runs.values()]
+
+    def reference(self, run: int) -> str:
+        """What an engine calls the image of a run, which is given by its place in the Lab."""
+        return image_reference(self._places[run])
+
+    def load(self, runs: Collection[int], notice: Callable[[str], None]) -> None:
+        """Have the images of these runs in the engine, if jobs are shut in by one. Raises SoftwareError."""
+        if self._isolation.kind in ("podman", "docker"):
+            for place in sorted({self._places[run] for run in runs}):
+                load_image(self._isolation, self._lab, place, notice)
 
 
 def load_image(

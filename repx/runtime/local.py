@@ -8,8 +8,12 @@ from repx.agent.base.layout import Store
 from repx.lab.directory import LabDirectory
 from repx.lab.selection import select
 from repx.runtime.engine import Engine
+from repx.runtime.executors.direct import DirectExecutor
+from repx.runtime.executors.executor import Budget
+from repx.runtime.images import Images
 from repx.runtime.isolation import Isolation, choose_isolation
 from repx.runtime.limits import machine_cpus, machine_memory
+from repx.runtime.orders import Orders
 from repx.runtime.report import Options, Watcher
 from repx.runtime.target import LOCAL, IsolationKind
 from repx.runtime.targets import find_target
@@ -34,16 +38,18 @@ def local_engine(
     unless given. Raises UsageError for an unknown name, and what `isolation_on` raises.
     """
     cpus = machine_cpus()
-    options = Options(
-        slots=jobs or cpus,
-        cpus=max(cpus, jobs or 0),
-        mem=mem or machine_memory(),
-        force=force,
-        continue_on_failure=continue_on_failure,
-        allow_drift=allow_drift,
-        isolation=isolation or isolation_on(lab),
+    budget = Budget(slots=jobs or cpus, cpus=max(cpus, jobs or 0), mem=mem or machine_memory())
+    chosen = isolation or isolation_on(lab)
+    images = Images(lab, chosen)
+    return Engine(
+        lab,
+        store,
+        select(lab, names),
+        Options(force=force, continue_on_failure=continue_on_failure),
+        watcher,
+        Orders(lab, store, chosen, images, allow_drift=allow_drift),
+        lambda: DirectExecutor(store, budget, images, stop_on_failure=not continue_on_failure),
     )
-    return Engine(lab, store, select(lab, names), options, watcher)
 
 
 def isolation_on(lab: LabDirectory, target: str = LOCAL, wanted: IsolationKind | None = None) -> Isolation:

@@ -4,10 +4,45 @@ from __future__ import annotations
 
 from typing import Any
 
+from repx.agent.base.layout import Store
 from repx.agent.lab.stage import Stage
 from repx.lab.directory import LabDirectory
-from repx.runtime.software import Programs
+from repx.runtime.closure import ClosurePrograms
+from repx.runtime.executors.executor import Order
+from repx.runtime.images import Images
+from repx.runtime.isolation import Isolation
+from repx.runtime.software import HostPrograms, Programs
 from repx.runtime.units import Unit
+
+
+class Orders:
+    """Makes the orders of a run. `drift` is how this machine's software differs, where that is accepted."""
+
+    def __init__(
+        self, lab: LabDirectory, store: Store, isolation: Isolation, images: Images, *, allow_drift: bool
+    ) -> None:
+        self._lab = lab
+        self._images = images
+        self._software: Programs = (
+            HostPrograms(lab, store, allow_drift=allow_drift)
+            if lab.closure is None
+            else ClosurePrograms(lab, store, isolation)
+        )
+
+    @property
+    def drift(self) -> list[str]:
+        """How the software of this machine differs from what was recorded."""
+        return self._software.drift
+
+    def order(self, unit: Unit, *, force: bool) -> Order:
+        """The order of a unit whose inputs are resolved. Raises SoftwareError."""
+        assert unit.job is not None
+        stage, image = unit.job.stage, self._images.reference(unit.run)
+        return Order(
+            stage_id(stage, image),
+            lambda: stage_order(stage, image, self._software),
+            job_order(unit, image, self._lab, self._software, force=force),
+        )
 
 
 def stage_id(stage: Stage, image: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from repx.agent.base.state import State
 from repx.lab.params import shown
-from repx.runtime.isolation import NATIVE, Isolation
 from repx.runtime.units import Unit
 
 TITLE_PARAMS = 60
@@ -16,15 +16,10 @@ TITLE_PARAMS = 60
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to run: slots, budget in bytes and CPUs, and what to do about what is done or fails."""
+    """How to run: what to do about what is done, and about what fails."""
 
-    slots: int
-    cpus: int
-    mem: int
     force: bool = False
     continue_on_failure: bool = False
-    allow_drift: bool = False
-    isolation: Isolation = NATIVE
 
 
 class Watcher(Protocol):
@@ -43,12 +38,48 @@ class Watcher(Protocol):
         """Something the user should know, in one line."""
 
 
+class SafeWatcher:
+    """A `Watcher` whose errors end the watching, never the run; `failure` is the first one, which was the last told.
+
+    Where standard error is a closed pipe, the jobs go on.
+    """
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher: Watcher | None = watcher
+        self.failure: Exception | None = None
+
+    def planned(self, total: int, found: int) -> None:
+        """See `Watcher`."""
+        self._tell(lambda watcher: watcher.planned(total, found))
+
+    def started(self, unit: Unit) -> None:
+        """See `Watcher`."""
+        self._tell(lambda watcher: watcher.started(unit))
+
+    def ended(self, unit: Unit) -> None:
+        """See `Watcher`."""
+        self._tell(lambda watcher: watcher.ended(unit))
+
+    def notice(self, text: str) -> None:
+        """See `Watcher`."""
+        self._tell(lambda watcher: watcher.notice(text))
+
+    def _tell(self, say: Callable[[Watcher], None]) -> None:
+        if self._watcher is not None:
+            try:
+                say(self._watcher)
+            except Exception as error:
+                self._watcher, self.failure = None, error
+
+
 @dataclass(slots=True)
 class Report:
     """What came of it. `units` are all, those of scatters included."""
 
     units: list[Unit] = field(default_factory=list)
     interrupted: bool = False
+    watching_failed: Exception | None = None
+    """Why the watcher was told no more: its own error, which is no matter of the run."""
     trouble: list[str] = field(default_factory=list)
     drift: list[str] = field(default_factory=list)
 

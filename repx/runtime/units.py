@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from repx.agent.base.record import Attempt
 from repx.agent.base.state import ENDED, MOVES, State
 from repx.agent.lab.run_file import Job
-from repx.runtime.schedule import Needs
+from repx.runtime.needs import Needs
 from repx.store.outcomes import Outcome, Resolved
 from repx.store.scatter import PartJob
 
@@ -20,8 +20,7 @@ class Unit:
 
     `realizations` are the further ones of its job; `parts` are the scatter and the steps of a scatter-gather.
     `job` is None for a step until its inputs are known, for those make its id. `waiting` counts what must end first,
-    `limits` are the CPUs and the bytes that it has asked for itself,
-    `losses` how many workers were killed over it.
+    `limits` are the CPUs and the bytes that it has asked for itself.
     """
 
     __slots__ = (
@@ -32,7 +31,6 @@ class Unit:
         "index",
         "job",
         "limits",
-        "losses",
         "needs",
         "number",
         "on_ready",
@@ -41,7 +39,6 @@ class Unit:
         "realizations",
         "resolve",
         "resolved",
-        "retry_at",
         "run",
         "state",
         "time_s",
@@ -74,8 +71,6 @@ class Unit:
         self.needs = Needs(1, 1 << 30)
         self.time_s: float | None = None
         self.limits: Mapping[str, int] = {}
-        self.retry_at = 0.0
-        self.losses = 0
         self.on_ready: Callable[[Unit], bool] | None = None
 
     @property

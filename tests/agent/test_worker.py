@@ -55,8 +55,8 @@ class Conversation:
         self.process = subprocess.Popen(
             [
                 python,
+                "-I",
                 "-S",
-                "-E",
                 "-c",
                 START,
                 str(Path(repx.__file__).parent),

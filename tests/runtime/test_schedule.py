@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from repx.agent.base.record import decode_attempts
-from repx.runtime.schedule import Needs, Schedule
+from repx.runtime.executors.schedule import Schedule
+from repx.runtime.needs import Needs
 from tests.runtime.world import World, a_world
 
 __all__ = ["a_world"]

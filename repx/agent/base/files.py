@@ -63,6 +63,15 @@ def read_if_there(path: str) -> bytes | None:
         return None
 
 
+def mark_of_file(path: str) -> str | None:
+    """What tells this file from the one that replaces it, by the same server's clock; None when there is none."""
+    try:
+        status = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return "%d-%d" % (status.st_ino, status.st_mtime_ns)
+
+
 class ScratchFile:
     """A file that is written again and again: held open and overwritten in place.
 

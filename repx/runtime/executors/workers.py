@@ -34,11 +34,23 @@ class Worker:
         self.last_s = math.inf
         """Seconds that its last unit took."""
         self.told: set[str] = set()
-        self.buffer = b""
+        self._unsent = bytearray()
+        self._unread = b""
 
-    def tell(self, message: dict[str, Any]) -> None:
-        """Send one order. A worker that has died is noticed when its answers end."""
-        self.process.say(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+    def tell(self, message: dict[str, Any]) -> bool:
+        """Send one order; whether all is sent. A worker that has died is noticed when its answers end."""
+        self._unsent += json.dumps(message, separators=(",", ":")).encode() + b"\n"
+        return self.send()
+
+    def send(self) -> bool:
+        """Send what its pipe takes of what it has not been sent yet; whether that is all."""
+        del self._unsent[: self.process.write(self._unsent)]
+        return not self._unsent
+
+    def answers(self, data: bytes) -> list[dict[str, Any]]:
+        """The answers that have come whole with these bytes."""
+        *lines, self._unread = (self._unread + data).split(b"\n")
+        return [json.loads(line) for line in lines]
 
 
 class WorkerPool:
@@ -55,10 +67,14 @@ class WorkerPool:
         self._begun = 0
         self._trouble: list[str] = []
         self._stopping = threading.Event()
-        # A signal handler writes here, so that a wait ends at once.
-        self._wake_read, self.wake_write = os.pipe()
-        os.set_blocking(self.wake_write, False)
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_write, False)
         self._selector.register(self._wake_read, selectors.EVENT_READ, None)
+
+    def wake(self) -> None:
+        """Let a wait end at once; a signal handler may call it."""
+        with contextlib.suppress(OSError):
+            os.write(self._wake_write, b"!")
 
     def idle(self) -> Worker | None:
         """A worker with nothing to do, started if there may be one more."""
@@ -73,6 +89,11 @@ class WorkerPool:
         worker.unit = None
         self._idle.append(worker)
 
+    def tell(self, worker: Worker, message: dict[str, Any]) -> None:
+        """Send one message to a worker. What its pipe does not take now is sent while answers are waited for."""
+        if not worker.tell(message) and worker.process.stdin not in self._selector.get_map():
+            self._selector.register(worker.process.stdin, selectors.EVENT_WRITE, worker)
+
     def wait(self, timeout_s: float | None) -> list[tuple[Worker, dict[str, Any] | None]]:
         """Answers that have come, each with its worker; None instead of an answer means that the worker has died."""
         answers: list[tuple[Worker, dict[str, Any] | None]] = []
@@ -80,41 +101,38 @@ class WorkerPool:
             worker: Worker | None = key.data
             if worker is None:
                 os.read(self._wake_read, 4096)
+            elif worker not in self.workers:
+                # It has ended, which its answers told in this same round.
                 continue
-            data = worker.process.hear()
-            if not data:
-                self._selector.unregister(worker.process)
-                self.workers.remove(worker)
-                if worker in self._idle:
-                    self._idle.remove(worker)
-                worker.process.wait()
-                self._recover(worker)
+            elif key.fd == worker.process.stdin:
+                if worker.send():
+                    self._selector.unregister(key.fd)
+            elif data := worker.process.read():
+                answers.extend((worker, answer) for answer in worker.answers(data))
+            else:
+                self._remove(worker)
                 answers.append((worker, None))
-                continue
-            *lines, worker.buffer = (worker.buffer + data).split(b"\n")
-            answers.extend((worker, json.loads(line)) for line in lines)
         return answers
 
     def tell_all(self, message: dict[str, Any]) -> None:
         """Send one message to every worker."""
         for worker in self.workers:
-            worker.tell(message)
+            self.tell(worker, message)
 
     def close(self) -> list[str]:
         """Let every worker commit and leave; what they had to complain about."""
         trouble = self._trouble
         for worker in self.workers:
-            worker.process.hush()
+            worker.process.close_stdin()
         for worker in self.workers:
-            rest = worker.buffer + worker.process.last_words()
-            for line in rest.split(b"\n"):
-                if b'"trouble"' in line:
-                    trouble.append(str(json.loads(line)["trouble"]))
+            for answer in worker.answers(worker.process.drain()):
+                if "trouble" in answer:
+                    trouble.append(str(answer["trouble"]))
         self.workers = []
         self._stopping.set()
         self._selector.close()
         os.close(self._wake_read)
-        os.close(self.wake_write)
+        os.close(self._wake_write)
         with contextlib.suppress(OSError):
             remove_tree(self._directory)
         return trouble
@@ -122,16 +140,28 @@ class WorkerPool:
     def _start(self) -> Worker:
         if self._begun == 0:
             self._begin()
-        # -S and -E: an agent needs nothing installed, and nothing of this environment.
-        argv = [sys.executable, "-S", "-E", "-c", _AGENT, "worker", self._store.root, self.runner]
+        # -I and -S: nothing of this environment, of where this process stands, or of what is installed is imported.
+        argv = [sys.executable, "-I", "-S", "-c", _AGENT, "worker", self._store.root, self.runner]
         home = str(Path(repx.agent.__file__).parent.parent.parent)
         # No number twice: the slot of one that died is not used again.
         number = self._begun
         self._begun += 1
         worker = Worker(Conversation([*argv, str(number)], {"REPX_HOME": home, "LANG": "C.UTF-8"}), number)
         self.workers.append(worker)
-        self._selector.register(worker.process, selectors.EVENT_READ, worker)
+        self._selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
         return worker
+
+    def _remove(self, worker: Worker) -> None:
+        """A worker has ended: keep what it had finished, end what it had begun."""
+        for descriptor in (worker.process.stdout, worker.process.stdin):
+            if descriptor in self._selector.get_map():
+                self._selector.unregister(descriptor)
+        self.workers.remove(worker)
+        if worker in self._idle:
+            self._idle.remove(worker)
+        worker.process.close_stdin()
+        worker.process.drain()
+        self._recover(worker)
 
     def _recover(self, worker: Worker) -> None:
         """Keep what a worker had finished, end what it had begun. One that left by itself has left nothing."""

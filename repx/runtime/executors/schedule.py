@@ -6,21 +6,11 @@ Units of equal needs wait in one queue, so that a decision looks at the few dist
 from __future__ import annotations
 
 import heapq
-from typing import NamedTuple
 
-DEFAULT_CPUS = 1
-DEFAULT_MEM = 1 << 30
-"""What a unit that does not say is taken to need: one CPU, one GiB (as RepX)."""
+from repx.runtime.needs import Needs
 
 OVERTAKES = 4
 """How often per slot the first unit in order may be overtaken by units that fit where it does not."""
-
-
-class Needs(NamedTuple):
-    """What a unit occupies while it runs: CPUs, memory in bytes."""
-
-    cpus: int
-    mem: int
 
 
 class Schedule:

@@ -1,0 +1,213 @@
+"""Units run at once on this machine, by workers: who is next, who is told ahead, what is lost; knows no graph."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
+
+from repx.agent.base.layout import Store
+from repx.agent.base.record import Attempt, parse_attempt, parse_outputs
+from repx.agent.base.state import State
+from repx.runtime.executors.executor import (
+    Budget,
+    Cancelled,
+    Event,
+    Failed,
+    Notice,
+    Requeued,
+    Started,
+    Succeeded,
+    Work,
+)
+from repx.runtime.executors.schedule import Schedule
+from repx.runtime.executors.workers import Worker, WorkerPool
+from repx.runtime.images import Images
+from repx.store.outcomes import Outcome
+
+RETRY_BUSY_S = 0.1
+"""How often to ask again for a job that somebody else is doing."""
+
+LOSSES = 2
+"""Workers that may be killed over a job before it counts as failed: it may be what kills them."""
+
+SHORT_S = 0.05
+"""A worker whose last unit took less is given the next one ahead, so that it need not wait to be told. Longer ones are
+handed out one by one: another worker might be free sooner."""
+
+
+class DirectExecutor:
+    """See `repx.runtime.executors.executor.Executor`.
+
+    With `stop_on_failure`, what a worker was told ahead of its turn is dropped when the job before it fails, whatever
+    the engine decides then: it would have begun before anybody could say so.
+    """
+
+    def __init__(self, store: Store, budget: Budget, images: Images, *, stop_on_failure: bool) -> None:
+        self._images = images
+        self._stop_on_failure = stop_on_failure
+        self._schedule = Schedule(budget.slots, budget.cpus, budget.mem)
+        self._pool = WorkerPool(store, budget.slots)
+        self._works: dict[int, Work] = {}
+        self._elsewhere: list[tuple[float, int]] = []
+        self._losses: Counter[int] = Counter()
+        self._failures_before: dict[int, Any] = {}
+        self._last_trouble = ""
+        self._events: list[Event] = []
+        self._ends_ready = False
+        self._ends_running = False
+        self._has_told: list[str] = []
+
+    def prepare(self, runs: Collection[int], notice: Callable[[str], None]) -> None:
+        """See `Executor`."""
+        self._images.load(runs, notice)
+
+    def start(self, units: Iterable[Work]) -> None:
+        """See `Executor`."""
+        for work in units:
+            self._works[work.unit] = work
+            self._schedule.add(work.unit, work.run, work.needs)
+
+    def events(self) -> Sequence[Event]:
+        """See `Executor`."""
+        if self._ends_ready:
+            self._stop()
+        else:
+            self._hand_out()
+        if not self._events:
+            for worker, answer in self._pool.wait(RETRY_BUSY_S if self._elsewhere else None):
+                self._hear(worker, answer)
+            self._ask_again()
+        events, self._events = self._events, []
+        return events
+
+    def cancel(self, *, running: bool) -> None:
+        """See `Executor`."""
+        self._ends_running = self._ends_running or running
+        self._ends_ready = True
+        self._pool.wake()
+
+    def close(self) -> list[str]:
+        """See `Executor`."""
+        return self._pool.close()
+
+    def _hand_out(self) -> None:
+        """Give ready units to idle workers, and to quick ones their next."""
+        while (unit := self._schedule.next()) is not None:
+            worker = self._pool.idle()
+            assert worker is not None, "as many workers as slots"
+            worker.unit = unit
+            self._tell(worker, unit)
+            self._events.append(Started(unit))
+        for worker in self._pool.workers:
+            if worker.unit is None or worker.ahead is not None or worker.last_s >= SHORT_S:
+                continue
+            worker.ahead = self._schedule.ahead(self._works[worker.unit].needs)
+            if worker.ahead is not None:
+                self._tell(worker, worker.ahead, after_success=self._stop_on_failure)
+
+    def _tell(self, worker: Worker, unit: int, *, after_success: bool = False) -> None:
+        order = self._works[unit].order()
+        if order.stage not in worker.told:
+            worker.told.add(order.stage)
+            self._pool.tell(worker, order.tell_stage())
+        more: dict[str, Any] = {}
+        if after_success:
+            more["after_success"] = True
+        if unit in self._failures_before:
+            more["failure_before"] = self._failures_before[unit]
+        self._pool.tell(worker, {**order.job, **more})
+
+    def _hear(self, worker: Worker, answer: dict[str, Any] | None) -> None:
+        """Take in what a worker has said; None when it has died."""
+        if answer is not None and "trouble" in answer:
+            self._last_trouble = answer["trouble"]
+            self._events.append(Notice(answer["trouble"]))
+        elif answer is None or (answer.get("state") == State.CANCELLED and not self._ends_ready):
+            self._lose(worker)
+        elif "job" in answer and worker.unit is not None:
+            unit = worker.unit
+            self._schedule.release(self._works[unit].needs)
+            attempt = parse_attempt(answer["attempt"]) if "attempt" in answer else None
+            self._go_on(worker, attempt)
+            self._end(unit, answer, attempt)
+
+    def _end(self, unit: int, answer: dict[str, Any], attempt: Attempt | None) -> None:
+        """A worker has done with a unit, one way or another."""
+        state = State(answer["state"])
+        if state is State.RUNNING and not self._ends_ready:
+            # Somebody else has it. What a failure there has left is told by the file that stands there now: no two
+            # clocks are compared.
+            self._failures_before.setdefault(unit, answer.get("failure"))
+            heapq.heappush(self._elsewhere, (time.monotonic() + RETRY_BUSY_S, unit))
+            self._events.append(Requeued(unit))
+        elif state is State.SUCCEEDED:
+            outcome = Outcome(answer["directory"], parse_outputs(answer["outputs"]), answer["key"])
+            self._forget(unit, Succeeded(unit, outcome, "found" in answer))
+        elif state is State.FAILED:
+            self._forget(unit, Failed(unit, attempt or Attempt()))
+        else:
+            self._forget(unit, Cancelled(unit, attempt))
+
+    def _lose(self, worker: Worker) -> None:
+        """A worker was killed, or told to leave by somebody else. Its claim says to anybody what it was doing."""
+        self._requeue_ahead(worker)
+        unit, worker.unit = worker.unit, None
+        if unit is None:
+            return
+        self._schedule.release(self._works[unit].needs)
+        self._losses[unit] += 1
+        if self._losses[unit] < LOSSES and not self._ends_ready:
+            self._events.append(Requeued(unit))
+            self._requeue(unit)
+            return
+        detail = self._last_trouble or "its worker was killed"
+        attempt = Attempt(cause="worker", detail=detail)
+        self._forget(unit, Cancelled(unit, attempt) if self._ends_running else Failed(unit, attempt))
+
+    def _go_on(self, worker: Worker, attempt: Attempt | None) -> None:
+        """A worker has done its unit, and is at the next already if it was told one ahead."""
+        worker.last_s = attempt.end - attempt.start if attempt is not None else 0.0
+        if worker.ahead is None:
+            self._pool.rest(worker)
+            return
+        worker.unit, worker.ahead = worker.ahead, None
+        self._schedule.take(self._works[worker.unit].needs)
+        self._events.append(Started(worker.unit))
+
+    def _requeue_ahead(self, worker: Worker) -> None:
+        """What a worker was told ahead, and will not do, is anybody's again."""
+        if worker.ahead is not None:
+            unit, worker.ahead = worker.ahead, None
+            if self._ends_ready:
+                self._forget(unit, Cancelled(unit, None))
+            else:
+                self._requeue(unit)
+
+    def _requeue(self, unit: int) -> None:
+        work = self._works[unit]
+        self._schedule.add(unit, work.run, work.needs)
+
+    def _ask_again(self) -> None:
+        """Try again what somebody else was doing a while ago."""
+        now = time.monotonic()
+        while self._elsewhere and self._elsewhere[0][0] <= now:
+            self._requeue(heapq.heappop(self._elsewhere)[1])
+
+    def _stop(self) -> None:
+        """Nothing more begins. When what runs is to end as well its workers are told so, once."""
+        for unit in [*self._schedule.drain(), *(unit for _, unit in self._elsewhere)]:
+            self._forget(unit, Cancelled(unit, None))
+        self._elsewhere = []
+        word = "stop" if self._ends_running else "forget"
+        if word not in self._has_told:
+            self._has_told.append(word)
+            self._pool.tell_all({word: True})
+
+    def _forget(self, unit: int, event: Event) -> None:
+        del self._works[unit]
+        self._losses.pop(unit, None)
+        self._failures_before.pop(unit, None)
+        self._events.append(event)
