@@ -20,21 +20,25 @@ from repx.dsl.instantiate.graph import instantiate as instantiate_lab
 from repx.dsl.load import load_experiment
 from repx.dsl.node import Node, replay, sources_of
 from repx.dsl.packages import HostPackages, nix_packages
+from repx.dsl.scan import known_digests
 from repx.dsl.stage import AnyStage
 from repx.errors import DefinitionError, JobsFailedError, StoreError, plural
 from repx.lab.directory import LabDirectory
 from repx.model.graph import DerivationGraph
 from repx.model.names import JobId, unknown
-from repx.model.software import PackageSet, SoftwareResolver
+from repx.model.software import SoftwareResolver
 from repx.realizer.host import HostSoftware
-from repx.realizer.lab import WrittenLab, store_error, write_lab
+from repx.realizer.lab import WrittenLab, write_lab
 from repx.realizer.nix.packages import NixSoftware
+from repx.realizer.package_set import PackageSet
 from repx.runtime.bar import Bar
 from repx.runtime.local import local_engine
 from repx.runtime.report import Report, unit_title
 from repx.store.attempts import cause_text
-from repx.store.location import open_store
+from repx.store.location import open_store, store_error
+from repx.store.memory import open_memory
 from repx.store.outcomes import Outcome
+from repx.store.writer import StoreWriter, open_writer
 
 Target = Lab | Run | Node | Iterable["Run | Node"]
 """What can be instantiated and realized."""
@@ -44,12 +48,13 @@ def _hear_nothing(_: str) -> None:
     return
 
 
-def load(path: str, packages: str | None = None) -> Lab:
+def load(path: str, packages: str | None = None, *, store: Store | None = None) -> Lab:
     """The Lab of an experiment file; `packages` is a flake, or "host", to be used instead of what it says.
 
-    Raises DefinitionError.
+    `store` may know files that have not changed, which need not be read then. Raises DefinitionError.
     """
-    lab = load_experiment(path)
+    with known_digests(open_memory(store, os.path.realpath(path)).sources if store is not None else {}):
+        lab = load_experiment(path)
     if packages is None:
         return lab
     return lab.with_packages(HostPackages() if packages == "host" else nix_packages(packages, os.getcwd(), None))
@@ -78,26 +83,29 @@ def realize_lab(
 
     `watch` hears how far a build is. Raises StoreError, and whatever `instantiate` raises.
     """
-    place = store if isinstance(store, Store) else open_store(store)
+    writer = open_writer(store if isinstance(store, Store) else open_store(store), experiment_name(lab))
     packages = resolver_of(lab)
-    graph = instantiate(lab, software=packages)
+    with known_digests(writer.memory.sources):
+        graph = instantiate(lab, software=packages)
     if run is not None:
         names = [one.name for one in graph.runs]
         if run not in names:
             raise unknown("run", run, names)
         graph = graph.sliced(run)
-    return _written(graph, packages, place, experiment_folder(lab), watch)
+    return _written(graph, packages, writer, experiment_folder(lab), watch)
 
 
 def _written(
-    graph: DerivationGraph, packages: PackageSet, store: Store, base: str, watch: Callable[[str], None]
+    graph: DerivationGraph, packages: PackageSet, writer: StoreWriter, base: str, watch: Callable[[str], None]
 ) -> WrittenLab:
     try:
-        store.create()
-        closure = packages.realize(graph.software(), store, watch)
+        writer.store.create()
+        closure = packages.realize(graph.software(), writer, watch)
     except OSError as error:
-        raise store_error(error, store) from None
-    return write_lab(graph, store, base, closure)
+        raise store_error(error, writer.store) from None
+    written = write_lab(graph, writer, base, closure)
+    writer.memory.keep()
+    return written
 
 
 def check_link(link: str) -> None:
@@ -128,11 +136,16 @@ def link_result(written: WrittenLab, link: str, store: Store) -> None:
             facts=[("the Lab", written.path)],
             hint="the Lab itself is complete; choose another place for its link with: repx realize -o",
         ) from None
+    keep_root(store, os.path.abspath(link))
+
+
+def keep_root(store: Store, path: str) -> None:
+    """Let a Lab be kept: the one at `path`, or the one that a link there leads to as long as it does."""
+    root = Path(store.gcroots) / "auto" / digest_of_text(path)
     try:
-        root = Path(store.gcroots) / "auto" / digest_of_text(os.path.abspath(link))
-        if not root.is_symlink() or os.readlink(root) != os.path.abspath(link):
+        if not root.is_symlink() or os.readlink(root) != path:
             root.unlink(missing_ok=True)
-            root.symlink_to(os.path.abspath(link))
+            root.symlink_to(path)
     except OSError as error:
         raise store_error(error, store) from None
 
@@ -190,8 +203,11 @@ def realize_many(
     lab = as_lab(listed)
     placed: dict[Node, JobId] = {}
     packages = resolver_of(lab)
-    graph = instantiate(lab, software=packages, placed=placed)
-    written = _written(graph, packages, place, experiment_folder(lab), _hear_nothing)
+    writer = open_writer(place, experiment_name(lab))
+    with known_digests(writer.memory.sources):
+        graph = instantiate(lab, software=packages, placed=placed)
+    written = _written(graph, packages, writer, experiment_folder(lab), _hear_nothing)
+    keep_root(place, written.path)
     directory = LabDirectory(written.path)
     with Bar(enabled=progress) as watcher:
         engine = local_engine(directory, store=place, watcher=watcher, jobs=jobs, continue_on_failure=True)
@@ -257,6 +273,12 @@ def as_lab(target: Target) -> Lab:
         if uncalled is not None
         else "give a Lab, a Run, the result of calling a stage, or a list of one of these",
     )
+
+
+def experiment_name(lab: Lab) -> str:
+    """The absolute path that a Lab's experiment is known by: its file, or the folder that a notebook works in."""
+    file = Path(lab.location.file)
+    return os.path.realpath(file) if file.is_file() else str(Path.cwd())
 
 
 def experiment_folder(lab: Lab) -> str:

@@ -21,10 +21,11 @@ from repx.agent.claim import (
     server_time,
     start_time,
 )
+from repx.agent.makers import is_abandoned
 from repx.agent.publish import recover_pending
 
 ABANDONED_S = 86400.0
-"""Seconds after which something in tmp/ that names no owner (a Lab half written, say) is taken to have none."""
+"""Seconds after which something in tmp/ whose maker cannot be asked after is taken to have none."""
 
 
 def recover_dead_runners(store: Store) -> None:
@@ -37,6 +38,9 @@ def recover_dead_runners(store: Store) -> None:
     for name in names:
         path = store.tmp + "/" + name
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            if is_abandoned(name):
+                _remove(path)
+                continue
             if os.path.exists(path + "/" + HEARTBEAT):
                 if not _is_in_use(store, name):
                     for slot in _slots(path):

@@ -28,7 +28,9 @@ def realize(
     store = open_store(store_path)
     api.check_link(output)
     with LiveLine(quiet=as_json) as live:
-        written = api.realize_lab(api.load(experiment, packages), store=store, run=run_name, watch=live.show)
+        written = api.realize_lab(
+            api.load(experiment, packages, store=store), store=store, run=run_name, watch=live.show
+        )
     api.link_result(written, output, store)
     if as_json:
         answer = {"lab": written.lab_id, "path": written.path, "link": output, "new": written.is_new}

@@ -70,9 +70,9 @@ def run(
         store = open_store(store_path)
         _refuse_second(experiment, names)
         if dry_run:
-            _plan_unwritten(api.load(experiment, packages), names, store, force=force, as_json=as_json)
+            _plan_unwritten(api.load(experiment, packages, store=store), names, store, force=force, as_json=as_json)
             return
-        lab = _realized(api.load(experiment, packages), store, as_json=as_json)
+        lab = _realized(api.load(experiment, packages, store=store), store, as_json=as_json)
     elif packages is not None:
         raise UsageError("--packages is for realizing, and a Lab has its software", hint="give the experiment as well")
     else:

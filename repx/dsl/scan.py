@@ -12,16 +12,18 @@ what they point to outside would not travel with the Lab.
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import functools
-import hashlib
 import os
 import re
 import stat
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from repx.agent.base.digest import TreeError, tree_digest
-from repx.agent.base.files import walk
+from repx.agent.base.looks import Looks, looks_of_source
 from repx.dsl.caller import caller
 from repx.errors import DefinitionError, SourceLocation, nearest
 from repx.model.values import StoredPath
@@ -178,7 +180,10 @@ def _stored(named: str, real: str) -> StoredPath:
         raise _CannotStoreError("has a name that is not UTF-8, which JSON cannot hold") from None
     kind = _kind(real)
     try:
-        return StoredPath(name=name, digest=_digest(real, _state(real)), source=real, kind=kind)
+        looks = looks_of_source(real)
+        digest = _known.get({}).get(looks.digest) or _read_once(real, looks)
+        kept = looks.digest if looks.is_settled(time.time_ns()) else ""
+        return StoredPath(name=name, digest=digest, source=real, kind=kind, looks=kept)
     except TreeError as error:
         inner = os.path.relpath(error.path, real)
         raise _CannotStoreError(f"cannot be stored: {'' if inner == '.' else f'{inner}: '}{error.reason}") from None
@@ -186,21 +191,24 @@ def _stored(named: str, real: str) -> StoredPath:
         raise _CannotStoreError(f"cannot be read: {error.strerror}: {error.filename}") from None
 
 
+@contextlib.contextmanager
+def known_digests(known: Mapping[str, str]) -> Iterator[None]:
+    """Within this context a tree is not read whose looks have a digest in `known`."""
+    before = _known.set(known)
+    try:
+        yield
+    finally:
+        _known.reset(before)
+
+
+_known: contextvars.ContextVar[Mapping[str, str]] = contextvars.ContextVar("known_digests")
+
+
 @functools.lru_cache(maxsize=4096)
-def _digest(real: str, state: bytes) -> str:
-    """The tree digest, once per state: a pipeline that names a data set is traced for every assignment."""
-    del state
+def _read_once(real: str, looks: Looks) -> str:
+    """The tree digest, once for the same looks: a pipeline that names a data set is traced for every assignment."""
+    del looks
     return tree_digest(real)
-
-
-def _state(real: str) -> bytes:
-    """What changes when anything in a tree does, without reading a file (the change time cannot be set back)."""
-    digest = hashlib.sha256()
-    for entry in walk(real):
-        status = os.lstat(entry)
-        numbers = (status.st_dev, status.st_ino, status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-        digest.update(repr((entry, *numbers)).encode("utf-8", "surrogateescape"))
-    return digest.digest()
 
 
 def _pattern(match: str | None, place: SourceLocation) -> re.Pattern[str] | None:

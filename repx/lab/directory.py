@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -131,9 +131,12 @@ class LabDirectory:
         return place
 
     def state(self) -> str:
-        """A digest of what the listed files look like (size, time, inode): equal means nobody has touched them."""
+        """A digest of what files and directories look like (size, time, inode): equal means nobody has touched them.
+
+        A directory tells of what was added to it, removed or replaced: so the links of jobs need not be looked at.
+        """
         looks = [self.lab_id]
-        for place in self.files:
+        for place in [MANIFEST, *self.files, "jobs", *directories_of(self.files)]:
             status = os.stat(f"{self.path}/{place}")
             looks.append(f"{place} {status.st_size} {status.st_mtime_ns} {status.st_ino}")
         for name in self.closure.paths if self.closure is not None else ():
@@ -239,3 +242,14 @@ class LabDirectory:
 
     def _broken(self, complaints: list[Complaint]) -> LabError:
         return broken(self.path, complaints)
+
+
+def directories_of(places: Iterable[str]) -> list[str]:
+    """The directories that some places are in, "" for the Lab itself."""
+    found: set[str] = set()
+    for place in places:
+        directory = os.path.dirname(place)
+        while directory not in found:
+            found.add(directory)
+            directory = os.path.dirname(directory)
+    return sorted(found)

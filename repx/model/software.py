@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from repx.agent.base.layout import Store
 from repx.errors import Finding, SourceLocation
-from repx.model.closure import Closure
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
@@ -67,16 +65,5 @@ class SoftwareResolver(Protocol):
         """One answer per request, in order; problems of a script are findings, not exceptions.
 
         Raises SoftwareError when the package set itself cannot be used.
-        """
-        ...
-
-
-class PackageSet(SoftwareResolver, Protocol):
-    """A resolver whose software can be made ready for a Lab."""
-
-    def realize(self, software: Iterable[Software], store: Store, watch: Callable[[str], None]) -> Closure | None:
-        """Have what was resolved in the store, built where it has to be; None when nothing travels with a Lab.
-
-        `watch` hears how far it is. Raises SoftwareError, or CheckError for scripts that use what is not there.
         """
         ...

@@ -31,6 +31,8 @@ class StoredPath:
     kind: Literal["file", "directory"]
     download: Download | None = field(default=None, compare=False, repr=False)
     """How to get it when it lies nowhere on this machine: not part of its identity either."""
+    looks: str = field(default="", compare=False, repr=False)
+    """What it looked like when its digest was taken (`repx.agent.base.looks`); empty when nobody should go by that."""
 
     def __str__(self) -> str:
         return self.name

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from repx.agent.base.layout import Store
 from repx.agent.host_path import content_sha256, find_command, python_names
 from repx.errors import Finding, nearest
 from repx.model.software import Json, Software, SoftwareRequest
@@ -21,6 +20,7 @@ from repx.realizer.checks.bash import check_bash, commands_used, location
 from repx.realizer.checks.bash_commands import CommandUse
 from repx.realizer.checks.distributions import Distributions
 from repx.realizer.checks.python import check_python
+from repx.store.writer import StoreWriter
 
 ALWAYS_IN_BASH = ("bash", "mkdir", "rm")
 """What the runtime itself needs on a Bash stage's PATH."""
@@ -51,7 +51,7 @@ class HostSoftware:
             for request, in_bash, in_python in zip(requests, of_bash, of_python, strict=True)
         ]
 
-    def realize(self, software: Iterable[Software], store: Store, watch: Callable[[str], None]) -> None:
+    def realize(self, software: Iterable[Software], writer: StoreWriter, watch: Callable[[str], None]) -> None:
         """Nothing: a Lab of this package set says what was used, and carries none of it."""
 
     def _software(self, request: SoftwareRequest, uses: Iterable[CommandUse], findings: Sequence[Finding]) -> Software:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
-import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from repx.agent.base.digest import canonical_json, digest_of_text, file_sha256, short_digest
-from repx.agent.base.files import link_tree, remove_tree, sync_filesystem, walk
-from repx.agent.base.layout import Store
+from repx.agent.base.digest import canonical_json, digest_of_text, short_digest
+from repx.agent.base.files import link_tree, remove_tree, sync_path
 from repx.agent.lab.format import JOBS_END, LAB_FORMAT, MANIFEST, ROOT
 from repx.errors import plural
+from repx.lab.directory import LabDirectory
 from repx.model.closure import Closure
 from repx.model.derivation import Derivation, Recipe
 from repx.model.graph import DerivationGraph, RunGraph
@@ -37,8 +35,9 @@ from repx.realizer.images.lab_images import write_images
 from repx.realizer.nix.contents import StoreContents
 from repx.realizer.nix.manifest import closure_manifest
 from repx.realizer.render import StageFiles, relative_location, stage_files
-from repx.store.location import store_error as store_error
-from repx.store.objects import add_object
+from repx.store.location import is_whole, remember_verified, store_error
+from repx.store.objects import add_objects
+from repx.store.writer import StoreWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,26 +56,29 @@ class WrittenLab:
         return f"{link}: {what}{'' if self.is_new else ', unchanged'}"
 
 
-def write_lab(graph: DerivationGraph, store: Store, base: str, closure: Closure | None = None) -> WrittenLab:
+def write_lab(graph: DerivationGraph, writer: StoreWriter, base: str, closure: Closure | None = None) -> WrittenLab:
     """Realize a Lab. `base` is the experiment's folder, to which places are said relative; `closure` is in the store.
 
-    Raises StoreError when the store cannot be written; then nothing of the attempt is left.
+    One that is there already stays if it is whole, and is replaced if it is not. Raises StoreError when the store
+    cannot be written; then nothing of the attempt is left.
     """
-    building = f"{store.tmp}/lab-{uuid.uuid4().hex}"
+    building = writer.new_place("lab")
     try:
-        store.create()
         os.mkdir(building)
-        return _LabWriter(graph, store, base, building, closure).write()
+        return _LabWriter(graph, writer, base, building, closure).write()
     except OSError as error:
-        raise store_error(error, store) from None
+        raise store_error(error, writer.store) from None
     finally:
         remove_tree(building)
 
 
 class _LabWriter:
-    def __init__(self, graph: DerivationGraph, store: Store, base: str, building: str, closure: Closure | None) -> None:
+    def __init__(
+        self, graph: DerivationGraph, writer: StoreWriter, base: str, building: str, closure: Closure | None
+    ) -> None:
         self.graph = graph
-        self.store = store
+        self.writer = writer
+        self.store = writer.store
         self.base = base
         self.building = building
         self.files: list[tuple[str, str]] = []
@@ -85,7 +87,7 @@ class _LabWriter:
         self.hints: dict[Resources, dict[str, Any]] = {}
         self.stored: set[str] = set()
         self.closure = closure
-        self.contents = StoreContents((store.objects,))
+        self.contents = StoreContents((self.store.objects,))
         self.images: Mapping[str, str] = {}
 
     def write(self) -> WrittenLab:
@@ -95,9 +97,9 @@ class _LabWriter:
         for job in jobs:
             if job.recipe not in self.stages:
                 self._write_stage(job.recipe)
-            self._store_paths(job)
+        self._store_paths(jobs)
         if self.closure is not None:
-            images = write_images(self.graph, self.closure, self.store, self.contents, self.building)
+            images = write_images(self.graph, self.closure, self.writer, self.contents, self.building)
             self.images = images.of_run
             self.files += images.files
         run_files = self._write_runs()
@@ -123,20 +125,22 @@ class _LabWriter:
         self._write("ro-crate-metadata.json", crate_json(self.graph, self.stages, self.base))
         lab_id = self._write_manifest()
         target = f"{self.store.labs}/{lab_id}"
-        if os.path.isdir(target):
+        is_there = os.path.lexists(target)
+        if is_there and is_whole(target, self.store):
             return self._written(target, lab_id, is_new=False)
         self._link_jobs(jobs)
         for name in self.closure.paths if self.closure is not None else ():
             link_tree(f"{self.store.objects}/{name}", f"{self.building}/store/{name}")
-        sync_filesystem(self.building)
-        try:
-            os.rename(self.building, target)
-        except OSError as error:
-            # Somebody else has published the same Lab meanwhile.
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-            return self._written(target, lab_id, is_new=False)
-        return self._written(target, lab_id, is_new=True)
+        if is_there:
+            self.writer.publisher.replace(target, self.building)
+        else:
+            self.writer.publisher.publish({target: self.building})
+        sync_path(self.store.labs)
+        # Somebody else may have published the same Lab meanwhile; then ours is still where it was made.
+        is_new = not os.path.lexists(self.building)
+        if is_new:
+            remember_verified(LabDirectory(target), self.store)
+        return self._written(target, lab_id, is_new=is_new)
 
     def _written(self, target: str, lab_id: str, *, is_new: bool) -> WrittenLab:
         return WrittenLab(target, lab_id, is_new, len(self.graph.runs), sum(1 for _ in self.graph.jobs()))
@@ -168,24 +172,13 @@ class _LabWriter:
         self._write_once(place, text)
         return place
 
-    def _store_paths(self, job: Derivation) -> None:
-        for value in job.params:
-            if isinstance(value, StoredPath):
-                self._store_path(value)
-        for edge in job.edges:
-            if isinstance(edge.source, StoredPath):
-                self._store_path(edge.source)
-
-    def _store_path(self, path: StoredPath) -> None:
-        place = stored_name(path)
-        if place in self.stored:
-            return
-        self.stored.add(place)
-        target = f"{self.building}/{place}"
-        link_tree(add_object(self.store, path), target)
-        for entry in walk(target):
-            if os.path.isfile(entry) and not os.path.islink(entry):
-                self.files.append((os.path.relpath(entry, self.building), file_sha256(entry)))
+    def _store_paths(self, jobs: Iterable[Derivation]) -> None:
+        """Give the Lab what its jobs take from outside. The manifest says what was asked for, not what was found."""
+        paths = dict.fromkeys(path for job in jobs for path in _paths_of(job))
+        for path, stored in add_objects(self.writer, paths).items():
+            place = stored_name(path)
+            link_tree(stored.place, f"{self.building}/{place}")
+            self.files += [(f"{place}/{file}" if file else place, sha256) for file, sha256 in stored.files]
 
     def _write_runs(self) -> dict[str, str]:
         """Each run's file, by run name, in dependency order."""
@@ -264,6 +257,11 @@ class _LabWriter:
         os.chmod(path, 0o555 if executable else 0o444)
         if place != MANIFEST:
             self.files.append((place, hashlib.sha256(data).hexdigest()))
+
+
+def _paths_of(job: Derivation) -> Iterator[StoredPath]:
+    yield from (value for value in job.params if isinstance(value, StoredPath))
+    yield from (edge.source for edge in job.edges if isinstance(edge.source, StoredPath))
 
 
 def _pieces(header: str, lines: list[str]) -> Iterable[bytes]:

@@ -8,7 +8,7 @@ import os
 from repx.agent.base.digest import digest_of_text
 from repx.agent.base.files import publish_file, read_if_there
 from repx.agent.base.layout import Store
-from repx.errors import StoreError
+from repx.errors import LabError, StoreError
 from repx.lab.directory import LabDirectory
 
 
@@ -41,21 +41,37 @@ def store_of(lab: LabDirectory, path: str | os.PathLike[str] | None = None) -> S
 
 def verify_once(lab: LabDirectory, store: Store) -> None:
     """Verify a Lab in full, unless its files look as they did the last time that was done. Raises LabError."""
-    remembered = f"{store.verified}/{digest_of_text(lab.path)}"
     try:
         state = lab.state()
     except OSError:
         # A listed file is missing: verification says which, and whatever else is wrong.
         state = ""
-    if state and read_if_there(remembered) == state.encode():
-        return
-    lab.verify()
+    if not state or read_if_there(_verified(lab, store)) != state.encode():
+        lab.verify()
+        remember_verified(lab, store)
+
+
+def is_whole(path: str, store: Store) -> bool:
+    """Whether what stands at `path` is a Lab as it was made. Raises OSError when that cannot be read."""
+    try:
+        verify_once(LabDirectory(path), store)
+    except LabError:
+        return False
+    return True
+
+
+def remember_verified(lab: LabDirectory, store: Store) -> None:
+    """Note what a Lab that is known to be whole looks like."""
     try:
         os.makedirs(store.verified, exist_ok=True)
-        publish_file(remembered, state.encode())
+        publish_file(_verified(lab, store), lab.state().encode())
     except OSError:
         # Remembering saves time and nothing else; whoever has something to keep says that the store cannot be written.
         return
+
+
+def _verified(lab: LabDirectory, store: Store) -> str:
+    return f"{store.verified}/{digest_of_text(lab.path)}"
 
 
 def store_error(error: OSError, store: Store) -> StoreError:

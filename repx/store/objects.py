@@ -1,62 +1,105 @@
-"""Files and trees stored once, each named by its content digest; knows no Lab."""
+"""Files and trees stored once, each named by its content; what is there already is compared with its name first."""
 
 from __future__ import annotations
 
 import os
-import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-from repx.agent.base.digest import TreeError, tree_digest
+from repx.agent.base.digest import TreeError, tree_content
 from repx.agent.base.files import copy_tree, make_read_only, remove_tree
-from repx.agent.base.layout import Store
+from repx.agent.base.looks import looks_of_object
+from repx.agent.base.publisher import Waiting
 from repx.errors import StoreError
 from repx.model.lab import stored_name
 from repx.model.values import StoredPath
+from repx.store.memory import KnownObject
+from repx.store.writer import StoreWriter
+
+Files = tuple[tuple[str, str], ...]
+"""The files of a tree: path below its top ("" for the top itself), SHA-256."""
 
 
-def add_object(store: Store, path: StoredPath) -> str:
-    """The place of a stored path below `objects/`; copied or downloaded to there if it is new.
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """Where a stored path is below `objects/`, and what is in it."""
 
-    Raises StoreError when it changed meanwhile, or when no URL gives it.
+    place: str
+    files: Files
+
+
+def add_objects(writer: StoreWriter, paths: Iterable[StoredPath]) -> Mapping[StoredPath, StoredObject]:
+    """Have some paths below `objects/`: copied or downloaded to there if they are new, or not what they should be.
+
+    Raises StoreError when one changed meanwhile, or when no URL gives it.
     """
-    target = f"{store.objects}/{stored_name(path).removeprefix('store/')}"
-    if os.path.lexists(target):
-        return target
-    if path.download is not None:
+    with Waiting(writer.publisher) as waiting:
+        adding = _Adding(writer, waiting)
+        return {path: adding.stored(path) for path in dict.fromkeys(paths)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Adding:
+    writer: StoreWriter
+    waiting: Waiting
+
+    def stored(self, path: StoredPath) -> StoredObject:
+        if path.looks:
+            self.writer.memory.note_source(path.looks, path.digest)
+        name = stored_name(path).removeprefix("store/")
+        target = f"{self.writer.store.objects}/{name}"
+        files = self._files_of(name, target, path.digest)
+        if files is None:
+            files = self._download(path, target) if path.download is not None else self._copy(path, name, target)
+        return StoredObject(target, files)
+
+    def _files_of(self, name: str, target: str, digest: str) -> Files | None:
+        """The files of an object that is what its name says; one that is not is taken away."""
+        try:
+            looks = looks_of_object(target)
+        except FileNotFoundError:
+            return None
+        known = self.writer.memory.objects.get(name)
+        if known is None or known.looks != looks:
+            try:
+                content = tree_content(target)
+            except TreeError:
+                content = None
+            if content is None or content.digest != digest:
+                self.writer.publisher.discard(target)
+                return None
+            known = KnownObject(looks, content.files)
+        self.writer.memory.note_object(name, known)
+        return known.files
+
+    def _download(self, path: StoredPath, target: str) -> Files:
         # Imported here: HTTP and TLS take 20 ms to load, and most Labs have nothing to download.
         from repx.store.transfer.download import download
 
-        part = f"{store.tmp}/fetch-{path.download.sha256}.part"
+        assert path.download is not None
+        part = f"{self.writer.store.tmp}/fetch-{path.download.sha256}.part"
         download(path.download, path.name, part=part, target=target)
-        return target
-    beside = f"{store.tmp}/object-{uuid.uuid4().hex}"
-    try:
-        copy_tree(os.path.realpath(path.source), beside)
-        if tree_digest(beside) != path.digest:
-            raise StoreError(
-                f"{path.name!r} changed while it was being stored",
-                facts=[("path", path.source)],
-                hint="run the command again",
-            )
-        make_read_only(beside)
-        put_in_place(beside, target)
-    except TreeError as error:
-        raise StoreError(f"{path.name!r} cannot be stored: {error.reason}", facts=[("path", error.path)]) from None
-    finally:
-        remove_tree(beside)
-    return target
+        return (("", path.download.sha256),)
 
-
-def put_in_place(source: str, target: str) -> None:
-    """Publish a finished object; somebody else's equal object is as good as ours."""
-    mode = os.lstat(source).st_mode & 0o7777
-    # A directory can be renamed only while it may be written to: its `..` is part of it.
-    if os.path.isdir(source) and not os.path.islink(source):
-        os.chmod(source, mode | 0o200)
-    try:
-        os.rename(source, target)
-    except OSError:
-        if not os.path.lexists(target):
+    def _copy(self, path: StoredPath, name: str, target: str) -> Files:
+        beside = self.writer.new_place("object")
+        try:
+            copy_tree(os.path.realpath(path.source), beside)
+            content = tree_content(beside)
+            if content.digest != path.digest:
+                raise StoreError(
+                    f"{path.name!r} changed while it was being stored",
+                    facts=[("path", path.source)],
+                    hint="run the command again",
+                )
+            make_read_only(beside)
+            self.writer.memory.note_object(name, KnownObject(looks_of_object(beside), content.files))
+        except BaseException as error:
+            remove_tree(beside)
+            if isinstance(error, TreeError):
+                raise StoreError(
+                    f"{path.name!r} cannot be stored: {error.reason}", facts=[("path", error.path)]
+                ) from None
             raise
-        return
-    if os.path.isdir(target) and not os.path.islink(target):
-        os.chmod(target, mode)
+        self.waiting.add(target, beside, content.size)
+        return content.files

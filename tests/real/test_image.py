@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from repx.agent.base.layout import Store
 from repx.agent.base.tar import directory_stream
 from repx.realizer.images.layer_store import LayerStore
 from repx.realizer.images.layout import Image, oci_architecture, relative_link, write_image
 from repx.realizer.images.plan import BaseLayer, ImagePath, plan_layers
+from repx.store.writer import open_writer
 from tests.machine import needs_programs
 from tests.real.worlds import podman_environment
 
@@ -78,12 +80,13 @@ def store_path(tmp_path: Path, name: str, program: bytes) -> ImagePath:
 
 def image_of(tmp_path: Path, name: str, *paths: ImagePath) -> tuple[Path, Image]:
     root = tmp_path / "lab"
-    for directory in ("layers", "tmp", "image"):
-        (root / directory).mkdir(parents=True, exist_ok=True)
+    (root / "image").mkdir(parents=True, exist_ok=True)
     bin_directory = f"/nix/store/{paths[0].name}/bin"
     base = BaseLayer(f"{bin_directory}/sh", f"{bin_directory}/env")
     plan = plan_layers(paths, {paths[0].name: 2})
-    layers = LayerStore(str(root / "layers"), str(root / "tmp")).take([base, *plan])
+    store = Store(str(root))
+    store.create()
+    layers = LayerStore(open_writer(store, "/experiment.py")).take([base, *plan])
     architecture = oci_architecture(os.uname().machine)
     image = write_image(str(root / "image" / name), layers, architecture, relative_link)
     return root / "image" / name, image

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import stat
-from typing import Any
+from typing import Any, NamedTuple
 
 NIX_ALPHABET = "0123456789abcdfghijklmnpqrsvwxyz"
 """Nix's base-32 digits, least to greatest: no e, o, u, t."""
@@ -98,6 +98,22 @@ def digest_and_size(path: str, root: str | None = None) -> tuple[str, int]:
     return _top_digest(kind, inner), size
 
 
+class TreeContent(NamedTuple):
+    """A tree's digest, the sum of its files' sizes, and each file: its path below the top ("" for it), its SHA-256."""
+
+    digest: str
+    size: int
+    files: tuple[tuple[str, str], ...]
+
+
+def tree_content(path: str) -> TreeContent:
+    """A tree's digest with those of its files, read once. Raises as `tree_digest` does."""
+    top = os.path.abspath(path)
+    files: list[tuple[str, str]] = []
+    kind, inner, size = _entry(top, os.lstat(top), top, files)
+    return TreeContent(_top_digest(kind, inner), size, tuple((file[len(top) + 1 :], digest) for file, digest in files))
+
+
 def plain_file_digest(sha256: str) -> str:
     """The `tree_digest` of a file that may not be executed and whose bytes have this SHA-256 (lowercase hex)."""
     return _top_digest(b"f", sha256)
@@ -107,10 +123,15 @@ def _top_digest(kind: bytes, inner: str) -> str:
     return hashlib.sha256(b"repx-tree 1\n%s %s\n" % (kind, inner.encode())).hexdigest()
 
 
-def _entry(path: str, status: os.stat_result, root: str) -> tuple[bytes, str, int]:
+def _entry(
+    path: str, status: os.stat_result, root: str, files: list[tuple[str, str]] | None = None
+) -> tuple[bytes, str, int]:
     mode = status.st_mode
     if stat.S_ISREG(mode):
-        return (b"x" if mode & stat.S_IXUSR else b"f"), file_sha256(path), status.st_size
+        sha256 = file_sha256(path)
+        if files is not None:
+            files.append((path, sha256))
+        return (b"x" if mode & stat.S_IXUSR else b"f"), sha256, status.st_size
     if stat.S_ISLNK(mode):
         target = os.readlink(path)
         # By its text it may stay inside and yet leave through another link on the way: both must hold.
@@ -121,7 +142,7 @@ def _entry(path: str, status: os.stat_result, root: str) -> tuple[bytes, str, in
             raise TreeError(path, "the link to %s leaves the tree" % target)
         return b"l", hashlib.sha256(os.fsencode(target)).hexdigest(), 0
     if stat.S_ISDIR(mode):
-        return _directory(path, root)
+        return _directory(path, root, files)
     raise TreeError(path, "a socket, pipe or device cannot be kept")
 
 
@@ -129,13 +150,13 @@ def _is_below(path: str, root: str) -> bool:
     return path == root or path.startswith(root + os.sep)
 
 
-def _directory(path: str, root: str) -> tuple[bytes, str, int]:
+def _directory(path: str, root: str, files: list[tuple[str, str]] | None) -> tuple[bytes, str, int]:
     digest = hashlib.sha256()
     total = 0
     with os.scandir(path) as listing:
         entries = sorted(listing, key=lambda entry: os.fsencode(entry.name))
     for entry in entries:
-        kind, inner, size = _entry(entry.path, entry.stat(follow_symlinks=False), root)
+        kind, inner, size = _entry(entry.path, entry.stat(follow_symlinks=False), root, files)
         name = os.fsencode(entry.name)
         # The length goes first, so that no file name can imitate two entries.
         digest.update(b"%s %s %d:%s\n" % (kind, inner.encode(), len(name), name))

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 from repx.agent.base.digest import file_sha256
 from repx.agent.base.files import link_tree, remove_tree
-from repx.agent.base.layout import Store
 from repx.model.closure import Closure
 from repx.model.graph import DerivationGraph, RunGraph
 from repx.model.software import Software
@@ -18,6 +17,7 @@ from repx.realizer.images.layout import oci_architecture, relative_link, write_i
 from repx.realizer.images.plan import BaseLayer, ImagePath, plan_layers
 from repx.realizer.nix.contents import StoreContents
 from repx.realizer.nix.manifest import closure_manifest
+from repx.store.writer import StoreWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class LabImages:
 
 
 def write_images(
-    graph: DerivationGraph, closure: Closure, store: Store, contents: StoreContents, building: str
+    graph: DerivationGraph, closure: Closure, writer: StoreWriter, contents: StoreContents, building: str
 ) -> LabImages:
     """Write the images that the graph asks for into a Lab that is being built; layers stand once in its `store/`."""
     modes = {run.name: run.container or graph.container for run in graph.runs}
@@ -41,28 +41,30 @@ def write_images(
     os.mkdir(f"{building}/images")
     software = list(dict.fromkeys(recipe.software.roots for recipe in graph.recipes()))
     uses = Counter(name for roots in software for name in closure.of(roots))
-    writer = _Writer(closure, store, uses, _base(graph, contents, closure), building)
+    images = _ImageWriter(closure, writer, uses, _base(graph, contents, closure), building)
     of_run: dict[str, str] = {}
     for runs in groups:
-        place = writer.image(sorted(_roots(graph, runs)))
+        place = images.image(sorted(_roots(graph, runs)))
         of_run.update((run.name, place) for run in runs)
-    return LabImages(of_run, tuple(writer.files.items()))
+    return LabImages(of_run, tuple(images.files.items()))
 
 
-class _Writer:
-    def __init__(self, closure: Closure, store: Store, uses: Mapping[str, int], base: BaseLayer, building: str) -> None:
+class _ImageWriter:
+    def __init__(
+        self, closure: Closure, writer: StoreWriter, uses: Mapping[str, int], base: BaseLayer, building: str
+    ) -> None:
         self.closure = closure
-        self.store = store
+        self.objects = writer.store.objects
         self.uses = uses
         self.base = base
         self.building = building
-        self.layers = LayerStore(store.objects, store.tmp)
+        self.layers = LayerStore(writer)
         self.files: dict[str, str] = {}
 
     def image(self, roots: Iterable[str]) -> str:
         """Write one image; its place in the Lab. Two runs with the same closure have the same image."""
         paths = [self.closure.paths[name] for name in self.closure.of(roots)]
-        here = [ImagePath(one.name, one.nar_sha256, f"{self.store.objects}/{one.name}", one.nar_size) for one in paths]
+        here = [ImagePath(one.name, one.nar_sha256, f"{self.objects}/{one.name}", one.nar_size) for one in paths]
         layers = self.layers.take([self.base, *plan_layers(here, self.uses)])
         aside = f"{self.building}/images/new"
         architecture = oci_architecture(self.closure.flake.system.partition("-")[0])

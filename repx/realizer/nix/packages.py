@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from repx.agent.base.layout import Store
 from repx.errors import CheckError, Finding, RepxError, SoftwareError, SourceLocation
 from repx.model.closure import STORE_DIR, Closure, Flake
 from repx.model.software import Json, Software, SoftwareRequest
@@ -26,7 +25,8 @@ from repx.realizer.nix.log import Progress
 from repx.realizer.nix.memory import NixMemory, memory_directory
 from repx.realizer.nix.problems import attribute_problem, build_error
 from repx.realizer.nix.reference import Reference, read_reference, this_system
-from repx.store.closure import add_store_paths
+from repx.store.closure import add_store_paths, discard_broken
+from repx.store.writer import StoreWriter
 
 PYTHON = "python3"
 """The attribute whose Python a Python stage gets when it names none."""
@@ -81,7 +81,7 @@ class NixSoftware:
         self._asked += zip(requests, answers, strict=True)
         return answers
 
-    def realize(self, software: Iterable[Software], store: Store, watch: Callable[[str], None]) -> Closure:
+    def realize(self, software: Iterable[Software], writer: StoreWriter, watch: Callable[[str], None]) -> Closure:
         """Build what some stages need, check it, and have its closure in the store; `watch` hears how far it is.
 
         Raises SoftwareError when something cannot be built, CheckError for scripts that use what is not there.
@@ -91,21 +91,21 @@ class NixSoftware:
         memory = self._memory
         tools = {name: memory.packages[name].names for name in TOOLS if name in memory.packages}
         roots = sorted({root for _, one in asked for root in one.roots}.union(*tools.values()))
-        if not memory.knows_closure(roots) or not self._is_here(roots, store):
+        if not memory.knows_closure(roots) or not self._is_here(roots, writer):
             self._build(asked, watch)
             told = self._nix.closure([f"{STORE_DIR}/{root}" for root in roots])
             memory.paths.update((one.name, one) for one in told)
             memory.keep()
         flake = self._flake()
         closure = Closure(flake, {name: memory.paths[name] for name in Closure(flake, memory.paths).of(roots)}, tools)
-        contents = StoreContents((store.objects, STORE_DIR))
+        contents = StoreContents((writer.store.objects, STORE_DIR))
         findings = self._checks(contents).findings(
             [(request, self._what_it_asked(request)) for request, _ in asked], is_built=True
         )
         complaints = [finding for found in findings for finding in found]
         if complaints:
             raise CheckError(complaints)
-        add_store_paths(store, closure.paths.values())
+        add_store_paths(writer, closure.paths.values())
         return closure
 
     # -- evaluating
@@ -212,11 +212,10 @@ class NixSoftware:
 
     # -- building
 
-    def _is_here(self, roots: Sequence[str], store: Store) -> bool:
-        """Whether the whole closure is in our store already, so that Nix need not have it any more."""
+    def _is_here(self, roots: Sequence[str], writer: StoreWriter) -> bool:
+        """Whether the whole closure is unbroken in our store already, so that Nix need not have it any more."""
         paths = self._memory.paths
-        closure = Closure(self._flake(), paths).of(roots)
-        return all(os.path.lexists(f"{store.objects}/{name}") for name in closure)
+        return discard_broken(writer, [paths[name] for name in Closure(self._flake(), paths).of(roots)])
 
     def _build(self, asked: Sequence[tuple[SoftwareRequest, Software]], watch: Callable[[str], None]) -> None:
         tools = [name for name in TOOLS if name in self._memory.packages]

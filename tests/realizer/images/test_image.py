@@ -16,12 +16,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from repx.agent.base.layout import Store
 from repx.agent.base.tar import directory_stream
 from repx.errors import SoftwareError
 from repx.realizer.images.layer import write_layer
 from repx.realizer.images.layer_store import LayerStore
 from repx.realizer.images.layout import hard_link, oci_architecture, relative_link, write_image
 from repx.realizer.images.plan import BaseLayer, ImagePath, Layer, plan_layers
+from repx.store.writer import open_writer
 
 HERE = Path(__file__).parents[3]
 SHELL = "/nix/store/" + "0" * 32 + "-bash/bin/bash"
@@ -217,7 +219,7 @@ def store(tmp_path: Path) -> LayerStore:
 def store_in(root: Path) -> LayerStore:
     for name in ("objects", "tmp"):
         (root / name).mkdir(parents=True)
-    return LayerStore(str(root / "objects"), str(root / "tmp"))
+    return LayerStore(open_writer(Store(str(root)), "/experiment.py"))
 
 
 def test_only_new_layers_are_written(store: LayerStore, tree: Path, tmp_path: Path) -> None:
@@ -233,13 +235,14 @@ def test_only_new_layers_are_written(store: LayerStore, tree: Path, tmp_path: Pa
     assert Path(first.path).stat().st_mode & 0o222 == 0
 
 
-def test_a_layer_that_fails_leaves_nothing_and_comes_right_later(store: LayerStore, tmp_path: Path) -> None:
+def test_a_layer_that_fails_leaves_those_before_it_and_comes_right_later(store: LayerStore, tmp_path: Path) -> None:
     source = tmp_path / ("2" * 32 + "-p")
     with pytest.raises(FileNotFoundError):
         store.take([BaseLayer(), layer_of(source)])
-    assert [names_in(tmp_path / "store" / name) for name in ("objects", "tmp")] == [[], []]
+    assert names_in(tmp_path / "store" / "objects") == [f"{BaseLayer().identity}-layer"]
+    assert names_in(tmp_path / "store" / "tmp") == []
     source.write_text("there now")
-    assert [layer.is_new for layer in store.take([BaseLayer(), layer_of(source)])] == [True, True]
+    assert [layer.is_new for layer in store.take([BaseLayer(), layer_of(source)])] == [False, True]
 
 
 @pytest.mark.parametrize("part", ["layer.tar", "sha256"])
@@ -255,12 +258,21 @@ def test_a_layer_half_deleted_is_written_again(store: LayerStore, tree: Path, pa
     assert names_in(tmp_path / "store/tmp") == []
 
 
+def test_an_empty_layer_as_after_a_loss_of_power_is_written_again(store: LayerStore, tree: Path) -> None:
+    (first,) = store.take([layer_of(tree)])
+    Path(first.path).chmod(0o644)
+    os.truncate(first.path, 0)
+    (second,) = store.take([layer_of(tree)])
+    assert second == first
+    subprocess.run(["sha256sum", "--check", "--quiet", "sha256"], cwd=Path(first.path).parent, check=True)
+
+
 def test_many_writers_of_one_layer_all_have_it(tree: Path, tmp_path: Path) -> None:
     root = tmp_path / "store"
     store = store_in(root)
     script = (
         "import sys; from tests.realizer.images.test_image import *\n"
-        "store = LayerStore(sys.argv[1] + '/objects', sys.argv[1] + '/tmp')\n"
+        "store = LayerStore(open_writer(Store(sys.argv[1]), '/experiment.py'))\n"
         "print('ready', flush=True); input()\n"
         "print(store.take([layer_of(Path(sys.argv[2]))])[0].sha256)"
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from repx.agent.base.layout import Store
+from repx.agent.base.nar import nar_sha256
 from repx.errors import CheckError, RepxError, SoftwareError, SourceLocation
 from repx.model.software import ImportedModule, SoftwareRequest
 from repx.realizer.base_programs import BASE_PROGRAMS
@@ -16,6 +18,7 @@ from repx.realizer.nix.json import FlakeState, Package
 from repx.realizer.nix.memory import NixMemory
 from repx.realizer.nix.packages import NixSoftware
 from repx.realizer.nix.reference import read_reference
+from repx.store.writer import open_writer
 from tests.fakes.nix import FakeNix, store_name
 from tests.golden_texts import Golden, golden_fixture
 
@@ -301,7 +304,7 @@ def build_error(packages: SetOfPackages, tmp_path: Path) -> str:
     store = Store(str(tmp_path / "store"))
     store.create()
     with pytest.raises(SoftwareError) as caught:
-        software.realize(answers, store, lambda _: None)
+        software.realize(answers, open_writer(store, "/experiment.py"), lambda _: None)
     assert list(Path(store.objects).iterdir()) == []
     return packages.shown(caught.value)
 
@@ -402,17 +405,18 @@ def test_what_is_in_our_store_needs_no_nix_but_is_checked(packages: SetOfPackage
     answers = first.resolve([good, wrong])
     memory = NixMemory(str(tmp_path / "memory"), read_reference("./flake", str(packages.root), HERE).key)
     told = Nix(program=str(packages.nix.program)).closure([])
-    memory.paths.update((one.name, one) for one in told)
+    here = {one.name: nar_sha256(f"{store.objects}/{one.name}") for one in told}
+    memory.paths.update((one.name, replace(one, nar_sha256=here[one.name])) for one in told)
     memory.keep()
     packages.nix.program.unlink()
 
     software = packages.software()
     answers = software.resolve([good, wrong])
     assert all(one.findings == () for one in answers)
-    closure = software.realize(answers[:0], store, lambda _: None)
+    closure = software.realize(answers[:0], open_writer(store, "/experiment.py"), lambda _: None)
     assert set(closure.tools) == {"bash", "bubblewrap", "coreutils", "python3"}
     with pytest.raises(CheckError) as caught:
-        software.realize(answers, store, lambda _: None)
+        software.realize(answers, open_writer(store, "/experiment.py"), lambda _: None)
     assert [(one.stage, one.message) for one in caught.value.findings] == [
         ("wrong", "command 'stranger' is not in the stage's software")
     ]

@@ -27,8 +27,9 @@ from repx.agent.base.layout import Store
 from repx.errors import SourceLocation, StoreError
 from repx.model.values import Download, StoredPath
 from repx.store.location import store_error
-from repx.store.objects import add_object
+from repx.store.objects import add_objects
 from repx.store.transfer.download import download, lock
+from repx.store.writer import open_writer
 from tests.machine import needs
 from tests.runtime.test_disk import fill
 
@@ -554,6 +555,10 @@ def test_an_object_that_is_there_asks_nobody(server: Server, tmp_path: Path) -> 
     assert add_object(store, a_path(server.url("/gone"))) == first
     assert server.log == [("/f", None)]
     assert names(store.tmp) == []
+
+
+def add_object(store: Store, path: StoredPath) -> str:
+    return add_objects(open_writer(store, "/experiment.py"), [path])[path].place
 
 
 def a_path(url: str) -> StoredPath:

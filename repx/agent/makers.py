@@ -1,0 +1,25 @@
+"""Names for what is being made in tmp/: they say who makes it, so that anybody can tell when nobody does any more."""
+
+from __future__ import annotations
+
+import uuid
+
+from repx.agent.claim import start_time, this_process
+
+
+def maker_name(kind: str) -> str:
+    """A name that nothing else has: `<kind>,<host>,<boot>,<pid namespace>,<pid>,<start time>,<random>`."""
+    return ",".join([kind, *_maker(), uuid.uuid4().hex[:8]])
+
+
+def is_abandoned(name: str) -> bool:
+    """Whether a name's maker was a process that this one could ask the kernel about, and is gone."""
+    fields = name.split(",")
+    if len(fields) != 7 or fields[1:4] != _maker()[:3] or not (fields[4].isdigit() and fields[5].isdigit()):
+        return False
+    return start_time(int(fields[4])) != int(fields[5])
+
+
+def _maker() -> list[str]:
+    me = this_process()
+    return [me["host"].replace(",", ""), me["boot"][:8], str(me["pidns"]), str(me["pid"]), str(me["start"])]
