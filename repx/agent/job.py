@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from repx.agent.base.digest import TreeError, digest_and_size
-from repx.agent.base.files import read_file
+from repx.agent.base.digest import TreeError, check_entry, digest_and_size
+from repx.agent.base.files import read_file, take_special_bits
 from repx.agent.base.record import Attempt, OutputRecord
 from repx.agent.claim import ClaimFile, boot_id, kill_group
+from repx.agent.sandbox import DESCRIPTOR, Command
 from repx.agent.scratch import Scratch
 
 GRACE_S = 5.0
@@ -25,10 +27,19 @@ _ALL_SIGNALS = frozenset(signal.valid_signals()) - {signal.SIGKILL, signal.SIGST
 class StartedJob:
     """A started job. `wait` returns when it has ended, was stopped, or ran out of time."""
 
-    def __init__(self, argv: Sequence[str], env: Mapping[str, str], scratch: Scratch, stdin: int | None = None) -> None:
+    def __init__(self, command: Command, scratch: Scratch, stdin: int | None = None) -> None:
         self.start = time.time()
         self._began = time.monotonic()
-        self.pid = os.posix_spawn(
+        descriptor = _readable(command.words) if command.words else None
+        try:
+            argv = [word if word != DESCRIPTOR else str(descriptor) for word in command.argv]
+            self.pid = self._spawn(argv, command.env, scratch, stdin)
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+
+    def _spawn(self, argv: Sequence[str], env: Mapping[str, str], scratch: Scratch, stdin: int | None) -> int:
+        return os.posix_spawn(
             argv[0],
             list(argv),
             dict(env),
@@ -89,33 +100,64 @@ class StartedJob:
         return os.wait4(self.pid, 0)
 
 
+def _readable(words: Sequence[str]) -> int:
+    """A descriptor that a child inherits, to read words from, each ended by a NUL."""
+    data = b"".join(os.fsencode(word) + b"\0" for word in words)
+    descriptor = os.memfd_create("words", 0)
+    # Not write(2): the child reads from the place where that would leave the descriptor.
+    written = 0
+    while written < len(data):
+        written += os.pwrite(descriptor, data[written:], written)
+    return descriptor
+
+
 def collect_outputs(stage: Mapping[str, Any], out: str) -> tuple[dict[str, OutputRecord], str]:
-    """Each declared output with its digest and size, and a complaint when one is missing or cannot be kept."""
-    outputs = {}
+    """Each declared output with its digest and size, and a complaint when one is missing or cannot be kept.
+
+    Everything in `out` is looked at once, and loses setuid, setgid and sticky on the way.
+    """
+    outputs: dict[str, OutputRecord] = {}
     missing = []
-    if os.path.islink(out) or not os.path.isdir(out):
+    status = os.lstat(out) if os.path.lexists(out) else None
+    if status is None or not stat.S_ISDIR(status.st_mode):
         return {}, "the script has removed $out, or put something else in its place"
-    for name, path in stage["outputs"].items():
-        try:
-            digest, size = digest_and_size(out + "/" + path, root=out)
-        except (FileNotFoundError, NotADirectoryError):
-            missing.append("%s ($out/%s)" % (name, path))
-            continue
-        except PermissionError as error:
-            return {}, "output %s cannot be read: %s" % (name, str(error.filename).replace(out, "$out"))
-        except TreeError as error:
-            return {}, "output %s: %s" % (name, str(error).replace(out, "$out"))
-        outputs[name] = OutputRecord(path, digest, size)
-    if missing:
-        return {}, "the script ended well but did not make: " + ", ".join(missing)
-    extra = set(os.listdir(out)).difference(stage["outputs"].values())
-    if extra:
+    take_special_bits(out, status)
+    try:
+        for name, path in stage["outputs"].items():
+            try:
+                digest, size = digest_and_size(out + "/" + path, out, take_special_bits)
+            except (FileNotFoundError, NotADirectoryError):
+                missing.append("%s ($out/%s)" % (name, path))
+                continue
+            except TreeError as error:
+                return {}, "output %s: %s" % (name, str(error).replace(out, "$out"))
+            outputs[name] = OutputRecord(path, digest, size)
+        if missing:
+            return {}, "the script ended well but did not make: " + ", ".join(missing)
         # Files nobody declared are kept as well, so they too must be of a kind that can be.
-        try:
-            digest_and_size(out)
-        except TreeError as error:
-            return {}, str(error).replace(out, "$out")
+        declared = {output.path for output in outputs.values()}
+        if not declared.issuperset(os.listdir(out)):
+            _check_undeclared(out, "", declared)
+    except TreeError as error:
+        return {}, str(error).replace(out, "$out")
+    except PermissionError as error:
+        return {}, "what the script left cannot be read: %s" % str(error.filename).replace(out, "$out")
     return outputs, ""
+
+
+def _check_undeclared(out: str, inner: str, declared: set[str]) -> None:
+    """Look at everything in a directory of `out` but the declared outputs. Raises TreeError."""
+    with os.scandir(out + "/" + inner) as listing:
+        entries = list(listing)
+    for entry in entries:
+        place = inner + entry.name
+        if place in declared:
+            continue
+        status = entry.stat(follow_symlinks=False)
+        check_entry(out + "/" + place, status, out)
+        take_special_bits(out + "/" + place, status)
+        if stat.S_ISDIR(status.st_mode):
+            _check_undeclared(out, place + "/", declared)
 
 
 def kill_descendants(me: int) -> None:
@@ -140,13 +182,12 @@ def kill_descendants(me: int) -> None:
 def claim_and_start(
     claim: ClaimFile,
     job: str,
-    argv: Sequence[str],
-    env: Mapping[str, str],
+    command: Command,
     scratch: Scratch,
     stdin: int | None = None,
 ) -> StartedJob:
     """Start a job and write its process group into the claim, so that a rescuer can end it."""
-    started = StartedJob(argv, env, scratch, stdin)
+    started = StartedJob(command, scratch, stdin)
     try:
         claim.update(job, started.pid)
     except BaseException:

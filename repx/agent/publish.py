@@ -13,6 +13,7 @@ from collections.abc import Callable
 from repx.agent.base.files import (
     link_exclusive,
     locked_directory,
+    make_ordinary,
     make_read_only,
     read_if_there,
     remove_tree,
@@ -98,6 +99,7 @@ def publish_failure(directory: str, made: str, record: bytes) -> None:
     remove_tree(directory + "/" + FAILED)
     # A script may have removed even its $out.
     with contextlib.suppress(FileNotFoundError):
+        make_ordinary(made)
         os.rename(made, directory + "/" + FAILED)
     beside = directory + "/" + FAILURE + ".tmp"
     write_file(beside, record)

@@ -37,7 +37,7 @@ def recover_dead_runners(store: Store) -> None:
     now = None
     for name in names:
         path = store.tmp + "/" + name
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
             if is_abandoned(name):
                 _remove(path)
                 continue

@@ -13,10 +13,11 @@ what they name and nothing else.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 INSIDE = "/repx"
 """Where a slot's scratch stands in a sandbox, whatever it is called outside: a job cannot see where it was run."""
@@ -51,49 +52,102 @@ _KEEPER = (
 )
 
 
+class Sandbox(NamedTuple):
+    """What the jobs of a stage are shut in with.
+
+    `kind` is "bwrap", "podman" or "docker"; `program` is theirs. `store` is the Lab's store and `outputs` that of the
+    results, outside; `shell` and `env` are programs inside. An engine also needs the `image`, the name of the `stage`'s
+    script in `store`, and the environment of its own client.
+    """
+
+    kind: str
+    program: str
+    store: str
+    outputs: str
+    shell: str
+    env: str
+    mounts: tuple[str, ...] = ()
+    host: bool = False
+    network: bool = False
+    image: str = ""
+    stage: str = ""
+    client_env: Mapping[str, str] = {}
+
+    def encoded(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return self._asdict()
+
+
+def parse_sandbox(value: Any) -> Sandbox | None:
+    """The sandbox of a stage out of JSON; None where there is none."""
+    return None if value is None else Sandbox(**{**value, "mounts": tuple(value["mounts"])})
+
+
+class Command(NamedTuple):
+    """What starts a job: `argv` and `env` of the program that is executed, and words that it reads from a descriptor.
+
+    Where there are `words`, `argv` has `DESCRIPTOR` where the number of that descriptor is to stand.
+    """
+
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    words: Sequence[str] = ()
+
+
+DESCRIPTOR = "{descriptor}"
+
+
 def sandbox_command(
     argv: Sequence[str],
     env: Mapping[str, str],
-    box: Mapping[str, Any] | None,
+    box: Sandbox | None,
     scratch: str,
     shown: Sequence[tuple[str, str]],
     limits: Mapping[str, Any],
-) -> tuple[Sequence[str], Mapping[str, str]]:
-    """The command and the environment to start a job with, so that it gets `argv` and `env` in its sandbox."""
+) -> Command:
+    """What to start a job with, so that it gets `argv` and `env` in its sandbox.
+
+    The job's environment never reaches a program outside of the sandbox: what a loader does with LD_PRELOAD there, it
+    would do with the runner's rights. OSError where a word or a variable has a NUL, which no program can be given.
+    """
+    for word in (*argv, *env, *env.values()):
+        if "\0" in word:
+            raise OSError(errno.EINVAL, "it has a NUL, which no program can be given", word.replace("\0", "\\0")[:80])
     if box is None:
-        return argv, env
-    if box["kind"] == "bwrap":
-        return bwrap_argv(box, scratch, shown, argv), env
-    return container_argv(box, scratch, shown, argv, env, limits), box["client_env"]
+        return Command(argv, env)
+    if box.kind == "bwrap":
+        # By descriptor: a command line has room for 128 KiB a word and 2 MiB in all.
+        return Command([box.program, "--args", DESCRIPTOR, "--", *argv], {}, bwrap_words(box, scratch, shown, env))
+    return Command(container_argv(box, scratch, shown, argv, env, limits), box.client_env)
 
 
-def bwrap_argv(
-    box: Mapping[str, Any], scratch: str, shown: Sequence[tuple[str, str]], argv: Sequence[str]
-) -> list[str]:
-    """The command of a job in bubblewrap. `shown` are (path outside, path inside) beyond the scratch, read-only."""
-    words = [box["program"], "--unshare-all", "--die-with-parent"]
+def bwrap_words(box: Sandbox, scratch: str, shown: Sequence[tuple[str, str]], env: Mapping[str, str]) -> list[str]:
+    """The options of bubblewrap. `shown` are (path outside, path inside) beyond the scratch, read-only."""
+    words = ["--unshare-all", "--die-with-parent", "--clearenv"]
+    for name, value in env.items():
+        words += ["--setenv", name, value]
     words += ["--uid", str(USER), "--gid", str(USER), "--hostname", "repx"]
-    if box["network"]:
+    if box.network:
         words.append("--share-net")
-    if box["host"]:
+    if box.host:
         words += host_words()
     # Root is nobody else in a user namespace of its own, and what /proc/sys asks is whether it is root who writes.
-    words += ["--ro-bind", box["store"], STORE_DIR, "--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"]
+    words += ["--ro-bind", box.store, STORE_DIR, "--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"]
     words += ["--ro-bind", scratch, INSIDE, "--bind", scratch + "/tmp", "/tmp"]
     words += ["--bind", scratch + "/out", INSIDE + "/out"]
-    if not box["host"]:
-        for link, target in (("/etc", INSIDE + "/etc"), ("/bin/sh", box["shell"]), ("/usr/bin/env", box["env"])):
+    if not box.host:
+        for link, target in (("/etc", INSIDE + "/etc"), ("/bin/sh", box.shell), ("/usr/bin/env", box.env)):
             if target:
                 words += ["--symlink", target, link]
     for outside, inside in shown:
         words += ["--ro-bind", outside, inside]
-    for path in box["mounts"]:
+    for path in box.mounts:
         # /etc is a link here, and its files are where that leads.
-        inside = INSIDE + path if path.startswith("/etc/") and not box["host"] else path
+        inside = INSIDE + path if path.startswith("/etc/") and not box.host else path
         words += ["--dev-bind" if (path + "/").startswith("/dev/") else "--bind", path, inside]
-    if not box["host"]:
+    if not box.host:
         words += ["--remount-ro", "/"]
-    return [*words, "--chdir", INSIDE + "/out", "--", *argv]
+    return [*words, "--chdir", INSIDE + "/out"]
 
 
 def host_words() -> list[str]:
@@ -110,7 +164,7 @@ def host_words() -> list[str]:
 
 
 def container_argv(
-    box: Mapping[str, Any],
+    box: Sandbox,
     scratch: str,
     shown: Sequence[tuple[str, str]],
     argv: Sequence[str],
@@ -118,10 +172,10 @@ def container_argv(
     limits: Mapping[str, Any],
 ) -> list[str]:
     """The command of a job in Podman or Docker: a container of its own from the run's image, gone with the job."""
-    engine = box["kind"]
-    words = [box["program"], "run", "--rm", "--interactive", "--read-only", "--pull=never", "--log-driver=none"]
+    engine = box.kind
+    words = [box.program, "run", "--rm", "--interactive", "--read-only", "--pull=never", "--log-driver=none"]
     words += ["--cap-drop=all", "--security-opt=no-new-privileges", "--hostname=repx"]
-    words += ["--network=host" if box["network"] else "--network=none"]
+    words += ["--network=host" if box.network else "--network=none"]
     if engine == "podman" and os.geteuid():
         words += ["--userns=keep-id"]
     words += ["--user=%d:%d" % container_user()]
@@ -134,13 +188,13 @@ def container_argv(
         words += ["--cpus=%d" % limits["cpus"]]
     mounts = [(scratch, INSIDE, "ro"), (scratch + "/tmp", "/tmp", "rw"), (scratch + "/out", INSIDE + "/out", "rw")]
     mounts += [(outside, inside, "ro") for outside, inside in shown]
-    for path in box["mounts"]:
+    for path in box.mounts:
         if _is_device(path):
             # Of a device that is only mounted, the container's control group forbids the use.
             words.append("--device=" + path)
         else:
             mounts.append((path, path, "rw"))
-    if not box["host"]:
+    if not box.host:
         mounts.append((scratch + "/etc/hosts", "/etc/hosts", "ro"))
     else:
         mounts += [("/" + name, "/" + name, "rw") for name in sorted(os.listdir("/")) if _is_shown(name)]
@@ -149,8 +203,8 @@ def container_argv(
         words += ["--mount", _mount(outside, inside, mode)]
     for name, value in env.items():
         words += ["--env", "%s=%s" % (name, value)]
-    words += ["--workdir=" + INSIDE + "/out", "--entrypoint=", box["image"]]
-    return [*words, box["shell"], "-c", _KEEPER, "repx", *argv]
+    words += ["--workdir=" + INSIDE + "/out", "--entrypoint=", box.image]
+    return [*words, box.shell, "-c", _KEEPER, "repx", *argv]
 
 
 def container_user() -> tuple[int, int]:

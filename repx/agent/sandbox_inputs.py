@@ -1,7 +1,8 @@
 """The inputs of a job in a sandbox: nothing but these is to be seen of the store; knows no sandbox's words.
 
 A file becomes a second name of itself in the slot's `in/`, of which all is shown at once: every mount costs a quarter
-of a millisecond, and a job may take a thousand files. Directories, and what cannot have a second name, are mounted.
+of a millisecond, and a job may take a thousand files. Directories, and what cannot have a second name, are mounted;
+of very many directories the files become second names as well.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from repx.agent.base.files import link_tree, write_file
-from repx.agent.sandbox import INSIDE, STORE_DIR
+from repx.agent.sandbox import INSIDE, STORE_DIR, Sandbox
+
+MOST_MOUNTS = 1000
+"""Mounts of one job: bubblewrap takes 9,000 words in all, and three make a mount."""
 
 
 class SandboxInputs:
@@ -23,7 +27,7 @@ class SandboxInputs:
     store's `outputs/`, with those in it and no others.
     """
 
-    def __init__(self, directory: str, results: str, box: Mapping[str, Any]) -> None:
+    def __init__(self, directory: str, results: str, box: Sandbox) -> None:
         self._directory = directory
         self._results = results
         self._box = box
@@ -45,8 +49,8 @@ class SandboxInputs:
             write_file(outside, value["text"].encode())
             return inside
         path = value["path"]
-        store = self._box["store"] + "/"
-        if path.startswith(store) and self._box["kind"] == "bwrap":
+        store = self._box.store + "/"
+        if path.startswith(store) and self._box.kind == "bwrap":
             # The whole of it stands at /nix/store already.
             os.symlink(STORE_DIR + "/" + path[len(store) :], outside)
             return inside
@@ -57,6 +61,9 @@ class SandboxInputs:
 
     def _link(self, path: str, outside: str, inside: str) -> None:
         if os.path.isdir(path):
+            if len(self.binds) >= MOST_MOUNTS:
+                link_tree(path, outside)
+                return
             os.mkdir(outside)
         elif self._is_hidden(path):
             shutil.copyfile(path, outside)
@@ -72,10 +79,10 @@ class SandboxInputs:
 
     def _is_hidden(self, path: str) -> bool:
         """Whether root has a file for itself that the ordinary user of a container is to read."""
-        return self._box["kind"] != "bwrap" and os.geteuid() == 0 and not os.stat(path).st_mode & 0o004
+        return self._box.kind != "bwrap" and os.geteuid() == 0 and not os.stat(path).st_mode & 0o004
 
     def _show_results(self, path: str) -> None:
-        outputs = self._box["outputs"]
+        outputs = self._box.outputs
         os.makedirs(self._results, exist_ok=True)
         for place in _outputs_in(path):
             if not place.startswith(outputs + "/"):

@@ -11,7 +11,7 @@ from typing import Any
 
 from repx.agent.base.files import ScratchFile, hardlink_or_symlink, remove_tree, walk, write_file
 from repx.agent.base.record import Log, LogFile
-from repx.agent.sandbox import GROUP, HOSTS, INSIDE, PASSWD, STORE_DIR, USER
+from repx.agent.sandbox import GROUP, HOSTS, INSIDE, PASSWD, STORE_DIR, USER, Sandbox
 from repx.agent.sandbox_inputs import SandboxInputs
 
 SMALL_LOG = 8192
@@ -118,22 +118,22 @@ class Scratch:
         else:
             hardlink_or_symlink(value["path"], path)
 
-    def _show(self, order: Mapping[str, Any], box: Mapping[str, Any]) -> dict[str, Any]:
+    def _show(self, order: Mapping[str, Any], box: Sandbox) -> dict[str, Any]:
         """Place the inputs for a sandbox; where each is in there."""
         if not os.path.isdir(self.etc):
             os.mkdir(self.etc)
             for name, text in (("passwd", PASSWD), ("group", GROUP), ("hosts", HOSTS)):
                 write_file(self.etc + "/" + name, text.encode())
-            for path in box["mounts"]:
+            for path in box.mounts:
                 if path.startswith("/etc/"):
                     _make_place(path, self.directory + path)
         shown = SandboxInputs(self.inputs, self.results, box)
         places = {name: shown.place(name, value) for name, value in order["inputs"].items()}
         self.shown = shown.binds
-        if box["kind"] != "bwrap":
+        if box.kind != "bwrap":
             # An image has the closure and nothing else of the Lab: the script, and the stored paths among the params.
             self.shown += [
-                (box["store"] + "/" + name, STORE_DIR + "/" + name) for name in (box["stage"], *order.get("stored", ()))
+                (box.store + "/" + name, STORE_DIR + "/" + name) for name in (box.stage, *order.get("stored", ()))
             ]
         self._is_shown = True
         return places

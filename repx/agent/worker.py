@@ -46,7 +46,7 @@ from repx.agent.exit_cause import add_exit_cause
 from repx.agent.job import claim_and_start, collect_outputs, kill_descendants
 from repx.agent.orders import Orders
 from repx.agent.publish import Batch, publish_failure, publish_success, recover_pending
-from repx.agent.sandbox import sandbox_command
+from repx.agent.sandbox import parse_sandbox, sandbox_command
 from repx.agent.scratch import Scratch, end_of_log, environment
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -98,7 +98,8 @@ class Worker:
                 elif "forget" in order:
                     self._orders.forgotten = False
                 else:
-                    self._stages[order["stage"]["id"]] = order["stage"]
+                    stage = order["stage"]
+                    self._stages[stage["id"]] = {**stage, "sandbox": parse_sandbox(stage.get("sandbox"))}
             self._commit()
         finally:
             self._scratch.remove()
@@ -197,22 +198,22 @@ class Worker:
         arguments = (scratch.out, scratch.inputs_json.path, scratch.params_json.path)
         argv = [*stage["argv"], *(scratch.seen(path, stage) for path in arguments)]
         box, limits = stage.get("sandbox"), order.get("limits", {})
-        is_container = box is not None and box["kind"] != "bwrap"
+        is_container = box is not None and box.kind != "bwrap"
         if is_container:
             scratch.chown_to_user()
-        command, environ = sandbox_command(argv, env, box, scratch.directory, scratch.shown, limits)
+        command = sandbox_command(argv, env, box, scratch.directory, scratch.shown, limits)
         # An engine sets the limits of its containers itself, and natively there are none.
         enforced = limits if box is not None and not is_container else {}
         with JobLimits(enforced.get("mem"), enforced.get("cpus")) as group:
             started = claim_and_start(
-                self._claim, order["job"], command, environ, scratch, self._open_end() if is_container else None
+                self._claim, order["job"], command, scratch, self._open_end() if is_container else None
             )
             if enforced:
                 for pid in _family(started.pid):
                     group.add(pid)
             attempt = started.wait(order["time_s"], self._pause)
             if box is not None:
-                attempt = add_exit_cause(attempt, box["kind"], scratch.tmp, group.memory_kills(), limits.get("mem"))
+                attempt = add_exit_cause(attempt, box.kind, scratch.tmp, group.memory_kills(), limits.get("mem"))
         if is_container:
             scratch.chown_back()
         return attempt

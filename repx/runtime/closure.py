@@ -8,6 +8,7 @@ from typing import Any
 
 from repx.agent.base.layout import Store
 from repx.agent.lab.stage import Stage
+from repx.agent.sandbox import Sandbox
 from repx.errors import SoftwareError
 from repx.lab.directory import LabDirectory
 from repx.model.closure import STORE_DIR
@@ -43,7 +44,7 @@ class ClosurePrograms:
             "env": env,
         }
         if self._isolation.kind != "native":
-            order["sandbox"] = self._sandbox(stage, manifest, image)
+            order["sandbox"] = self._sandbox(stage, manifest, image).encoded()
         return order
 
     def package(self, name: str) -> str:
@@ -57,28 +58,27 @@ class ClosurePrograms:
             return f"{self._lab.path}/{place}"
         return f"{STORE_DIR}/{place.removeprefix('store/')}"
 
-    def _sandbox(self, stage: Stage, manifest: Mapping[str, Any], image: str) -> dict[str, Any]:
+    def _sandbox(self, stage: Stage, manifest: Mapping[str, Any], image: str) -> Sandbox:
         isolation = self._isolation
-        box: dict[str, Any] = {
-            "kind": isolation.kind,
-            "program": isolation.program,
-            "store": f"{self._lab.path}/store",
-            "outputs": self._store.outputs,
-            "shell": manifest["shell"],
-            "env": manifest["env"],
-            "mounts": list(isolation.mounts),
-            "host": isolation.host or stage.is_impure,
-            "network": stage.is_impure,
+        box = Sandbox(
+            kind=isolation.kind,
+            program=isolation.program,
+            store=f"{self._lab.path}/store",
+            outputs=self._store.outputs,
+            shell=manifest["shell"],
+            env=manifest["env"],
+            mounts=tuple(isolation.mounts),
+            host=isolation.host or stage.is_impure,
+            network=stage.is_impure,
+        )
+        if isolation.kind == "bwrap":
+            return box
+        client_env = {
+            name: value
+            for name, value in os.environ.items()
+            if name in ("HOME", "PATH", "LANG", "TMPDIR") or name.startswith(_OF_ENGINES)
         }
-        if isolation.kind != "bwrap":
-            box["image"] = image
-            box["stage"] = stage.digest
-            box["client_env"] = {
-                name: value
-                for name, value in os.environ.items()
-                if name in ("HOME", "PATH", "LANG", "TMPDIR") or name.startswith(_OF_ENGINES)
-            }
-        return box
+        return box._replace(image=image, stage=stage.digest, client_env=client_env)
 
     def _manifest(self, place: str) -> dict[str, Any]:
         if place not in self._manifests:

@@ -143,7 +143,8 @@ def _log(attempt: Attempt, stream: str) -> Log:
 def _open_log(path: str) -> IO[bytes]:
     try:
         return Path(path).open("rb")
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
+        # Another user's: only they may see what runs now.
         return Path(os.devnull).open("rb")
 
 
@@ -159,7 +160,7 @@ def _last(text: str, lines: int) -> tuple[list[str], bool]:
 
 def _tail_of_file(path: Path, lines: int) -> tuple[list[str], bool]:
     """Read from the end: a log may be larger than memory."""
-    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+    with contextlib.suppress(FileNotFoundError, PermissionError), path.open("rb") as file:
         position = file.seek(0, os.SEEK_END)
         data = b""
         while position and (not lines or data.count(b"\n") <= lines):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -10,27 +11,34 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from repx.agent.base.record import Attempt
 from repx.agent.exit_cause import add_exit_cause
 from repx.agent.job import GRACE_S
-from repx.agent.sandbox import OUT_OF_MEMORY, bwrap_argv, container_argv, host_words, sandbox_command
+from repx.agent.sandbox import (
+    DESCRIPTOR,
+    OUT_OF_MEMORY,
+    Sandbox,
+    bwrap_words,
+    container_argv,
+    host_words,
+    parse_sandbox,
+    sandbox_command,
+)
+from repx.agent.sandbox_inputs import MOST_MOUNTS, SandboxInputs
 from repx.agent.scratch import Scratch
 
-BOX: dict[str, Any] = {
-    "kind": "bwrap", "program": "/bin/bwrap", "store": "/lab/store", "outputs": "/store/outputs",
-    "shell": "/nix/store/b/bin/bash", "env": "/nix/store/c/bin/env", "mounts": [], "host": False, "network": False,
-}  # fmt: skip
-ENGINE = {
-    **BOX,
-    "kind": "podman",
-    "program": "/bin/podman",
-    "image": "localhost/repx:1",
-    "client_env": {"HOME": "/root"},
-}
+BOX = Sandbox(
+    kind="bwrap",
+    program="/bin/bwrap",
+    store="/lab/store",
+    outputs="/store/outputs",
+    shell="/nix/store/b/bin/bash",
+    env="/nix/store/c/bin/env",
+)
+ENGINE = BOX._replace(kind="podman", program="/bin/podman", image="localhost/repx:1", client_env={"HOME": "/root"})
 JOB = ["/nix/store/b/bin/bash", "/nix/store/s", "/repx/out"]
 
 
@@ -39,24 +47,38 @@ def pairs(words: list[str], *options: str) -> list[tuple[str, ...]]:
     return [(word, *words[place + 1 : place + 3]) for place, word in enumerate(words) if word in options]
 
 
-def container(box: dict[str, Any], env: dict[str, str] | None = None, **limits: int) -> list[str]:
+def container(box: Sandbox, env: dict[str, str] | None = None, **limits: int) -> list[str]:
     return container_argv(box, "/s", [], JOB, env or {}, limits)
 
 
 def test_bubblewrap_is_told_all_of_it_in_an_order_that_covers() -> None:
-    assert bwrap_argv(BOX, "/s", [("/store/outputs/j/out/d", "/repx/in/d/d")], JOB) == [
-        "/bin/bwrap", "--unshare-all", "--die-with-parent", "--uid", "1000", "--gid", "1000", "--hostname", "repx",
+    assert bwrap_words(BOX, "/s", [("/store/outputs/j/out/d", "/repx/in/d/d")], {"A": "1", "B": ""}) == [
+        "--unshare-all", "--die-with-parent", "--clearenv", "--setenv", "A", "1", "--setenv", "B", "",
+        "--uid", "1000", "--gid", "1000", "--hostname", "repx",
         "--ro-bind", "/lab/store", "/nix/store", "--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev",
         "--ro-bind", "/s", "/repx", "--bind", "/s/tmp", "/tmp", "--bind", "/s/out", "/repx/out",
         "--symlink", "/repx/etc", "/etc", "--symlink", "/nix/store/b/bin/bash", "/bin/sh",
         "--symlink", "/nix/store/c/bin/env", "/usr/bin/env",
         "--ro-bind", "/store/outputs/j/out/d", "/repx/in/d/d",
-        "--remount-ro", "/", "--chdir", "/repx/out", "--", *JOB,
+        "--remount-ro", "/", "--chdir", "/repx/out",
     ]  # fmt: skip
 
 
 def test_what_a_target_shows_is_bound_as_it_is() -> None:
-    words = bwrap_argv({**BOX, "mounts": ["/data", "/dev/fuse", "/dev", "/devices", "/etc/ssl"]}, "/s", [], JOB)
+    words = bwrap_words(
+        BOX._replace(
+            mounts=(
+                "/data",
+                "/dev/fuse",
+                "/dev",
+                "/devices",
+                "/etc/ssl",
+            )
+        ),
+        "/s",
+        [],
+        {},
+    )
     shown = [pair for pair in pairs(words, "--bind", "--dev-bind") if not pair[1].startswith("/s/")]
     assert shown == [
         ("--bind", "/data", "/data"),
@@ -70,11 +92,11 @@ def test_what_a_target_shows_is_bound_as_it_is() -> None:
 
 
 def test_host_and_network_are_two_things() -> None:
-    host = bwrap_argv({**BOX, "host": True}, "/s", [], JOB)
+    host = bwrap_words(BOX._replace(host=True), "/s", [], {})
     assert "--share-net" not in host
     assert ("--bind", "/var", "/var") in pairs(host, "--bind")
     assert pairs(host, "--remount-ro") == [("--remount-ro", "/proc", "--dev")]
-    network = bwrap_argv({**BOX, "network": True}, "/s", [], JOB)
+    network = bwrap_words(BOX._replace(network=True), "/s", [], {})
     assert "--share-net" in network
     assert ("--bind", "/var", "/var") not in pairs(network, "--bind")
 
@@ -96,13 +118,50 @@ def test_a_container_has_no_rights_no_network_and_no_environment_of_the_runner()
     assert words[words.index("--env") + 1] == "A=x=1 \n2"
     assert words[-len(JOB) :] == JOB
     assert words[words.index("localhost/repx:1") + 1 :][:2] == ["/nix/store/b/bin/bash", "-c"]
-    command, environment = sandbox_command(JOB, {"A": "1"}, ENGINE, "/s", [], {})
-    assert environment == {"HOME": "/root"}, "the client's own, the job's is in the words"
-    assert command[0] == "/bin/podman"
+    command = sandbox_command(JOB, {"LD_PRELOAD": "/evil.so"}, ENGINE, "/s", [], {})
+    assert command.env == {"HOME": "/root"}, "the client's own, the job's is in the words"
+    assert command.argv[0] == "/bin/podman"
+
+
+def test_bubblewrap_itself_gets_nothing_of_the_jobs_environment() -> None:
+    command = sandbox_command(JOB, {"LD_PRELOAD": "/evil.so"}, BOX, "/s", [], {})
+    assert (command.env, command.argv) == ({}, ["/bin/bwrap", "--args", DESCRIPTOR, "--", *JOB])
+    assert command.words[:6] == [
+        "--unshare-all", "--die-with-parent", "--clearenv", "--setenv", "LD_PRELOAD", "/evil.so",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("box", [None, BOX, ENGINE])
+@pytest.mark.parametrize(
+    ("argv", "env"), [(["a\0--bind\0/\0/host"], {}), (["a"], {"A": "1\0--bind"}), (["a"], {"\0": ""})]
+)
+def test_a_nul_is_refused_and_ends_no_word(box: Sandbox | None, argv: list[str], env: dict[str, str]) -> None:
+    with pytest.raises(OSError, match="it has a NUL"):
+        sandbox_command(argv, env, box, "/s", [], {})
+
+
+@pytest.mark.parametrize("box", [BOX, ENGINE._replace(mounts=("/a",), host=True)])
+def test_a_sandbox_is_read_back_as_it_was_written(box: Sandbox) -> None:
+    assert parse_sandbox(json.loads(json.dumps(box.encoded()))) == box
+    assert parse_sandbox(None) is None
+
+
+def test_very_many_directories_are_not_mounted_one_by_one(tmp_path: Path) -> None:
+    for number in range(MOST_MOUNTS + 2):
+        (tmp_path / f"made/{number}/d").mkdir(parents=True)
+        (tmp_path / f"made/{number}/d/f").write_text(str(number))
+    inputs = SandboxInputs(str(tmp_path / "in"), str(tmp_path / "results"), BOX)
+    values = [
+        {"path": str(tmp_path / f"made/{number}/d"), "file": "d", "digest": ""} for number in range(MOST_MOUNTS + 2)
+    ]
+    inputs.place("parts", values)
+    assert len(inputs.binds) == MOST_MOUNTS
+    assert len(bwrap_words(BOX, "/s", inputs.binds, {})) < 9000
+    assert (tmp_path / f"in/parts/{MOST_MOUNTS + 1}/d/f").read_text() == str(MOST_MOUNTS + 1)
 
 
 def test_docker_is_not_given_what_only_podman_knows() -> None:
-    words = container({**ENGINE, "kind": "docker", "program": "/bin/docker"})
+    words = container(ENGINE._replace(kind="docker", program="/bin/docker"))
     assert not [word for word in words if word in ("--unsetenv-all", "--no-hosts") or word.startswith("--userns")]
     assert not [word for word in words if word.startswith("--read-only-tmpfs")]
 
@@ -118,20 +177,33 @@ def test_docker_is_not_given_what_only_podman_knows() -> None:
     ],
 )
 def test_a_mount_is_quoted_as_the_engines_read_it(tmp_path: Path, path: str, field: str) -> None:
-    words = container({**ENGINE, "mounts": [path]})
+    words = container(ENGINE._replace(mounts=(path,)))
     (mount,) = [word for word in words if field in word]
     assert mount == f"type=bind,{field},{field.replace('source', 'destination')}"
 
 
 def test_a_device_is_given_as_one() -> None:
-    words = container({**ENGINE, "mounts": ["/dev/null", "/dev/shm"]})
+    words = container(
+        ENGINE._replace(
+            mounts=(
+                "/dev/null",
+                "/dev/shm",
+            )
+        )
+    )
     assert "--device=/dev/null" in words
     assert "type=bind,source=/dev/shm,destination=/dev/shm" in words
 
 
 def test_etc_has_a_place_for_what_is_mounted_there(tmp_path: Path) -> None:
     scratch = Scratch(str(tmp_path / "slot"))
-    box = {**BOX, "mounts": ["/etc/hostname", "/etc/ssl", "/data"]}
+    box = BOX._replace(
+        mounts=(
+            "/etc/hostname",
+            "/etc/ssl",
+            "/data",
+        )
+    )
     stage = {"kind": "bash", "outputs": {}, "sandbox": box}
     here = Path.cwd()
     try:
@@ -179,7 +251,7 @@ class Kept:
     def __init__(self, *job: str) -> None:
         bash = shutil.which("bash")
         assert bash is not None
-        words = container_argv({**ENGINE, "shell": bash}, "/s", [], job, {}, {})
+        words = container_argv(ENGINE._replace(shell=bash), "/s", [], job, {}, {})
         pipe = subprocess.PIPE
         # Begun as the agent begins a job: with no signal ignored, whatever this process ignores (nohup, a shell's `&`).
         self.process = subprocess.Popen(

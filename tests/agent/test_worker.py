@@ -19,6 +19,8 @@ import repx
 from repx.agent.base.layout import Store
 from repx.agent.base.record import decode_attempts, decode_outcome
 from repx.agent.claim import this_process
+from repx.agent.sandbox import Sandbox
+from tests.machine import needs_programs
 
 PATIENCE_S = 30.0
 START = """
@@ -204,6 +206,40 @@ def test_inputs_by_path_by_text_by_list_and_none(worker: Conversation) -> None:
     assert outcome.inputs == {"a": "d", "b": "e", "c": ["d", "d"], "d": None}
 
 
+def special(root: Path) -> list[str]:
+    """What has setuid, setgid or sticky below a directory, itself among it."""
+    return [str(path) for path in (root, *root.rglob("*")) if path.lstat().st_mode & 0o7000]
+
+
+LEAVES_SPECIAL_BITS = """
+mkdir -p "$out/d/e"; echo > "$out/d/r.txt"; cp /bin/true "$out/undeclared"; cp /bin/true "$out/d/e/f"
+chmod 6755 "$out/d/r.txt" "$out/undeclared" "$out/d/e/f"; chmod 7777 "$out/d/e" "$out/d" "$out"
+head -c 20000 /dev/zero; chmod 6755 /proc/self/fd/1
+"""
+
+
+@pytest.mark.parametrize("end", ["exit 0", "exit 1"])
+def test_nothing_of_a_job_keeps_setuid_setgid_or_sticky(worker: Conversation, end: str) -> None:
+    answer = worker.ask(LEAVES_SPECIAL_BITS + end, outputs={"r": "d/r.txt"})
+    assert answer["state"] == ("succeeded" if end == "exit 0" else "failed")
+    # At once: a result stands in its place before it is committed.
+    assert special(Path(worker.store.root)) == []
+    assert worker.end() == 0
+    assert special(Path(worker.store.root)) == []
+    assert sorted(path.name for path in worker.job.glob("*/d/e/*")) == ["f"]
+
+
+@pytest.mark.parametrize("end", ["exit 0", "exit 1"])
+def test_a_folder_that_may_not_be_read_costs_neither_outcome_nor_log(worker: Conversation, end: str) -> None:
+    answer = worker.ask('echo > "$out/r.txt"; mkdir -p "$out/cache/a"; chmod 000 "$out/cache/a"; echo said; ' + end)
+    assert answer["attempt"]["stdout"] == "said\n"
+    if os.geteuid() == 0:
+        assert answer["state"] == ("succeeded" if end == "exit 0" else "failed")
+    else:
+        assert answer["state"] == "failed"
+        assert (worker.job / "failure.jsonl").exists()
+
+
 def test_a_time_limit_for_a_job_that_ignores_sigterm(worker: Conversation) -> None:
     script = "trap '' TERM; echo $$ > ../../../../pid; while true; do sleep 0.1; done"
     answer = worker.ask(script.replace("../../../../", f"{worker.root}/"), time_s=0.3)
@@ -346,6 +382,27 @@ def test_usage() -> None:
         [sys.executable, "-c", START, str(Path(repx.__file__).parent), "nonsense"], capture_output=True, check=False
     )
     assert (done.returncode, done.stderr) == (2, b"usage: agent worker STORE RUNNER NUMBER\n")
+
+
+@pytest.mark.real
+def test_what_a_stage_sets_for_its_loader_acts_in_its_job_alone(worker: Conversation) -> None:
+    needs_programs("bwrap")
+    sandbox = Sandbox(
+        "bwrap", str(shutil.which("bwrap")), str(worker.root), worker.store.outputs, "/bin/bash", "/usr/bin/env",
+        host=True,
+    )  # fmt: skip
+    worker.tell(
+        stage={
+            "id": "x", "kind": "bash", "name": "s", "version": "1", "argv": ["/bin/bash", "-c", "echo > r.txt"],
+            "path": "/bin", "env": {"LD_PRELOAD": "/nowhere.so", "LONG": "x" * 100_000}, "outputs": {"r": "r.txt"},
+            "sandbox": sandbox.encoded(),
+        }
+    )  # fmt: skip
+    worker.tell(job="job", stage="x", index=0, key="k", inputs={}, params={}, cpus=1, time_s=None, force=False, lab="")
+    answer = worker.hear()
+    assert answer["state"] == "succeeded", answer
+    # The loader complains once for each program that is started with it.
+    assert answer["attempt"]["stderr"].count("/nowhere.so") == 1
 
 
 def test_signals_reach_a_job_as_usual(worker: Conversation) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import stat
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 NIX_ALPHABET = "0123456789abcdfghijklmnpqrsvwxyz"
@@ -16,6 +17,7 @@ ID_LENGTH = 32
 
 _PAIRS = [first + second for first in NIX_ALPHABET for second in NIX_ALPHABET]
 _CHUNK = 1 << 20
+Visit = Callable[[str, os.stat_result, str], None]
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
@@ -91,10 +93,13 @@ def tree_digest(path: str) -> str:
     return digest_and_size(path)[0]
 
 
-def digest_and_size(path: str, root: str | None = None) -> tuple[str, int]:
-    """`tree_digest` and the sum of the files' sizes in bytes, in one walk; links may point anywhere below `root`."""
+def digest_and_size(path: str, root: str | None = None, visit: Visit | None = None) -> tuple[str, int]:
+    """`tree_digest` and the sum of the files' sizes in bytes, in one walk; links may point anywhere below `root`.
+
+    `visit` is called with every path, what lstat(2) says of it, and a file's SHA-256 in hex.
+    """
     top = os.path.abspath(path)
-    kind, inner, size = _entry(top, os.lstat(top), os.path.abspath(root) if root else top)
+    kind, inner, size = _entry(top, os.lstat(top), os.path.abspath(root) if root else top, visit)
     return _top_digest(kind, inner), size
 
 
@@ -110,8 +115,21 @@ def tree_content(path: str) -> TreeContent:
     """A tree's digest with those of its files, read once. Raises as `tree_digest` does."""
     top = os.path.abspath(path)
     files: list[tuple[str, str]] = []
-    kind, inner, size = _entry(top, os.lstat(top), top, files)
+
+    def note(entry: str, status: os.stat_result, sha256: str) -> None:
+        if stat.S_ISREG(status.st_mode):
+            files.append((entry, sha256))
+
+    kind, inner, size = _entry(top, os.lstat(top), top, note)
     return TreeContent(_top_digest(kind, inner), size, tuple((file[len(top) + 1 :], digest) for file, digest in files))
+
+
+def check_entry(path: str, status: os.stat_result, root: str) -> None:
+    """Whether an entry of a tree could have a digest; `root` is where the tree begins. Raises TreeError."""
+    if stat.S_ISLNK(status.st_mode):
+        _link_target(path, root)
+    elif not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        raise TreeError(path, "a socket, pipe or device cannot be kept")
 
 
 def plain_file_digest(sha256: str) -> str:
@@ -123,40 +141,43 @@ def _top_digest(kind: bytes, inner: str) -> str:
     return hashlib.sha256(b"repx-tree 1\n%s %s\n" % (kind, inner.encode())).hexdigest()
 
 
-def _entry(
-    path: str, status: os.stat_result, root: str, files: list[tuple[str, str]] | None = None
-) -> tuple[bytes, str, int]:
+def _entry(path: str, status: os.stat_result, root: str, visit: Visit | None) -> tuple[bytes, str, int]:
     mode = status.st_mode
-    if stat.S_ISREG(mode):
-        sha256 = file_sha256(path)
-        if files is not None:
-            files.append((path, sha256))
+    sha256 = file_sha256(path) if stat.S_ISREG(mode) else ""
+    if visit is not None:
+        visit(path, status, sha256)
+    if sha256:
         return (b"x" if mode & stat.S_IXUSR else b"f"), sha256, status.st_size
     if stat.S_ISLNK(mode):
-        target = os.readlink(path)
-        # By its text it may stay inside and yet leave through another link on the way: both must hold.
-        inside = os.path.normpath(os.path.join(os.path.dirname(path), target))
-        if os.path.isabs(target) or not (
-            _is_below(inside, root) and _is_below(os.path.realpath(path), os.path.realpath(root))
-        ):
-            raise TreeError(path, "the link to %s leaves the tree" % target)
-        return b"l", hashlib.sha256(os.fsencode(target)).hexdigest(), 0
+        return b"l", hashlib.sha256(os.fsencode(_link_target(path, root))).hexdigest(), 0
     if stat.S_ISDIR(mode):
-        return _directory(path, root, files)
+        return _directory(path, root, visit)
     raise TreeError(path, "a socket, pipe or device cannot be kept")
+
+
+def _link_target(path: str, root: str) -> str:
+    """What a link says. Raises TreeError when that is not below `root`."""
+    target = os.readlink(path)
+    # By its text it may stay inside and yet leave through another link on the way: both must hold.
+    inside = os.path.normpath(os.path.join(os.path.dirname(path), target))
+    if os.path.isabs(target) or not (
+        _is_below(inside, root) and _is_below(os.path.realpath(path), os.path.realpath(root))
+    ):
+        raise TreeError(path, "the link to %s leaves the tree" % target)
+    return target
 
 
 def _is_below(path: str, root: str) -> bool:
     return path == root or path.startswith(root + os.sep)
 
 
-def _directory(path: str, root: str, files: list[tuple[str, str]] | None) -> tuple[bytes, str, int]:
+def _directory(path: str, root: str, visit: Visit | None) -> tuple[bytes, str, int]:
     digest = hashlib.sha256()
     total = 0
     with os.scandir(path) as listing:
         entries = sorted(listing, key=lambda entry: os.fsencode(entry.name))
     for entry in entries:
-        kind, inner, size = _entry(entry.path, entry.stat(follow_symlinks=False), root, files)
+        kind, inner, size = _entry(entry.path, entry.stat(follow_symlinks=False), root, visit)
         name = os.fsencode(entry.name)
         # The length goes first, so that no file name can imitate two entries.
         digest.update(b"%s %s %d:%s\n" % (kind, inner.encode(), len(name), name))

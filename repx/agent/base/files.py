@@ -107,7 +107,8 @@ class ScratchFile:
         return data
 
     def move(self, target: str) -> None:
-        """Give the file away and begin another one."""
+        """Give the file away, with the mode that it was made with, and begin another one."""
+        os.fchmod(self.descriptor, 0o644)
         os.rename(self.path, target)
         os.close(self.descriptor)
         self._length = 0
@@ -172,12 +173,39 @@ def sync_filesystem(path: str) -> None:
         os.close(descriptor)
 
 
+SPECIAL_BITS = stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX
+"""What lets a program run as its owner. Nothing that a job leaves keeps them: the owner is who runs repx."""
+
+
+def take_special_bits(path: str, status: os.stat_result, _: str = "") -> None:
+    """Take setuid, setgid and sticky from a file or directory of which lstat(2) says `status`."""
+    if status.st_mode & SPECIAL_BITS and not stat.S_ISLNK(status.st_mode):
+        os.chmod(path, stat.S_IMODE(status.st_mode) & ~SPECIAL_BITS)
+
+
+def make_ordinary(path: str) -> None:
+    """Take the special bits from a tree, and let its owner into every directory. FileNotFoundError without a tree."""
+    status = os.lstat(path)
+    mode = stat.S_IMODE(status.st_mode)
+    wanted = mode & ~SPECIAL_BITS | (stat.S_IRWXU if stat.S_ISDIR(status.st_mode) else 0)
+    if wanted != mode and not stat.S_ISLNK(status.st_mode):
+        os.chmod(path, wanted)
+    if stat.S_ISDIR(status.st_mode):
+        with os.scandir(path) as listing:
+            entries = [entry.path for entry in listing]
+        for entry in entries:
+            make_ordinary(entry)
+
+
 def make_read_only(path: str) -> None:
-    """Take the write bits from a tree; links are left alone. Call it after the tree stands at its final name."""
+    """Take the write bits, and the special ones, from a tree; links are left alone.
+
+    Call it after the tree stands at its final name.
+    """
     for entry in walk(path):
         mode = os.lstat(entry).st_mode
-        if not stat.S_ISLNK(mode) and mode & 0o222:
-            os.chmod(entry, stat.S_IMODE(mode) & ~0o222)
+        if not stat.S_ISLNK(mode) and mode & (0o222 | SPECIAL_BITS):
+            os.chmod(entry, stat.S_IMODE(mode) & 0o555)
 
 
 def remove_tree(path: str) -> None:

@@ -175,7 +175,8 @@ class WorkerPool:
     def _begin(self) -> None:
         try:
             self._store.create()
-            os.makedirs(self._directory, exist_ok=True)
+            # What a job does there before it has ended, setuid among it, is out of others' reach.
+            os.makedirs(self._directory, mode=0o700, exist_ok=True)
             touch_heartbeat(self._directory)
         except OSError as error:
             raise store_error(error, self._store) from None
