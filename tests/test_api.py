@@ -36,6 +36,12 @@ def test_many_nodes_become_realizations_in_their_order(tmp_path: Path) -> None:
     assert "number=3" in html
 
 
+def test_the_lab_of_what_a_notebook_has_made_is_kept(tmp_path: Path) -> None:
+    repx.realize_many([square(number=3)], store=str(tmp_path))
+    (lab,) = (tmp_path / "labs").iterdir()
+    assert [root.readlink() for root in (tmp_path / "gcroots" / "auto").iterdir()] == [lab]
+
+
 def test_equal_nodes_are_one_job_and_every_target_gets_it(tmp_path: Path) -> None:
     made = repx.realize_many([square(number=5), square(number=5)], store=str(tmp_path))
     assert [one.job for one in made] == [made[0].job] * 2

@@ -5,16 +5,18 @@ Knows nothing of stages: a manifest says which commands, and what they and the i
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
 import platform
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple, Optional
 
 from repx.agent.base.digest import file_sha256
-from repx.agent.base.files import remove_tree, write_file
+from repx.agent.base.files import read_file, remove_tree, write_file
+from repx.agent.base.publisher import Publisher
+
+HOST = "host"
+"""The kind of a software manifest whose programs are the machine's."""
 
 _INTERPRETERS = (
     *("python", "pypy", "perl", "ruby", "node", "R", "Rscript", "java", "julia", "lua", "guile", "tclsh", "php"),
@@ -58,26 +60,85 @@ def python_names(version: str) -> tuple[str, ...]:
     return ("python", "python3", "python" + ".".join(version.split(".")[:2]))
 
 
-def make_path_folder(manifest: Mapping[str, Any], directory: str, search_path: str, python: str) -> list[str]:
+class PythonRecord(NamedTuple):
+    """The interpreter of a stage where its Lab was made."""
+
+    implementation: str
+    version: str
+    sha256: str
+
+
+class HostManifest(NamedTuple):
+    """What a stage's software was on the machine where its Lab was made: names with SHA-256 or version."""
+
+    commands: Mapping[str, str]
+    distributions: Mapping[str, str]
+    python: Optional[PythonRecord]  # noqa: UP045 - Python 3.9 evaluates it
+
+    def json(self) -> dict[str, Any]:
+        """What a Lab says of it."""
+        content: dict[str, Any] = {"kind": HOST, "commands": self.commands, "distributions": self.distributions}
+        if self.python is not None:
+            content["python"] = self.python._asdict()
+        return content
+
+
+def parse_host_manifest(content: Mapping[str, Any]) -> HostManifest:
+    """The software that a Lab's file says. ValueError with what is wrong with it."""
+    if content.get("kind") != HOST:
+        raise ValueError("it is of the kind %r, not %r" % (content.get("kind"), HOST))
+    commands, distributions = (_texts(content, key) for key in ("commands", "distributions"))
+    for name in commands:
+        if not is_command_name(name):
+            raise ValueError("not a command's name: %r" % (name,))
+    python = content.get("python")
+    if python is None:
+        return HostManifest(commands, distributions, None)
+    said = _texts(content, "python")
+    if set(said) != set(PythonRecord._fields):
+        raise ValueError("python has %s" % (", ".join(sorted(said)) or "nothing"))
+    return HostManifest(commands, distributions, PythonRecord(**said))
+
+
+def _texts(content: Mapping[str, Any], key: str) -> dict[str, str]:
+    texts = content.get(key)
+    if not isinstance(texts, dict) or not all(isinstance(one, str) for one in texts.values()):
+        raise ValueError("%s is %r" % (key, texts))
+    return texts
+
+
+def make_path_folder(
+    manifest: HostManifest, directory: str, search_path: str, python: str, publisher: Publisher, made: str
+) -> list[str]:
     """Fill `directory` with the manifest's commands as this machine has them; how they differ from what was recorded.
 
     `python` is the absolute path of the interpreter for jobs; what is not on `search_path` is looked for beside it. A
-    directory that exists is taken as it is. A command that is not here has no entry, and is one of the differences;
-    the caller decides what a difference means. ValueError for a manifest that names no commands but paths.
+    folder that is there stays if it is what would be made. The folder is made at `made`, of the same file system. A
+    command that is not here has no entry, and is one of the differences; the caller decides what that means.
     """
-    names = sorted(manifest.get("commands", {}))
-    for name in names:
-        if not is_command_name(name):
-            raise ValueError("not a command's name: %r" % (name,))
     places = search_path + os.pathsep + os.path.dirname(python)
-    found = {name: find_command(name, places) for name in names}
-    if not os.path.isdir(directory):
-        entries = {name: _entry(name, path) for name, path in found.items() if path is not None}
-        if manifest.get("python"):
-            wrapper = _wrapper(python)
-            entries.update(dict.fromkeys(python_names(str(manifest["python"]["version"])), wrapper))
-        _publish(directory, entries)
+    found = {name: find_command(name, places) for name in sorted(manifest.commands)}
+    entries = {name: _entry(name, path) for name, path in found.items() if path is not None}
+    if manifest.python is not None:
+        entries.update(dict.fromkeys(python_names(manifest.python.version), _wrapper(python)))
+    if not _holds(directory, entries):
+        _publish(directory, entries, publisher, made)
     return [*_command_differences(manifest, found), *_python_differences(manifest, python)]
+
+
+def _holds(directory: str, entries: Mapping[str, str | bytes]) -> bool:
+    """Whether a folder has these entries and no others: a wrapper may be empty since a loss of power."""
+    try:
+        names = os.listdir(directory)
+        return set(names) == set(entries) and all(_is_entry(directory + "/" + name, entries[name]) for name in names)
+    except OSError:
+        return False
+
+
+def _is_entry(path: str, entry: str | bytes) -> bool:
+    if isinstance(entry, str):
+        return os.readlink(path) == entry
+    return not os.path.islink(path) and os.access(path, os.X_OK) and read_file(path) == entry
 
 
 def _entry(name: str, path: str) -> str | bytes:
@@ -106,30 +167,28 @@ def _wrapper(path: str) -> bytes:
     return ("#!/bin/sh\nexec " + quoted + ' "$@"\n').encode("utf-8", "surrogateescape")
 
 
-def _publish(directory: str, entries: Mapping[str, str | bytes]) -> None:
-    """Make the folder whole beside its place, then rename; whoever comes second discards their own."""
-    parent = os.path.dirname(os.path.abspath(directory))
-    os.makedirs(parent, exist_ok=True)
-    made = "%s.%d-%s.tmp" % (directory, os.getpid(), os.urandom(4).hex())
-    os.mkdir(made)
+def _publish(directory: str, entries: Mapping[str, str | bytes], publisher: Publisher, made: str) -> None:
+    """Make the folder whole elsewhere, then give it its name; whoever comes second discards their own."""
     try:
+        os.mkdir(made)
         for name, entry in entries.items():
             if isinstance(entry, bytes):
                 write_file(made + "/" + name, entry, 0o755)
             else:
                 os.symlink(entry, made + "/" + name)
-        os.rename(made, directory)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            remove_tree(made)
-        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-            raise
+        if os.path.lexists(directory):
+            publisher.replace(directory, made)
+        else:
+            os.makedirs(os.path.dirname(directory), exist_ok=True)
+            publisher.publish({directory: made})
+    finally:
+        remove_tree(made)
 
 
-def _command_differences(manifest: Mapping[str, Any], found: Mapping[str, str | None]) -> list[str]:
+def _command_differences(manifest: HostManifest, found: Mapping[str, str | None]) -> list[str]:
     differences = []
     for name, path in found.items():
-        recorded = str(manifest["commands"][name])
+        recorded = manifest.commands[name]
         if path is None:
             differences.append("%s: not on this machine" % name)
             continue
@@ -142,14 +201,14 @@ def _command_differences(manifest: Mapping[str, Any], found: Mapping[str, str | 
     return differences
 
 
-def _python_differences(manifest: Mapping[str, Any], python: str) -> list[str]:
+def _python_differences(manifest: HostManifest, python: str) -> list[str]:
     """The interpreter by content; versions only where this process is that interpreter, since nothing is started."""
-    recorded = manifest.get("python")
-    if not recorded:
+    recorded = manifest.python
+    if recorded is None:
         return []
     differences = []
     is_this = python == sys.executable
-    was = "%s %s" % (recorded.get("implementation"), recorded.get("version"))
+    was = "%s %s" % (recorded.implementation, recorded.version)
     now = "%s %s" % (platform.python_implementation(), platform.python_version())
     try:
         here = content_sha256(python)
@@ -157,13 +216,13 @@ def _python_differences(manifest: Mapping[str, Any], python: str) -> list[str]:
         return ["python: not on this machine (%s)" % python]
     if is_this and was != now:
         differences.append("python: recorded %s, this machine has %s (%s)" % (was, now, python))
-    elif here != recorded.get("sha256"):
+    elif here != recorded.sha256:
         differences.append(
             "python: recorded sha256 %s, this machine has %s (%s)"
-            % (_short(str(recorded.get("sha256"))), _short(here), os.path.realpath(python))
+            % (_short(recorded.sha256), _short(here), os.path.realpath(python))
         )
     if is_this:
-        for name, version in sorted(manifest.get("distributions", {}).items()):
+        for name, version in sorted(manifest.distributions.items()):
             installed = _installed_version(name)
             if installed is None:
                 differences.append("%s: recorded version %s, not installed in %s" % (name, version, python))

@@ -57,10 +57,12 @@ def run(
     from repx.runtime.isolation import NATIVE
     from repx.runtime.limits import parse_memory
     from repx.runtime.local import isolation_on, local_engine
+    from repx.runtime.targets import find_target
     from repx.store.complete_runs import known_complete
 
     # Until the engine has its own way to stop: a half-made Lab is tidied up on SIGTERM as on Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    find_target(target_name)
     if names and names[0].endswith(".py"):
         if lab_path is not None:
             raise UsageError("both an experiment and --lab were given", hint="give one of them")

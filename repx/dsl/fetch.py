@@ -17,7 +17,7 @@ from repx.dsl.caller import caller
 from repx.errors import DefinitionError
 from repx.model.values import Download, StoredPath
 
-SCHEMES = ("http", "https", "ftp", "file")
+SCHEMES = ("http", "https", "file")
 
 LONGEST_NAME = 255 - 33
 """Bytes of a name, since a store puts 32 digits and a hyphen before it, and a file name has 255 at most."""
@@ -158,6 +158,6 @@ def _from_base32(text: str) -> str:
 
 _BY_LENGTH: dict[int, Callable[[str], str]] = {64: _from_hex, 52: _from_base32}
 _FORMS = "give the 64 hex digits that sha256sum prints, or sha256-<base64>, or Nix's 52 digits"
-_ALLOWED = "a URL begins with http://, https://, ftp:// or file:///"
+_ALLOWED = "a URL begins with http://, https:// or file:///"
 # What quote() leaves as it is: everything with a meaning in a URL, and what is quoted already.
 _KEPT = "%:/?#[]@!$&'()*+,;=~"

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from repx.agent.host_path import content_sha256, find_command, python_names
+from repx.agent.host_path import HostManifest, PythonRecord, content_sha256, find_command, python_names
 from repx.errors import Finding, nearest
 from repx.model.software import Json, Software, SoftwareRequest
 from repx.process import Run, run
@@ -189,11 +189,5 @@ def _identity(commands: dict[str, str], distributions: dict[str, str], python: b
 
 
 def _manifest(commands: dict[str, str], distributions: dict[str, str], python: bool) -> dict[str, Json]:
-    manifest: dict[str, Json] = {"kind": "host", "commands": {**commands}, "distributions": {**distributions}}
-    if python:
-        manifest["python"] = {
-            "implementation": platform.python_implementation(),
-            "version": platform.python_version(),
-            "sha256": content_sha256(sys.executable),
-        }
-    return manifest
+    record = (platform.python_implementation(), platform.python_version(), content_sha256(sys.executable))
+    return HostManifest(commands, distributions, PythonRecord(*record) if python else None).json()

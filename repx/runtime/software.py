@@ -8,8 +8,10 @@ from typing import Any, Protocol
 
 from repx.agent.base.digest import digest_of_text
 from repx.agent.base.layout import Store
-from repx.agent.host_path import make_path_folder
+from repx.agent.base.publisher import Publisher
+from repx.agent.host_path import make_path_folder, parse_host_manifest
 from repx.agent.lab.stage import Stage
+from repx.agent.makers import maker_name
 from repx.errors import SoftwareError
 from repx.lab.directory import LabDirectory
 
@@ -65,17 +67,19 @@ class HostPrograms:
         return f"{self._lab.path}/{place}"
 
     def _make(self, place: str) -> str:
-        manifest = self._lab.software(place)
-        if manifest.get("kind") != "host":
+        try:
+            manifest = parse_host_manifest(self._lab.software(place))
+        except ValueError as error:
             raise SoftwareError(
-                f"the Lab's software is of kind {manifest.get('kind')!r}, which this repx cannot run",
-                facts=[("file", f"{self._lab.path}/{place}")],
-            )
+                "the Lab's software is none that this repx can run",
+                facts=[("file", f"{self._lab.path}/{place}"), ("because", error)],
+            ) from None
         # Another PATH or another interpreter means other links: each combination has a folder of its own.
         name = digest_of_text("\n".join([place, self._search_path, sys.executable]))
         directory = f"{self._store.objects}/{name}-host/bin"
-        os.makedirs(os.path.dirname(directory), exist_ok=True)
-        differences = make_path_folder(manifest, directory, self._search_path, sys.executable)
+        made = f"{self._store.tmp}/{maker_name('path-folder')}"
+        publisher = Publisher(self._store.tmp)
+        differences = make_path_folder(manifest, directory, self._search_path, sys.executable, publisher, made)
         if differences and not self._allow_drift:
             raise SoftwareError(
                 "the software of this machine is not what the Lab was made with",

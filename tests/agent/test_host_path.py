@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import threading
+import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from repx.agent.host_path import make_path_folder, python_names
+from repx.agent.base.publisher import Publisher
+from repx.agent.host_path import make_path_folder as fill_path_folder
+from repx.agent.host_path import parse_host_manifest, python_names
 from tests.machine import optional
 
 
@@ -24,8 +28,23 @@ def executable(path: Path, content: str) -> Path:
     return path
 
 
+def make_path_folder(content: dict[str, Any], folder: str, search_path: str, python: str) -> list[str]:
+    """The folder for a manifest as a Lab has it; what is not said is nothing."""
+    manifest = parse_host_manifest({"kind": "host", "commands": {}, "distributions": {}, **content})
+    spare = Path(folder).parent / f"spare-{uuid.uuid4().hex}"
+    spare.mkdir(parents=True)
+    try:
+        return fill_path_folder(manifest, folder, search_path, python, Publisher(str(spare)), str(spare / "made"))
+    finally:
+        spare.rmdir()
+
+
 def entries(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path.name: str(path.readlink()) if path.is_symlink() else path.read_text() for path in folder.iterdir()}
 
 
 def manifest(*paths: Path, **named: Path) -> dict[str, Any]:
@@ -142,12 +161,75 @@ def test_an_interpreter_that_is_gone_is_a_difference(tmp_path: Path) -> None:
     assert make_path_folder(what, str(tmp_path / "path"), "", gone) == [f"python: not on this machine ({gone})"]
 
 
-def test_a_folder_that_is_there_is_left_alone_but_compared(tmp_path: Path) -> None:
+def test_a_folder_that_is_there_and_right_is_left_alone(tmp_path: Path) -> None:
+    tool = executable(tmp_path / "bin" / "tool", "\x7fELF")
+    what = {**manifest(tool), "python": this_python()}
     folder = tmp_path / "path"
-    folder.mkdir()
-    (folder / "mine").touch()
-    assert make_path_folder({"commands": {"jq": "0"}}, str(folder), "", "/gone/python") == ["jq: not on this machine"]
-    assert entries(folder) == ["mine"]
+    inodes = []
+    for _ in range(2):
+        make_path_folder(what, str(folder), str(tool.parent), sys.executable)
+        inodes.append(folder.stat().st_ino)
+    assert inodes[0] == inodes[1]
+
+
+@pytest.mark.parametrize("damage", ["empty wrapper", "more", "less", "another link", "a file"])
+def test_a_folder_that_is_not_what_it_should_be_is_made_anew(tmp_path: Path, damage: str) -> None:
+    tool = executable(tmp_path / "bin" / "tool", "\x7fELF")
+    what = {**manifest(tool), "python": this_python()}
+    folder = tmp_path / "path"
+    make_path_folder(what, str(folder), str(tool.parent), sys.executable)
+    whole = contents(folder)
+    match damage:
+        case "empty wrapper":
+            os.truncate(folder / "python3", 0)
+        case "more":
+            (folder / "more").touch()
+        case "less":
+            (folder / "python3").unlink()
+        case "another link":
+            (folder / "tool").unlink()
+            (folder / "tool").symlink_to("/bin/false")
+        case _:
+            shutil.rmtree(folder)
+            folder.touch()
+    make_path_folder(what, str(folder), str(tool.parent), sys.executable)
+    assert contents(folder) == whole
+    assert entries(tmp_path) == ["bin", "path"]
+
+
+def test_a_folder_is_on_the_disk_before_it_has_its_name(tmp_path: Path) -> None:
+    events: list[str] = []
+
+    def flush(_: str) -> None:
+        events.append("flush with " + " ".join(entries(tmp_path / "made")))
+
+    def rename(source: str, target: str) -> None:
+        events.append("rename")
+        Path(source).rename(target)
+
+    what = parse_host_manifest({"kind": "host", "commands": {}, "distributions": {}, "python": this_python()})
+    publisher = Publisher(str(tmp_path), flush, rename)
+    fill_path_folder(what, str(tmp_path / "path"), "", sys.executable, publisher, str(tmp_path / "made"))
+    names = " ".join(sorted(set(python_names(platform.python_version()))))
+    assert events == [f"flush with {names}", "rename"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        {"kind": "nix"},
+        {"kind": "host", "commands": [], "distributions": {}},
+        {"kind": "host", "commands": {"bash": 1}, "distributions": {}},
+        {"kind": "host", "commands": {}},
+        {"kind": "host", "commands": {}, "distributions": {}, "python": {"version": "3.11"}},
+        {"kind": "host", "commands": {}, "distributions": {}, "python": {**this_python(), "more": "x"}},
+        {"kind": "host", "commands": {}, "distributions": {}, "python": "3.11"},
+    ],
+)
+def test_a_manifest_that_says_something_else_is_refused(content: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"kind|commands|distributions|python"):
+        parse_host_manifest(content)
 
 
 def test_many_make_one_and_leave_nothing_beside_it(tmp_path: Path) -> None:
@@ -187,8 +269,11 @@ def test_it_runs_on_python_3_9(tmp_path: Path) -> None:
     optional(old, "no Python 3.9 here")
     folder = tmp_path / "path"
     code = (
-        "import sys; from repx.agent.host_path import make_path_folder as f;"
-        f"print(f({{'commands': {{'bash': '0'}}}}, {str(folder)!r}, '/bin', sys.executable))"
+        "import sys; from repx.agent.host_path import make_path_folder, parse_host_manifest;"
+        "from repx.agent.base.publisher import Publisher;"
+        "manifest = parse_host_manifest({'kind': 'host', 'commands': {'bash': '0'}, 'distributions': {}});"
+        f"publisher, made = Publisher({str(tmp_path)!r}), {str(tmp_path / 'made')!r};"
+        f"print(make_path_folder(manifest, {str(folder)!r}, '/bin', sys.executable, publisher, made))"
     )
     root = Path(__file__).resolve().parents[2]
     # The package's own __init__ is for 3.11; the agent travels without it.

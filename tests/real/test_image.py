@@ -15,7 +15,7 @@ import pytest
 from repx.agent.base.layout import Store
 from repx.agent.base.tar import directory_stream
 from repx.realizer.images.layer_store import LayerStore
-from repx.realizer.images.layout import Image, oci_architecture, relative_link, write_image
+from repx.realizer.images.layout import Image, oci_architecture, write_image
 from repx.realizer.images.plan import BaseLayer, ImagePath, plan_layers
 from repx.store.writer import open_writer
 from tests.machine import needs_programs
@@ -88,7 +88,7 @@ def image_of(tmp_path: Path, name: str, *paths: ImagePath) -> tuple[Path, Image]
     store.create()
     layers = LayerStore(open_writer(store, "/experiment.py")).take([base, *plan])
     architecture = oci_architecture(os.uname().machine)
-    image = write_image(str(root / "image" / name), layers, architecture, relative_link)
+    image = write_image(str(root / "image" / name), layers, architecture)
     return root / "image" / name, image
 
 

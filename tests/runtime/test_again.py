@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from repx.agent.base.record import decode_attempts
 from tests.runtime.world import World, a_world, tree
 
@@ -47,6 +49,21 @@ def test_a_second_run_runs_nothing(world: World) -> None:
     assert world.repx("run").stdout.startswith("all 3 jobs are done; nothing to run")
     assert world.entries() == {"source": 1, "middle": 1, "end": 1}
     assert tree(world.store / "outputs") == before
+    for argv in ((), ("--dry-run",), ("experiment.py",), ("experiment.py", "--dry-run")):
+        done = world.repx("run", *argv, "--target", "nope")
+        assert (done.status, done.stderr.splitlines()[0]) == (2, "error: there is no target 'nope'"), argv
+
+
+def test_a_configuration_that_is_not_valid_is_told_although_all_is_done(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain(world)
+    world.run()
+    (world.root / "config.toml").write_text("[targets.local]\nisolation = 3\n")
+    monkeypatch.setenv("REPX_CONFIG", str(world.root / "config.toml"))
+    done = world.repx("run")
+    assert done.status == 2
+    assert "config.toml is not valid" in done.stderr
 
 
 def test_forced_with_other_bytes_runs_what_follows_under_the_same_ids(world: World) -> None:

@@ -7,22 +7,18 @@ need not be. Knows no owners and no times: everything is root's, and of second 1
 from __future__ import annotations
 
 import os
+import tarfile
 from collections.abc import Iterator
 
-FILE = b"0"
-LINK = b"2"
-DIRECTORY = b"5"
+FILE = tarfile.REGTYPE
+LINK = tarfile.SYMTYPE
+DIRECTORY = tarfile.DIRTYPE
 
 END = bytes(1024)
 """What closes an archive."""
 
 _BLOCK = 512
 _CHUNK = 1 << 20
-_FIELD = 100
-_OWNERS = b"0000000\0" * 2
-_MTIME = b"00000000001\0"
-_LONG_NAME = b"L"
-_LONG_TARGET = b"K"
 
 
 class ChangedFileError(OSError):
@@ -34,14 +30,10 @@ def header(name: bytes, kind: bytes, mode: int, size: int = 0, target: bytes = b
 
     A directory's name is given without a slash at its end. `target` is a link's; `size` a file's, in bytes.
     """
-    if kind == DIRECTORY:
-        name += b"/"
-    before = b""
-    if len(target) > _FIELD:
-        before += _long(_LONG_TARGET, target)
-    if len(name) > _FIELD:
-        before += _long(_LONG_NAME, name)
-    return before + _block(name, kind, mode, size, target)
+    entry = tarfile.TarInfo(name.decode("utf-8", "surrogateescape"))
+    entry.type, entry.mode, entry.size, entry.mtime = kind, mode, size, 1
+    entry.linkname = target.decode("utf-8", "surrogateescape")
+    return entry.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
 
 
 def padding(size: int) -> bytes:
@@ -89,17 +81,3 @@ def _below(top: bytes, inner: bytes) -> Iterator[bytes]:
             size = os.stat(path).st_size
             yield header(place, FILE, 0o444, size)
             yield from file_content(path, size)
-
-
-def _long(kind: bytes, text: bytes) -> bytes:
-    text += b"\0"
-    return _block(b"././@LongLink", kind, 0, len(text), b"", b"00000000000\0") + text + padding(len(text))
-
-
-def _block(name: bytes, kind: bytes, mode: int, size: int, target: bytes, mtime: bytes = _MTIME) -> bytes:
-    # Eleven octal digits end at 8 GiB; from there on the number is binary, with the first bit set.
-    length = b"%011o\0" % size if size < 8**11 else b"\x80" + size.to_bytes(11, "big")
-    start = b"%s%07o\0%s%s%s" % (name[:_FIELD].ljust(_FIELD, b"\0"), mode, _OWNERS, length, mtime)
-    rest = b"%s%sustar  \0" % (kind, target[:_FIELD].ljust(_FIELD, b"\0"))
-    # The sum counts its own field as eight blanks.
-    return b"%s%06o\0 %s" % (start, sum(start) + sum(rest) + 8 * 32, rest.ljust(_BLOCK - len(start) - 8, b"\0"))

@@ -13,7 +13,7 @@ from repx.model.closure import Closure
 from repx.model.graph import DerivationGraph, RunGraph
 from repx.model.software import Software
 from repx.realizer.images.layer_store import LayerStore, StoredLayer
-from repx.realizer.images.layout import oci_architecture, relative_link, write_image
+from repx.realizer.images.layout import oci_architecture, write_image
 from repx.realizer.images.plan import BaseLayer, ImagePath, plan_layers
 from repx.realizer.nix.contents import StoreContents
 from repx.realizer.nix.manifest import closure_manifest
@@ -68,7 +68,7 @@ class _ImageWriter:
         layers = self.layers.take([self.base, *plan_layers(here, self.uses)])
         aside = f"{self.building}/images/new"
         architecture = oci_architecture(self.closure.flake.system.partition("-")[0])
-        image = write_image(aside, [self._in_lab(layer) for layer in layers], architecture, relative_link)
+        image = write_image(aside, [self._in_lab(layer) for layer in layers], architecture)
         place = f"images/{image.digest[:32]}"
         if os.path.isdir(f"{self.building}/{place}"):
             remove_tree(aside)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +19,6 @@ from repx.realizer.images.layer_store import StoredLayer
 
 OUT = "/repx/out"
 """Where a job in a container starts and leaves its results."""
-
-Place = Callable[[str, str], None]
-"""Give a layer's file (first) a name below an image's `blobs/` (second)."""
 
 _ARCHITECTURES = {
     "aarch64": "arm64",
@@ -54,31 +50,17 @@ class Image:
     reference: str
 
 
-def hard_link(source: str, target: str) -> None:
-    """A second name for a layer's file; a copy where the file system has no hard links."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
-        os.chmod(target, 0o444)
-
-
-def relative_link(source: str, target: str) -> None:
-    """A symbolic link to a layer's file that holds as long as both are moved together."""
-    os.symlink(os.path.relpath(source, os.path.dirname(target)), target)
-
-
-def write_image(directory: str, layers: Sequence[StoredLayer], architecture: str, place: Place = hard_link) -> Image:
+def write_image(directory: str, layers: Sequence[StoredLayer], architecture: str) -> Image:
     """Write an image as a new directory, lowest layer first. The same bytes for the same layers and architecture.
 
-    `architecture` is OCI's word (`oci_architecture`). `place` is how a layer gets into `blobs/`.
+    `architecture` is OCI's word (`oci_architecture`). Each layer stands in `blobs/` as a relative link to its file.
     Raises OSError; whoever calls this publishes the directory, or removes what is left of it.
     """
     blobs = f"{directory}/blobs/sha256"
     for path in (directory, os.path.dirname(blobs), blobs):
         os.mkdir(path)
     for layer in layers:
-        place(layer.path, f"{blobs}/{layer.sha256}")
+        os.symlink(os.path.relpath(layer.path, blobs), f"{blobs}/{layer.sha256}")
     config = _write_blob(blobs, _config(layers, architecture))
     manifest = _write_blob(
         blobs,

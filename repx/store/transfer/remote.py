@@ -59,7 +59,7 @@ def ask(url: str, start: int, silence_s: float = SILENCE_S) -> Answer:
     """
     headers = {"User-Agent": f"repx/{version('repx')}", **({"Range": f"bytes={start}-"} if start else {})}
     with _telling(silence_s):
-        request = urllib.request.Request(url, headers=headers)  # noqa: S310 - `_opener` knows four schemes, no more
+        request = urllib.request.Request(url, headers=headers)  # noqa: S310 - `_opener` knows three schemes, no more
         try:
             response = _opener().open(request, timeout=silence_s)
         except urllib.error.HTTPError as error:
@@ -79,14 +79,13 @@ def ask(url: str, start: int, silence_s: float = SILENCE_S) -> Answer:
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """The four schemes there are. Certificates are verified, whatever the program has set for its own connections."""
+    """The three schemes there are. Certificates are verified, whatever the program has set for its own connections."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
         urllib.request.UnknownHandler(),
         urllib.request.HTTPHandler(),
         urllib.request.HTTPSHandler(context=ssl.create_default_context()),
-        _FtpHandler(),
         urllib.request.FileHandler(),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPRedirectHandler(),
@@ -94,25 +93,6 @@ def _opener() -> urllib.request.OpenerDirector:
     ):
         opener.add_handler(handler)
     return opener
-
-
-class _FtpHandler(urllib.request.FTPHandler):
-    """urllib's own, which leaves a connection open over which a file could not be had."""
-
-    def ftp_open(self, req: urllib.request.Request) -> Any:
-        connections: list[Any] = []
-        self._connections = connections
-        try:
-            return super().ftp_open(req)
-        except BaseException:
-            for connection in connections:
-                connection.close()
-            raise
-
-    def connect_ftp(self, *address: Any) -> Any:
-        connection = super().connect_ftp(*address)
-        self._connections.append(connection)
-        return connection
 
 
 @contextlib.contextmanager

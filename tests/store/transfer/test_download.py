@@ -332,7 +332,7 @@ def test_redirects_are_followed_and_the_range_with_them(server: Server, place: P
     assert server.log == [("/moved", f"bytes={HALF}-"), ("/f", f"bytes={HALF}-")]
 
 
-@pytest.mark.parametrize("location", ["file:///etc/passwd", "/f", "gopher://127.0.0.1/", "ftp://a b/"])
+@pytest.mark.parametrize("location", ["file:///etc/passwd", "/f", "gopher://127.0.0.1/", "ftp://127.0.0.1/f"])
 def test_redirects_to_nowhere_end(server: Server, place: Place, location: str) -> None:
     told = place.get(server.url(page=Page(b"", status=302, location=location)))
     assert fact(told, "failed")
@@ -377,16 +377,6 @@ def test_a_file_of_this_machine(place: Place, tmp_path: Path) -> None:
 
 def test_a_folder_of_this_machine_is_no_file(place: Place, tmp_path: Path) -> None:
     assert fact(place.get(tmp_path.as_uri()), "failed") == "Is a directory"
-
-
-def test_ftp(place: Place) -> None:
-    with FtpServer(DATA) as port:
-        assert place.get(f"ftp://127.0.0.1:{port}/pub/f") == []
-
-
-def test_ftp_that_has_no_such_file(place: Place) -> None:
-    with FtpServer(None) as port:
-        assert "550" in fact(place.get(f"ftp://127.0.0.1:{port}/pub/f"), "failed")
 
 
 def test_certificates_are_verified(
@@ -596,39 +586,3 @@ class OneAnswer:
     def __exit__(self, *_: object) -> None:
         self._thread.join()
         self._socket.close()
-
-
-class FtpServer(OneAnswer):
-    """As much of an FTP server (RFC 959) as it takes to fetch a file from it; `None` is a file that is not there."""
-
-    def __init__(self, data: bytes | None) -> None:
-        super().__init__(b"")
-        self._data = data
-
-    def _serve(self) -> None:
-        connection, _ = self._socket.accept()
-        with (
-            connection,
-            connection.makefile("rwb", buffering=0) as line,
-            socket.create_server(("127.0.0.1", 0)) as data,
-        ):
-            port = data.getsockname()[1]
-            answers = {
-                b"USER": b"331 and your password?",
-                b"PASS": b"230 welcome",
-                b"CWD": b"250 you are there",
-                b"TYPE": b"200 so be it",
-                b"PASV": b"227 I wait (127,0,0,1,%d,%d)" % (port >> 8, port & 255),
-                b"EPSV": b"229 I wait (|||%d|)" % port,
-                b"QUIT": b"221 goodbye",
-            }
-            line.write(b"220 hello\r\n")
-            while command := line.readline().split():
-                if command[0] != b"RETR" or self._data is None:
-                    line.write(answers.get(command[0], b"550 there is no such thing") + b"\r\n")
-                    continue
-                line.write(b"150 here it comes (%d bytes)\r\n" % len(self._data))
-                sink, _ = data.accept()
-                with sink:
-                    sink.sendall(self._data)
-                line.write(b"226 that was it\r\n")
