@@ -76,7 +76,7 @@ def experiments_fixture(tmp_path: Path) -> Iterator[Experiments]:
 
 def jobs(graph: DerivationGraph, stage: str = "") -> list[Derivation]:
     """All jobs once, of one stage if given."""
-    return [job for job in graph.jobs() if not stage or job.recipe.name == stage]
+    return [job for job in graph.jobs() if not stage or job.stage.name == stage]
 
 
 def job(graph: DerivationGraph, stage: str) -> Derivation:
@@ -87,7 +87,7 @@ def job(graph: DerivationGraph, stage: str) -> Derivation:
 
 def counts(graph: DerivationGraph) -> dict[str, int]:
     """How many jobs each stage has."""
-    return dict(Counter(one.recipe.name for one in graph.jobs()))
+    return dict(Counter(one.stage.name for one in graph.jobs()))
 
 
 def ids(graph: DerivationGraph, stage: str = "") -> set[str]:
@@ -101,7 +101,7 @@ def sources(derivation: Derivation) -> list[tuple[str, str]]:
     for edge in derivation.edges:
         source = edge.source
         if isinstance(source, Derivation):
-            found.append((edge.name, f"{source.recipe.name}.{edge.output}"))
+            found.append((edge.name, f"{source.stage.name}.{edge.output}"))
         else:
             found.append((edge.name, getattr(source, "name", "") or getattr(source, "run", "")))
     return found

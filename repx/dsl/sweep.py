@@ -21,8 +21,7 @@ from typing import Any
 
 from repx.dsl.caller import caller
 from repx.errors import DefinitionError, nearest, plural
-from repx.model.derivation import param_text
-from repx.model.values import Value, check_value
+from repx.model.values import Value, check_value, identity
 
 Row = tuple[int, ...]
 
@@ -306,7 +305,7 @@ class _Column:
 
     def code(self, value: Value) -> int:
         """The code of a value, a new one if it was not seen before."""
-        code = self._codes.setdefault(param_text(value), len(self.values))
+        code = self._codes.setdefault(identity(value), len(self.values))
         if code == len(self.values):
             self.values.append(value)
         return code

@@ -9,7 +9,7 @@ from typing import Literal
 
 from repx.agent.base.digest import short_digest
 from repx.errors import SourceLocation
-from repx.model.derivation import Derivation, Recipe
+from repx.model.derivation import Derivation, StageRecipe
 from repx.model.names import JobId
 from repx.model.software import Software
 
@@ -84,19 +84,19 @@ class DerivationGraph:
             container=self.run_container,
         )
 
-    def recipes(self) -> Iterator[Recipe]:
-        """Every recipe with a script once, the parts of a scatter-gather for themselves."""
-        seen: set[Recipe] = set()
+    def stages(self) -> Iterator[StageRecipe]:
+        """Every stage with a script once, the parts of a scatter-gather for themselves."""
+        seen: set[StageRecipe] = set()
         for run in self.runs:
-            for whole in dict.fromkeys(job.recipe for job in run.jobs):
-                for recipe in whole.stages():
-                    if recipe not in seen:
-                        seen.add(recipe)
-                        yield recipe
+            for whole in dict.fromkeys(job.stage for job in run.jobs):
+                for stage in whole.stages():
+                    if stage not in seen:
+                        seen.add(stage)
+                        yield stage
 
     def software(self) -> Iterator[Software]:
         """All software that has to be there: of every stage, and packages that are values of params."""
-        yield from (recipe.software for recipe in self.recipes())
+        yield from (stage.software for stage in self.stages())
         yield from (software for _, software in self.packages)
 
     def jobs(self) -> Iterator[Derivation]:

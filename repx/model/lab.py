@@ -10,39 +10,18 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from repx.agent.base.digest import canonical_json, short_digest
+from repx.agent.base.digest import canonical_json
+from repx.agent.base.value import SCALAR, Scalar
 from repx.agent.lab.format import JOBS_START, LAB_FORMAT
-from repx.model.derivation import (
-    Derivation,
-    Edge,
-    Recipe,
-    RunResults,
-    derivation_id,
-    param_text,
-    params_line,
-    recipe_digest,
-)
+from repx.model.derivation import Derivation, Edge, RunResults, StageRecipe
+from repx.model.fingerprint import part_identities
 from repx.model.graph import RunGraph
-from repx.model.values import PackageRef, StoredPath, Value
+from repx.model.values import Value, param_value, place_in_lab
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
-def stored_name(path: StoredPath) -> str:
-    """Where a stored path stands in a Lab."""
-    return f"store/{short_digest(bytes.fromhex(path.digest))}-{path.name}"
-
-
-def json_value(value: Value) -> Any:
-    """A param in a Lab's JSON: a stored path is its place in the Lab, a package its name."""
-    if isinstance(value, StoredPath):
-        return stored_name(value)
-    if isinstance(value, PackageRef):
-        return value.name
-    return value
-
-
-def stage_json(recipe: Recipe, digest: str, executable: str, software: str, source: str) -> dict[str, Any]:
+def stage_json(recipe: StageRecipe, executable: str, software: str, source: str) -> dict[str, Any]:
     """What a run file says of a stage, once. `executable` and `software` are places in the Lab."""
     stage: dict[str, Any] = {
         "name": recipe.name,
@@ -66,21 +45,25 @@ def stage_json(recipe: Recipe, digest: str, executable: str, software: str, sour
     return stage
 
 
-def parts_json(recipe: Recipe, describe: Callable[[Recipe, str], dict[str, Any]]) -> dict[str, Any]:
+def parts_json(recipe: StageRecipe, describe: Callable[[StageRecipe, str], dict[str, Any]]) -> dict[str, Any]:
     """The parts of a scatter-gather as a run file says them; `describe(recipe, script name)` says one stage."""
     parts = recipe.parts
     assert parts is not None
-    return {
-        "scatter": describe(parts.scatter, f"{recipe.name}-scatter"),
-        "steps": [
+    steps = []
+    for step in parts.steps:
+        fixed, references = _params_json(*zip(*step.fixed, strict=True)) if step.fixed else ({}, {})
+        steps.append(
             {
                 "step": step.name,
-                "stage": describe(step.recipe, f"{recipe.name}-step-{step.name}"),
+                "stage": describe(step.stage, f"{recipe.name}-step-{step.name}"),
                 "wiring": [list(one) for one in step.wiring],
-                "fixed": {name: json_value(value) for name, value in step.fixed},
+                "fixed": fixed,
+                **({"references": references} if references else {}),
             }
-            for step in parts.steps
-        ],
+        )
+    return {
+        "scatter": describe(parts.scatter, f"{recipe.name}-scatter"),
+        "steps": steps,
         "gather": describe(parts.gather, f"{recipe.name}-gather"),
         "items": parts.items,
         "sink_output": parts.sink_output,
@@ -91,7 +74,7 @@ def parts_json(recipe: Recipe, describe: Callable[[Recipe, str], dict[str, Any]]
 
 def job_line(job: Derivation, stage: str, hints: Mapping[str, Any]) -> str:
     """The line of a job in its run file, without the comma that may follow. `stage` is the digest of its stage."""
-    recipe = job.recipe
+    recipe = job.stage
     here = f"jobs/{job.id}/bin/{recipe.name}"
     mappings = [_mapping(edge) for edge in job.edges]
     outputs = {name: f"$out/{path}" for name, path in recipe.outputs}
@@ -103,22 +86,18 @@ def job_line(job: Derivation, stage: str, hints: Mapping[str, Any]) -> str:
         for role, resources in job.part_resources:
             if part_hints := resources.hints():
                 executables[role]["resource_hints"] = part_hints
+    params, references = _params_json(recipe.params, job.params)
     body: dict[str, Any] = {
         "name": f"{recipe.name}-{recipe.version}",
         "stage_type": "scatter-gather" if recipe.parts is not None else "simple",
-        "params": {name: json_value(value) for name, value in zip(recipe.params, job.params, strict=True)},
+        "params": params,
         "executables": executables,
         "stage": stage,
         "recipe": job.recipe_digest,
     }
-    references = {
-        name: "path" if isinstance(value, StoredPath) else "package"
-        for name, value in zip(recipe.params, job.params, strict=True)
-        if isinstance(value, StoredPath | PackageRef)
-    }
     if recipe.parts is not None:
         body["inputs"] = mappings
-        body["parts"] = _part_identities(job)
+        body["parts"] = part_identities(job)
     if references:
         body["references"] = references
     if hints:
@@ -147,12 +126,21 @@ def run_header(
     return canonical_json(head)[:-1] + "," + JOBS_START
 
 
+def _params_json(names: Sequence[str], values: Sequence[Value]) -> tuple[dict[str, Scalar], dict[str, str]]:
+    """Params by name, and of those that are references what they refer to."""
+    spelled = [(name, param_value(value)) for name, value in zip(names, values, strict=True)]
+    return (
+        {name: value.lab_json() for name, value in spelled},
+        {name: value.reference() for name, value in spelled if value.kind != SCALAR},
+    )
+
+
 def _mapping(edge: Edge) -> dict[str, Any]:
     source = edge.source
     if isinstance(source, Derivation):
         return {
             "type": "intra-pipeline",
-            "job_id_template": source.recipe.name,
+            "job_id_template": source.stage.name,
             "job_id": source.id,
             "source_output": edge.output,
             "target_input": edge.name,
@@ -164,29 +152,11 @@ def _mapping(edge: Edge) -> dict[str, Any]:
             "target_input": edge.name,
             "results": source.digest,
         }
-    return {"type": "global", "source_value": stored_name(source), "target_input": edge.name, "digest": source.digest}
-
-
-def _part_identities(job: Derivation) -> dict[str, str]:
-    """The recipe digest of each part with this job's params, and the id of its scatter, which is a job of its own."""
-    parts = job.recipe.parts
-    assert parts is not None
-    values = job.params_dict()
-
-    def digest(recipe: Recipe, fixed: Mapping[str, Value]) -> str:
-        lines = [params_line(name, param_text({**values, **fixed}[name])) for name in recipe.params]
-        return recipe_digest(recipe, "".join(lines))
-
-    scatter = digest(parts.scatter, {})
-    taken = {spec.name for spec in parts.scatter.inputs}
-    edges = [edge for edge in job.edges if edge.name in taken]
-    identities = {"scatter": scatter, "scatter_id": derivation_id(parts.scatter, scatter, edges)}
-    identities.update((f"step-{step.name}", digest(step.recipe, dict(step.fixed))) for step in parts.steps)
-    return identities
+    return {"type": "global", "source_value": place_in_lab(source), "target_input": edge.name, "digest": source.digest}
 
 
 def _scatter_executables(
-    recipe: Recipe, here: str, mappings: Sequence[dict[str, Any]], outputs: Mapping[str, str]
+    recipe: StageRecipe, here: str, mappings: Sequence[dict[str, Any]], outputs: Mapping[str, str]
 ) -> dict[str, Any]:
     parts = recipe.parts
     assert parts is not None
@@ -212,7 +182,7 @@ def _scatter_executables(
         executables[f"step-{step.name}"] = {
             "path": f"{here}-step-{step.name}",
             "inputs": wiring,
-            "outputs": {name: f"$out/{path}" for name, path in step.recipe.outputs},
+            "outputs": {name: f"$out/{path}" for name, path in step.stage.outputs},
             "deps": sorted(set(deps)),
         }
     gather = [{"target_input": parts.results, "source": "runner:worker_outputs", "source_key": parts.sink_output}]

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from repx.agent.base.digest import short_digest
+from repx.agent.base.value import PACKAGE, PATH, SCALAR, STORE, ParamValue
 from repx.errors import DefinitionError, SourceLocation
 
 
@@ -34,6 +36,11 @@ class StoredPath:
     looks: str = field(default="", compare=False, repr=False)
     """What it looked like when its digest was taken (`repx.agent.base.looks`); empty when nobody should go by that."""
 
+    @property
+    def stored(self) -> str:
+        """Its name below `store/`, which says its content and its name: what identifies it."""
+        return f"{short_digest(bytes.fromhex(self.digest))}-{self.name}"
+
     def __str__(self) -> str:
         return self.name
 
@@ -52,6 +59,25 @@ class PackageRef:
 
 Value = None | bool | int | float | str | StoredPath | PackageRef
 """One value of a param. Never compare two with `==`: 1 == True == 1.0 in Python, and all three are different params."""
+
+
+def param_value(value: Value) -> ParamValue:
+    """A value in the type that spells it: as text that is hashed, as JSON, as people read it."""
+    if isinstance(value, StoredPath):
+        return ParamValue(PATH, value.stored)
+    if isinstance(value, PackageRef):
+        return ParamValue(PACKAGE, value.name, value.digest)
+    return ParamValue(SCALAR, value)
+
+
+def identity(value: Value) -> str:
+    """The text that tells a value from every other one: what is compared instead of the values."""
+    return param_value(value).identity()
+
+
+def place_in_lab(path: StoredPath) -> str:
+    """Where a stored path stands in a Lab."""
+    return STORE + path.stored
 
 
 def check_value(value: object) -> Value:

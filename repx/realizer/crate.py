@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
-from repx.model.derivation import Recipe
+from repx.model.derivation import StageRecipe
 from repx.model.graph import DerivationGraph
 from repx.realizer.render import StageFiles, relative_location
 
@@ -25,7 +25,7 @@ def readme_text(graph: DerivationGraph, *, closure: bool = False, images: bool =
     return environment.from_string(template).render(graph=graph, runs=graph.runs, closure=closure, images=images)
 
 
-def crate_json(graph: DerivationGraph, stages: Mapping[Recipe, StageFiles], base: str) -> str:
+def crate_json(graph: DerivationGraph, stages: Mapping[StageRecipe, StageFiles], base: str) -> str:
     """The Lab as an RO-Crate 1.1 (https://w3id.org/ro/crate/1.1): the experiment and a SoftwareSourceCode a stage."""
     parts = []
     for recipe, rendered in stages.items():

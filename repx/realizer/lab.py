@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -16,18 +16,17 @@ from repx.agent.lab.format import JOBS_END, LAB_FORMAT, MANIFEST, ROOT
 from repx.errors import plural
 from repx.lab.directory import LabDirectory
 from repx.model.closure import Closure
-from repx.model.derivation import Derivation, Recipe
+from repx.model.derivation import Derivation, StageRecipe
 from repx.model.graph import DerivationGraph, RunGraph
 from repx.model.lab import (
     job_line,
     parts_json,
     run_header,
     stage_json,
-    stored_name,
 )
 from repx.model.resources import Resources
 from repx.model.software import Software
-from repx.model.values import StoredPath
+from repx.model.values import place_in_lab
 from repx.realizer.bundle import ANY_PYTHON, PYTHON_BESIDE, agent_bundle, runner_bundle
 from repx.realizer.crate import crate_json, readme_text
 from repx.realizer.host_tools import launchers
@@ -82,8 +81,8 @@ class _LabWriter:
         self.base = base
         self.building = building
         self.files: list[tuple[str, str]] = []
-        self.stages: dict[Recipe, StageFiles] = {}
-        self.stage_texts: dict[Recipe, dict[str, Any]] = {}
+        self.stages: dict[StageRecipe, StageFiles] = {}
+        self.stage_texts: dict[StageRecipe, dict[str, Any]] = {}
         self.hints: dict[Resources, dict[str, Any]] = {}
         self.stored: set[str] = set()
         self.closure = closure
@@ -95,8 +94,8 @@ class _LabWriter:
             os.mkdir(f"{self.building}/{name}")
         jobs = list(self.graph.jobs())
         for job in jobs:
-            if job.recipe not in self.stages:
-                self._write_stage(job.recipe)
+            if job.stage not in self.stages:
+                self._write_stage(job.stage)
         self._store_paths(jobs)
         if self.closure is not None:
             images = write_images(self.graph, self.closure, self.writer, self.contents, self.building)
@@ -145,7 +144,7 @@ class _LabWriter:
     def _written(self, target: str, lab_id: str, *, is_new: bool) -> WrittenLab:
         return WrittenLab(target, lab_id, is_new, len(self.graph.runs), sum(1 for _ in self.graph.jobs()))
 
-    def _write_stage(self, recipe: Recipe) -> None:
+    def _write_stage(self, recipe: StageRecipe) -> None:
         rendered = self.stages[recipe] = stage_files(recipe, self.base)
         for path, text, executable in rendered.files:
             self._write(f"store/{rendered.digest}/{path}", text, executable=executable)
@@ -156,10 +155,10 @@ class _LabWriter:
             described["parts"] = parts_json(recipe, lambda part, name: self._describe(part, name, rendered.digest))
         self.stage_texts[recipe] = described
 
-    def _describe(self, recipe: Recipe, script: str, digest: str) -> dict[str, Any]:
+    def _describe(self, recipe: StageRecipe, script: str, digest: str) -> dict[str, Any]:
         software = self._write_software(recipe.software)
         source = relative_location(recipe.location, self.base)
-        return stage_json(recipe, digest, f"store/{digest}/bin/{script}", software, source)
+        return stage_json(recipe, f"store/{digest}/bin/{script}", software, source)
 
     def _write_software(self, software: Software) -> str:
         if self.closure is None or not software.roots:
@@ -174,9 +173,9 @@ class _LabWriter:
 
     def _store_paths(self, jobs: Iterable[Derivation]) -> None:
         """Give the Lab what its jobs take from outside. The manifest says what was asked for, not what was found."""
-        paths = dict.fromkeys(path for job in jobs for path in _paths_of(job))
+        paths = dict.fromkeys(path for job in jobs for path in job.stored_paths())
         for path, stored in add_objects(self.writer, paths).items():
-            place = stored_name(path)
+            place = place_in_lab(path)
             link_tree(stored.place, f"{self.building}/{place}")
             self.files += [(f"{place}/{file}" if file else place, sha256) for file, sha256 in stored.files]
 
@@ -189,9 +188,9 @@ class _LabWriter:
         return places
 
     def _write_run(self, run: RunGraph, dependencies: Mapping[str, str]) -> str:
-        recipes = dict.fromkeys(job.recipe for job in run.jobs)
+        recipes = dict.fromkeys(job.stage for job in run.jobs)
         stages = {self.stages[recipe].digest: self.stage_texts[recipe] for recipe in recipes}
-        lines = sorted(job_line(job, self.stages[job.recipe].digest, self._hints(job.resources)) for job in run.jobs)
+        lines = sorted(job_line(job, self.stages[job.stage].digest, self._hints(job.resources)) for job in run.jobs)
         header = run_header(run, dependencies, stages, len(lines), self.images.get(run.name, ""))
         digest = hashlib.sha256()
         aside = f"{self.building}/revision/{run.name}.tmp"
@@ -241,7 +240,7 @@ class _LabWriter:
 
     def _link_jobs(self, jobs: Iterable[Derivation]) -> None:
         for job in jobs:
-            os.symlink(f"../store/{self.stages[job.recipe].digest}/", f"{self.building}/jobs/{job.id}")
+            os.symlink(f"../store/{self.stages[job.stage].digest}/", f"{self.building}/jobs/{job.id}")
 
     def _write_once(self, place: str, text: str) -> None:
         if place not in self.stored:
@@ -257,11 +256,6 @@ class _LabWriter:
         os.chmod(path, 0o555 if executable else 0o444)
         if place != MANIFEST:
             self.files.append((place, hashlib.sha256(data).hexdigest()))
-
-
-def _paths_of(job: Derivation) -> Iterator[StoredPath]:
-    yield from (value for value in job.params if isinstance(value, StoredPath))
-    yield from (edge.source for edge in job.edges if isinstance(edge.source, StoredPath))
 
 
 def _pieces(header: str, lines: list[str]) -> Iterable[bytes]:

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from repx.agent.base.digest import short_digest
 from repx.agent.scratch import quote
 from repx.errors import SourceLocation
-from repx.model.derivation import Recipe
+from repx.model.derivation import StageRecipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class StageFiles:
     files: tuple[tuple[str, str, bool], ...]
 
 
-def stage_files(recipe: Recipe, base: str) -> StageFiles:
+def stage_files(recipe: StageRecipe, base: str) -> StageFiles:
     """All files of a stage. `base` is the folder of the experiment, to which the source is said relative."""
     files: dict[str, tuple[str, bool]] = {}
     if recipe.parts is None:
@@ -34,11 +34,11 @@ def stage_files(recipe: Recipe, base: str) -> StageFiles:
     else:
         _add_script(files, recipe.parts.scatter, f"{recipe.name}-scatter", base)
         for step in recipe.parts.steps:
-            _add_script(files, step.recipe, f"{recipe.name}-step-{step.name}", base)
+            _add_script(files, step.stage, f"{recipe.name}-step-{step.name}", base)
         _add_script(files, recipe.parts.gather, f"{recipe.name}-gather", base)
     for _, path in recipe.outputs:
         files[f"out/{path}"] = ("", False)
-    digest = hashlib.sha256(recipe.prefix)
+    digest = hashlib.sha256(recipe.digest.encode())
     for path, (text, executable) in sorted(files.items()):
         encoded = text.encode("utf-8", "surrogatepass")
         digest.update(f"{path}\0{executable:d}\0{len(encoded)}\0".encode() + encoded)
@@ -46,7 +46,7 @@ def stage_files(recipe: Recipe, base: str) -> StageFiles:
     return StageFiles(short_digest(digest.digest()), ordered)
 
 
-def render_script(recipe: Recipe, base: str) -> str:
+def render_script(recipe: StageRecipe, base: str) -> str:
     """The self-contained script of a stage with a script of its own."""
     script = recipe.script
     assert script is not None
@@ -98,7 +98,7 @@ def _environment() -> Environment:
     return environment
 
 
-def _add_script(files: dict[str, tuple[str, bool]], recipe: Recipe, name: str, base: str) -> None:
+def _add_script(files: dict[str, tuple[str, bool]], recipe: StageRecipe, name: str, base: str) -> None:
     files[f"bin/{name}"] = (render_script(recipe, base), True)
     assert recipe.script is not None
     for path, text in recipe.script.modules:

@@ -76,7 +76,7 @@ def job_order(unit: Unit, image: str, lab: LabDirectory, software: Programs, *, 
     ]
     for name, kind in job.references.items():
         if params[name] is not None:
-            params[name] = software.package(params[name]) if kind == "package" else software.path(params[name])
+            params[name] = software.package(params[name]) if kind != "path" else software.path(params[name])
     if job.stage.takes_index:
         params["index"] = unit.index
     order = {

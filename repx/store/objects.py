@@ -11,7 +11,6 @@ from repx.agent.base.files import copy_tree, make_read_only, remove_tree
 from repx.agent.base.looks import looks_of_object
 from repx.agent.base.publisher import Waiting
 from repx.errors import StoreError
-from repx.model.lab import stored_name
 from repx.model.values import StoredPath
 from repx.store.memory import KnownObject
 from repx.store.writer import StoreWriter
@@ -46,7 +45,7 @@ class _Adding:
     def stored(self, path: StoredPath) -> StoredObject:
         if path.looks:
             self.writer.memory.note_source(path.looks, path.digest)
-        name = stored_name(path).removeprefix("store/")
+        name = path.stored
         target = f"{self.writer.store.objects}/{name}"
         files = self._files_of(name, target, path.digest)
         if files is None:

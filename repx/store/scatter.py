@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from repx.agent.base.digest import canonical_json, digest_of_text
@@ -93,7 +94,7 @@ class ScatterGatherJob:
         key = resolved_key(recipe, 0, hashed_inputs(inputs))
         stage = step.stage
         identity = f"{digest_of_text(f'repx-step 1 {key}')}-{stage.name}-{stage.version}"
-        part = self._part(stage, recipe, step.fixed, identity, self._recipes.step_hints[step.name])
+        part = self._part(stage, recipe, step.fixed, identity, self._recipes.step_hints[step.name], step.references)
         return part, Resolved(inputs, key)
 
     def gather(self, sinks: Sequence[Outcome], scatter: Outcome) -> tuple[PartJob, Resolved]:
@@ -113,15 +114,25 @@ class ScatterGatherJob:
         """The name of the step on which no other depends."""
         return self._parts.sink
 
-    def _part(self, stage: Stage, recipe: str, fixed: Mapping[str, Any], identity: str, hints: Hints) -> PartJob:
+    def _part(
+        self,
+        stage: Stage,
+        recipe: str,
+        fixed: Mapping[str, Any],
+        identity: str,
+        hints: Hints,
+        fixed_references: Mapping[str, str] = MappingProxyType({}),
+    ) -> PartJob:
         values = {**self.job.params, **fixed}
+        own = set(stage.params).difference(fixed)
         return PartJob(
             id=identity,
             stage=stage,
             recipe=recipe,
             params={name: values[name] for name in stage.params},
             references={
-                name: kind for name, kind in self.job.references.items() if name in stage.params and name not in fixed
+                **{name: kind for name, kind in self.job.references.items() if name in own},
+                **fixed_references,
             },
             hints=hints,
             whole=self.job.id,

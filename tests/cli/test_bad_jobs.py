@@ -252,7 +252,7 @@ def _steady(text: str, world: World) -> str:
     """Without digests, scratch directories and process ids."""
     text = re.sub(r"store/tmp/[^/]+/slot-\d+", "<slot>", shown(text, world))
     text = re.sub(r"store/labs/[0-9a-z]{32}/store/[0-9a-z]{32}", "<stage>", text)
-    text = re.sub(r"\b[0-9a-z]{12}\b(?=:|$)", "<digest>", text, flags=re.MULTILINE)
+    text = re.sub(r"\b[0-9a-z]{12}\b(?=:|$| --stderr)", "<digest>", text, flags=re.MULTILINE)
     return re.sub(r"kill -9 \d+", "kill -9 …", text)
 
 

@@ -18,7 +18,7 @@ def body(expression: str, before: str = "") -> str:
 
 
 def script(experiments: Experiments, text: str) -> str:
-    made = job(experiments.graph(text, {"x": ""}), "work").recipe.script
+    made = job(experiments.graph(text, {"x": ""}), "work").stage.script
     assert made is not None
     return made.text
 
@@ -124,6 +124,6 @@ def test_a_sweep_shares_one_script(experiments: Experiments) -> None:
         "Run('run', work)", "Run('run', work, params={'n': [1, 2, 3]})"
     )
     graph = experiments.graph(text, {"x": ""})
-    scripts = {one.recipe.script.text for one in graph.jobs() if one.recipe.script}
+    scripts = {one.stage.script.text for one in graph.jobs() if one.stage.script}
     assert scripts == {"echo $n 1"}
     assert len(list(graph.jobs())) == 3

@@ -53,7 +53,7 @@ def experiment(pipeline: str, params: str = "{}", whole: str = DIAMOND) -> str:
 
 def parts_of(experiments: Experiments, whole: str = DIAMOND) -> Parts:
     """The inside of the scatter-gather called `sums`."""
-    parts = job(experiments.graph(experiment("sums(numbers=make())", whole=whole)), "sums").recipe.parts
+    parts = job(experiments.graph(experiment("sums(numbers=make())", whole=whole)), "sums").stage.parts
     assert parts is not None
     return parts
 
@@ -61,7 +61,7 @@ def parts_of(experiments: Experiments, whole: str = DIAMOND) -> Parts:
 def test_the_whole_is_one_job_with_the_inputs_and_params_of_its_parts(experiments: Experiments) -> None:
     graph = experiments.graph(experiment("sums(make())"))
     assert counts(graph) == {"make": 1, "sums": 1}
-    recipe = job(graph, "sums").recipe
+    recipe = job(graph, "sums").stage
     assert (recipe.kind, recipe.doc) == ("scatter-gather", "Squares and doubles.")
     assert [(spec.name, spec.kind) for spec in recipe.inputs] == [("numbers", "path")]
     assert dict(recipe.outputs) == {"total": "total.txt"}
@@ -104,8 +104,8 @@ def test_a_param_of_a_part_reaches_it_by_the_name_of_the_whole_only(experiments:
 def test_a_param_given_where_a_step_is_called_is_fixed(experiments: Experiments) -> None:
     whole = DIAMOND.replace("square(number)", "square(number, power=3)")
     graph = experiments.graph(experiment("sums(make())", whole=whole))
-    assert job(graph, "sums").recipe.params == ("header", "limit")
-    parts = job(graph, "sums").recipe.parts
+    assert job(graph, "sums").stage.params == ("header", "limit")
+    parts = job(graph, "sums").stage.parts
     assert parts is not None
     assert {step.name: step.fixed for step in parts.steps if step.fixed} == {"square": (("power", 3),)}
     assert "reaches no stage" in experiments.error(experiment("sums(make())", "{'power': [1]}", whole))
@@ -161,7 +161,7 @@ def sums(item: WorkItem, numbers: Input):
 """
     text = experiment("sums(numbers=make(), title=make(seed=2))", whole=whole)
     one = job(experiments.graph(text), "sums")
-    parts = one.recipe.parts
+    parts = one.stage.parts
     assert parts is not None
     assert (parts.items, parts.results) == ("items", "results")
     assert parts.gather_wiring == (("index_file", "scatter", "index_file"), ("title", "input", "title"))
@@ -290,3 +290,23 @@ def test_a_lab_says_what_each_part_asks_for(experiments: Experiments) -> None:
         "step-combine": {"mem": "4096M"},
         "gather": {"mem": "4096M"},
     }
+
+
+def test_which_output_of_the_sink_is_gathered_is_in_the_id(experiments: Experiments) -> None:
+    text = """
+@stage
+def split(items: Output = out("items.json")):
+    items.write_text("[]")
+@stage
+def step(item: WorkItem, first: Output = out("a.txt"), second: Output = out("b.txt")):
+    first.write_text("1")
+@bash
+def collect(results: Inputs, total: Output = out("total.txt")):
+    return 'cat "${results[@]}" > "$total"'
+@scatter_gather(scatter=split, gather=collect)
+def whole(item: WorkItem):
+    return step(item=item).SINK
+lab = Lab([Run("run", whole)])
+"""
+    first, second = (ids(experiments.graph(text.replace("SINK", name))) for name in ("first", "second"))
+    assert first.isdisjoint(second)

@@ -139,7 +139,7 @@ lab = Lab([Run("run", simulate)])
 def test_a_script_may_stand_in_a_file_beside_the_experiment(experiments: Experiments) -> None:
     text = "@bash(script='bin/work.sh')\ndef work(data: Output = out('a')):\n    ...\n" + RUN
     graph = experiments.graph(text, {"bin/work.sh": 'echo "$out" > "$data"\n'})
-    script = job(graph, "work").recipe.script
+    script = job(graph, "work").stage.script
     assert script is not None
     assert (script.text, script.origin.line) == ('echo "$out" > "$data"\n', 1)
     assert script.origin.file.endswith("bin/work.sh")

@@ -17,18 +17,17 @@ from hypothesis import strategies as st
 
 from repx.dsl.sweep import Sweep, as_sweep, concat, product, zip  # noqa: A004 - the name of the manual
 from repx.errors import DefinitionError
-from repx.model.derivation import param_text
-from repx.model.values import PackageRef, StoredPath, Value, check_value, package
+from repx.model.values import PackageRef, StoredPath, Value, check_value, identity, package
 
 names = st.sampled_from(["alpha", "beta", "gamma", "train.lr", "zeta"])
 scalars = st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from([0.0, -0.0, 1.0, 2.5]) | st.text(max_size=2)
-value_lists = st.lists(scalars, min_size=1, max_size=4, unique_by=param_text)
+value_lists = st.lists(scalars, min_size=1, max_size=4, unique_by=identity)
 mappings = st.dictionaries(names, value_lists, max_size=4)
 
 
 def texts(sweep: Sweep) -> list[dict[str, str]]:
     """Assignments that can be compared: 1, 1.0, True and "1" are four texts."""
-    return [{name: param_text(value) for name, value in one.items()} for one in sweep.assignments()]
+    return [{name: identity(value) for name, value in one.items()} for one in sweep.assignments()]
 
 
 def complaint(call: Callable[[], object]) -> str:
@@ -57,7 +56,7 @@ def test_a_product_is_every_combination_once(params: dict[str, list[Value]]) -> 
     expected = [
         dict(builtins.zip(ordered, one, strict=True)) for one in itertools.product(*(params[n] for n in ordered))
     ]
-    assert texts(sweep) == [{name: param_text(value) for name, value in one.items()} for one in expected]
+    assert texts(sweep) == [{name: identity(value) for name, value in one.items()} for one in expected]
     assert len(sweep) == len(expected) == math.prod(len(values) for values in params.values())
 
 
@@ -109,11 +108,11 @@ def test_any_iterable_is_listed_and_numpy_becomes_python() -> None:
 
 
 def test_paths_are_values_by_name_and_content() -> None:
-    one = StoredPath("a", "d1", "/here/a", "directory")
-    moved = StoredPath("a", "d1", "/there/a", "directory")
+    one = StoredPath("a", "1" * 64, "/here/a", "directory")
+    moved = StoredPath("a", "1" * 64, "/there/a", "directory")
     assert one == moved
     assert "twice" in complaint(lambda: product(p=[one, moved]))
-    assert len(product(p=[one, StoredPath("a", "d2", "/here/a", "directory"), PackageRef("a"), "a"])) == 4
+    assert len(product(p=[one, StoredPath("a", "2" * 64, "/here/a", "directory"), PackageRef("a"), "a"])) == 4
 
 
 # -------------------------------------------------------------------------------------------------------------- zip

@@ -12,7 +12,7 @@ import os
 import string
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -20,12 +20,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from repx.agent.base.digest import NIX_ALPHABET, nix_base32, short_digest
+from repx.agent.base.fingerprint import Line
 from repx.agent.base.names import is_job_id
 from repx.errors import DefinitionError, LabError
-from repx.model.derivation import Derivation, param_text
+from repx.model.derivation import Derivation
+from repx.model.fingerprint import job_fingerprint
 from repx.model.graph import DerivationGraph, run_digest
 from repx.model.names import check_name, check_version, job_id, parse_job_id
-from repx.model.values import PackageRef, StoredPath, Value
+from repx.model.values import PackageRef, StoredPath, Value, identity
 from tests.experiments import PRELUDE, Experiments, experiments_fixture, ids, jobs
 from tests.fakes.software import FakeSoftware
 from tests.golden_texts import Golden, golden_fixture
@@ -83,7 +85,7 @@ def changed(experiments: Experiments, text: str, mode: str, change: Change) -> s
     """The stages of which no job has the id it had before the change."""
     before = experiments.graph(text.replace("MODE", mode))
     after = experiments.graph(change(text.replace("MODE", mode)))
-    stages = {job.recipe.name for job in (*before.jobs(), *after.jobs())}
+    stages = {job.stage.name for job in (*before.jobs(), *after.jobs())}
     for stage in stages:
         same = ids(before, stage) & ids(after, stage)
         assert not same or ids(before, stage) == ids(after, stage)
@@ -153,7 +155,7 @@ def test_other_software_under_the_same_name_is_other_software(experiments: Exper
     text = CHAIN.replace("MODE", mode)
     before = experiments.graph(text)
     after = experiments.graph(text, software=FakeSoftware(versions={"tool-b": "2"}))
-    assert {job.recipe.name for job in after.jobs() if job.id not in ids(before)} == set(stages.split())
+    assert {job.stage.name for job in after.jobs() if job.id not in ids(before)} == set(stages.split())
 
 
 def reference_lab(experiments: Experiments, *changes: Change) -> DerivationGraph:
@@ -175,7 +177,7 @@ def other_stages(before: DerivationGraph, after: DerivationGraph) -> dict[str, i
     new: dict[str, int] = {}
     for job in after.jobs():
         if job.id not in ids(before):
-            new[job.recipe.name] = new.get(job.recipe.name, 0) + 1
+            new[job.stage.name] = new.get(job.stage.name, 0) + 1
     return new
 
 
@@ -215,21 +217,16 @@ def test_editing_one_of_two_swept_directories_changes_some(experiments: Experime
 
 def id_from_lines(job: Derivation) -> str:
     """A job's id, worked out from nothing but its lines."""
-    stage, params, inputs = [], [], []
-    for label, value in job.lines():
-        if label.startswith("param."):
-            params.append(f"{label} {value}\n")
-        elif label.startswith("input."):
-            inputs.append(f"{label} {value}\n")
-        else:
-            stage.append(f"{label} {json.dumps(value, ensure_ascii=False)}\n")
-    recipe = base32("repx-recipe 1\n" + "".join(stage + params))
-    digest = base32(f"repx-derivation 1\nrecipe {recipe}\n" + "".join(inputs))
-    return f"{digest}-{job.recipe.name}-{job.recipe.version}"
+    own = job_fingerprint(job)
+    stage = hashed("repx-stage 1", job.stage.lines)
+    recipe = hashed("repx-recipe 2", [("stage", stage), *own.params])
+    digest = hashed("repx-job 2", [("recipe", recipe), *own.inputs])
+    return f"{digest}-{job.stage.name}-{job.stage.version}"
 
 
-def base32(text: str) -> str:
-    return nix_base32(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest())[:32]
+def hashed(tag: str, lines: Iterable[Line]) -> str:
+    text = "".join(f"{json.dumps(label)} {json.dumps(value, ensure_ascii=False)}\n" for label, value in lines)
+    return nix_base32(hashlib.sha256(f"{tag}\n{text}".encode("utf-8", "surrogatepass")).digest())[:32]
 
 
 def test_the_lines_of_a_job_are_what_its_id_is_made_of(experiments: Experiments) -> None:
@@ -246,9 +243,9 @@ def test_the_lines_of_a_job_are_what_its_id_is_made_of(experiments: Experiments)
 
 def test_lines_are_labelled_once_and_sorted(experiments: Experiments) -> None:
     for job in experiments.graph(EVERYTHING, FILES).jobs():
-        labels = [label for label, _ in job.recipe.lines]
+        labels = [label for label, _ in job.stage.lines]
         assert labels == sorted(set(labels))
-        assert list(job.recipe.params) == sorted(job.recipe.params)
+        assert list(job.stage.params) == sorted(job.stage.params)
         assert [edge.name for edge in job.edges] == sorted(edge.name for edge in job.edges)
 
 
@@ -365,11 +362,16 @@ def test_ids_are_what_they_were(experiments: Experiments, golden: Golden) -> Non
     golden("identity/ids.txt", "\n".join(lines) + "\n")
 
 
+def all_lines(job: Derivation) -> list[Line]:
+    own = job_fingerprint(job)
+    return [*job.stage.lines, *own.params, *own.inputs]
+
+
 def test_the_lines_of_a_job_are_what_they_were(experiments: Experiments, golden: Golden) -> None:
     graph = experiments.graph(EVERYTHING, FILES)
-    shown = {job.recipe.name: job for job in sorted(graph.jobs(), key=lambda job: job.id)}
+    shown = {job.stage.name: job for job in sorted(graph.jobs(), key=lambda job: job.id)}
     text = "".join(
-        f"{name}\n" + "".join(f"  {label} {value}\n" for label, value in job.lines()) + "\n"
+        f"{name}\n" + "".join(f"  {label} {value}\n" for label, value in all_lines(job)) + "\n"
         for name, job in sorted(shown.items())
     )
     golden("identity/lines.txt", text)
@@ -395,14 +397,14 @@ scalars: st.SearchStrategy[Value] = (
 @given(scalars, scalars)
 def test_two_values_have_one_text_only_when_they_are_one(one: Value, other: Value) -> None:
     same = type(one) is type(other) and repr(one) == repr(other)
-    assert (param_text(one) == param_text(other)) == same
-    assert "\n" not in param_text(one)
+    assert (identity(one) == identity(other)) == same
+    assert "\n" not in identity(one)
 
 
 @given(st.text())
 def test_a_text_cannot_imitate_another_kind(text: str) -> None:
     for other in (None, True, 1, 1.0, StoredPath(text, "0" * 64, "/x", "file"), PackageRef(text)):
-        assert param_text(text) != param_text(other)
+        assert identity(text) != identity(other)
 
 
 def test_a_value_in_another_place_is_another_job(experiments: Experiments) -> None:

@@ -124,4 +124,4 @@ def test_another_store_path_changes_the_jobs_that_have_it_and_those_after_them(
     before = experiments.graph(text)
     other = experiments.package_set(bumped(package_set, tmp_path / "bumped", package))
     after = experiments.graph(text, software=other)
-    assert {job.recipe.name for job in after.jobs() if job.id not in ids(before)} == stages
+    assert {job.stage.name for job in after.jobs() if job.id not in ids(before)} == stages

@@ -20,8 +20,7 @@ from hypothesis import strategies as st
 from repx.agent.base.files import remove_tree
 from repx.agent.scratch import shell_text
 from repx.lab.directory import LabDirectory
-from repx.model.derivation import param_text
-from repx.model.values import Value
+from repx.model.values import Value, identity
 from tests.experiments import Experiments, experiments_fixture
 from tests.runtime.world import World, a_world
 
@@ -80,9 +79,9 @@ def results(world: World, values: Sequence[Value]) -> dict[str, list[tuple[Value
 
 def check(world: World, values: Sequence[Value]) -> None:
     found = results(world, values)
-    expected = sorted(param_text(value) for value in values)
+    expected = sorted(identity(value) for value in values)
     for stage in ("in_bash", "in_python"):
-        assert sorted(param_text(value) for value, _ in found[stage]) == expected
+        assert sorted(identity(value) for value, _ in found[stage]) == expected
     for value, written in found["in_bash"]:
         assert written == {"text": shell_text(value), "member": "unset" if value is None else shell_text(value)}
     for value, written in found["in_python"]:
@@ -94,7 +93,7 @@ def test_a_text_is_the_same_for_the_shell() -> None:
 
 
 @settings(max_examples=2, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(st.lists(scalars, min_size=20, max_size=40, unique_by=param_text))
+@given(st.lists(scalars, min_size=20, max_size=40, unique_by=identity))
 @example(NASTY)
 def test_every_value_reaches_every_stage_unchanged(fresh_worlds: Path, values: list[Value]) -> None:
     root = Path(tempfile.mkdtemp(dir=fresh_worlds))

@@ -137,3 +137,38 @@ def test_forcing_the_whole_runs_all_of_it(world: World) -> None:
     assert world.entries() == {"split": 1, "extract 1": 1, "check 1": 1, "extract 2": 1, "check 2": 1, "gather": 1}
     # All of it gave the same bytes.
     assert world.run().answer["found"] == world.run().answer["jobs"]
+
+
+def test_a_step_is_given_a_path_where_it_is_called(world: World) -> None:
+    (world.root / "table.csv").write_text("1,2\n")
+    world.realize(
+        """
+from pathlib import Path
+import repx
+
+@bash
+def split(items: Output = out("items.json")):
+    return 'echo "[1]" > "$items"'
+
+@bash
+def step(item: WorkItem, result: Output = out("r.txt"), *, table: Path):
+    return 'cat "$table" > "$result"'
+
+@bash
+def gather(results: Inputs, total: Output = out("total.txt")):
+    return 'cat "${results[@]}" > "$total"'
+
+@scatter_gather(scatter=split, gather=gather)
+def whole(item: WorkItem):
+    return step(item=item, table=repx.path("table.csv"))
+
+@bash
+def use(total: Input, lines: Output = out("n.txt")):
+    return 'cat "$total" > "$lines"'
+
+lab = Lab(runs=[Run("work", lambda: use(whole()))])
+"""
+    )
+    done = world.run()
+    assert done.status == 0, done.stderr
+    assert world.output("use", "n.txt") == "1,2\n"

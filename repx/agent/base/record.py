@@ -16,15 +16,14 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, Union
 
-from repx.agent.base.digest import digest_of_text
 from repx.agent.base.files import is_inside, read_if_there
+from repx.agent.base.fingerprint import content_source, digest_of_lines, encode, input_line
 from repx.agent.base.layout import FAILURE, OUT, RECORD, realization
 from repx.agent.base.state import State
 
 FORMAT = 1
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
-_quote = json.encoder.encode_basestring_ascii
 _Read = TypeVar("_Read")
 
 
@@ -100,10 +99,9 @@ def resolved_key(recipe: str, index: int, inputs: Sequence[tuple[str, str, str]]
 
     `inputs` are (input name, file name, content digest), in the order of the derivation; fan-in repeats the name.
     """
-    lines = ["repx-resolved-key 1", "recipe " + recipe, "index %d" % index]
-    # A file's name may hold anything, a line's end among it: as JSON no name can imitate another line.
-    lines.extend("input %s %s %s" % (name, digest, _quote(base)) for name, base, digest in inputs)
-    return digest_of_text("\n".join(lines) + "\n")
+    lines = [("recipe", recipe), ("index", str(index))]
+    lines += [input_line(name, content_source(digest, file)) for name, file, digest in inputs]
+    return digest_of_lines("repx-resolved-key 2", encode(lines))
 
 
 def encode_record(outcome: Outcome, attempts: Sequence[Attempt]) -> bytes:

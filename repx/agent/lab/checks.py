@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from repx.agent.base.value import ParamValue
+
 Check = Callable[[Any], bool]
+
+_PLAIN = frozenset({type(None), bool, int, str})
 
 
 def complaints(what: str, value: Any, schema: Mapping[str, Check]) -> Iterator[str]:
@@ -18,6 +22,20 @@ def complaints(what: str, value: Any, schema: Mapping[str, Check]) -> Iterator[s
             yield f"{what} has no {key}"
         elif not check(value[key]):
             yield f"{what}: {key} cannot be {short(value[key])}"
+
+
+def values_complaints(what: str, values: Mapping[str, Any], references: Any) -> Iterator[str]:
+    """What keeps these from being values of params, each beside what it refers to."""
+    if not isinstance(references, dict) or references.keys() - values.keys():
+        yield f"{what}: its references are {short(references)}"
+        return
+    for name, value in values.items():
+        if type(value) in _PLAIN and name not in references:
+            continue
+        try:
+            ParamValue.from_lab(value, references.get(name, ""))
+        except ValueError as error:
+            yield f"{what}: its param {name} cannot be: {error}"
 
 
 def short(value: Any) -> str:

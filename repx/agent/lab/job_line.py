@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Union
 
 from repx.agent.base.names import is_digest, is_file_name, is_job_id, is_place, is_sha256, is_stored_place, is_variable
-from repx.agent.lab.checks import Check, complaints, is_count, is_scalar, is_text, list_of, short
+from repx.agent.lab.checks import Check, complaints, is_count, is_text, list_of, short, values_complaints
 from repx.agent.lab.stage import Stage
 
 
@@ -72,7 +72,7 @@ class PartRecipes(NamedTuple):
 
 
 class JobLine(NamedTuple):
-    """What stands in a line. `references` says which params are not what their text says: "path" or "package"."""
+    """What stands in a line. `references` says which params are not what their text says: `ParamValue.reference`."""
 
     stage: Stage
     recipe: str
@@ -94,7 +94,8 @@ def parse_job(body: Any, stages: Mapping[str, Stage]) -> tuple[JobLine | None, l
     inputs = tuple(_inputs(body.get("inputs") if is_whole else _main(executables).get("inputs"), stage, wrong))
     parts = _part_recipes(stage, body.get("parts"), executables, wrong) if is_whole else None
     params = _params(stage, body["params"], wrong)
-    references = _references(params, body["references"], wrong) if "references" in body else _NOTHING
+    references = body.get("references", _NOTHING)
+    wrong.extend(values_complaints("it", params, references))
     hints = _hints(body["resource_hints"], wrong) if "resource_hints" in body else NO_HINTS
     if wrong:
         return None, wrong
@@ -106,22 +107,7 @@ def _params(stage: Stage, given: Mapping[str, Any], wrong: list[str]) -> Mapping
     if len(given) != len(stage.params) or not all(name in given for name in stage.params):
         wrong.append(f"its params are {short(sorted(given))}, and its stage has {short(sorted(stage.params))}")
         return given
-    for name, value in given.items():
-        if not is_scalar(value):
-            wrong.append(f"it has the param {name!r}: {short(value)}")
     return {name: given[name] for name in stage.params}
-
-
-def _references(params: Mapping[str, Any], given: Any, wrong: list[str]) -> Mapping[str, str]:
-    if not isinstance(given, dict):
-        wrong.append(f"its references are {short(given)}")
-        return _NOTHING
-    for name, kind in given.items():
-        value = params.get(name)
-        is_right = is_stored_place(value) if kind == "path" else kind == "package" and isinstance(value, str)
-        if name not in params or not (is_right or value is None):
-            wrong.append(f"its param {name} is {short(value)}, outside the Lab")
-    return given
 
 
 def _main(executables: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -23,6 +23,7 @@ from repx.agent.lab.checks import (
     one_of,
     short,
     texts,
+    values_complaints,
 )
 
 STEP = "step:"
@@ -51,12 +52,13 @@ class Wire(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One step of a scatter-gather; `fixed` are params given where the step is called."""
+    """One step of a scatter-gather; `fixed` are params given where the step is called, `references` as in `JobLine`."""
 
     name: str
     stage: Stage
     wires: tuple[Wire, ...]
     fixed: Mapping[str, Any]
+    references: Mapping[str, str]
 
     @property
     def before(self) -> tuple[str, ...]:
@@ -136,7 +138,14 @@ def _stage(digest: str, value: Mapping[str, Any], parts: Parts | None = None) ->
 
 def _parts(digest: str, value: Mapping[str, Any]) -> Parts:
     steps = tuple(
-        Step(one["step"], _stage(digest, one["stage"]), _wires(one["wiring"]), one["fixed"]) for one in value["steps"]
+        Step(
+            one["step"],
+            _stage(digest, one["stage"]),
+            _wires(one["wiring"]),
+            one["fixed"],
+            one.get("references", {}),
+        )
+        for one in value["steps"]
     )
     used = {name for step in steps for name in step.before}
     return Parts(
@@ -181,9 +190,10 @@ def _parts_complaints(what: str, whole: Mapping[str, Any], parts: Any) -> Iterat
         wrong += _stage_complaints(f"{what}: scatter", parts["scatter"])
         wrong += _stage_complaints(f"{what}: gather", parts["gather"])
         for step in parts["steps"]:
-            wrong += list(complaints(f"{what}: step", step, _STEP)) or list(
-                _stage_complaints(f"{what}: step", step["stage"])
-            )
+            wrong += list(complaints(f"{what}: step", step, _STEP)) or [
+                *values_complaints(f"{what}: step", step["fixed"], step.get("references", {})),
+                *_stage_complaints(f"{what}: step", step["stage"]),
+            ]
     yield from wrong
     if not wrong:
         yield from _wiring_complaints(what, whole, parts)

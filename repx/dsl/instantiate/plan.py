@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
+from repx.agent.base.fingerprint import Encoded, join, recipe_digest
 from repx.dsl.instantiate.recipes import ParamsView, RecipeBook, dynamic_resources, part_resources
 from repx.dsl.instantiate.tracer import Codes, Tracer
 from repx.dsl.instantiate.wiring import FromAxis, FromNode, Surroundings, Wiring, wire
@@ -13,16 +14,8 @@ from repx.dsl.node import Callee, Node
 from repx.dsl.scatter import ScatterGather
 from repx.dsl.stage import Stage
 from repx.errors import DefinitionError
-from repx.model.derivation import (
-    Derivation,
-    Edge,
-    Recipe,
-    RunResults,
-    derivation_id,
-    param_text,
-    params_line,
-    recipe_digest,
-)
+from repx.model.derivation import Derivation, Edge, RunResults, StageRecipe
+from repx.model.fingerprint import derivation_id, encoded_inputs, encoded_param
 from repx.model.names import JobId
 from repx.model.resources import Resources, merge
 from repx.model.values import StoredPath, Value
@@ -65,7 +58,7 @@ class NodePlan:
         self.names = tuple(param.name for param in stage.interface.params)
         self.tables = [self._table(param) for param in stage.interface.params]
         self.steady_resources = context.resources.interned(stage.resources)
-        self.wirings: dict[tuple[Recipe, ...], Wiring] = {}
+        self.wirings: dict[tuple[StageRecipe, ...], Wiring] = {}
         self.recipe = None if self.dynamic else context.book.recipe(stage, context.run.hash_mode)
         axes = {axis for axis, _ in self.tables if axis >= 0}
         axes |= self._input_axes()
@@ -76,11 +69,11 @@ class NodePlan:
     def make(self, row: Codes, current: Sequence[Derivation]) -> Derivation:
         """The job of this node for one assignment; `current` holds those of the nodes before it."""
         values: list[Value] = []
-        texts: list[str] = []
+        lines: list[Encoded] = []
         for axis, table in self.tables:
-            value, text = table[row[axis] if axis >= 0 else 0]
+            value, line = table[row[axis] if axis >= 0 else 0]
             values.append(value)
-            texts.append(text)
+            lines.append(line)
         recipe = self.recipe
         if recipe is None:
             recipe = self.context.book.recipe(
@@ -90,8 +83,8 @@ class NodePlan:
         if wiring is None:
             wiring = self._dynamic_wiring(recipe, current)
         edges = self._edges(wiring, row, current)
-        digest = recipe_digest(recipe, "".join(texts))
-        identity = derivation_id(recipe, digest, edges)
+        digest = recipe_digest(recipe.digest, join(lines))
+        identity = derivation_id(recipe, digest, encoded_inputs(edges))
         known = self.context.jobs.get(identity)
         if known is not None:
             return known
@@ -103,7 +96,7 @@ class NodePlan:
         self.context.jobs[identity] = job
         return job
 
-    def _table(self, param: Any) -> tuple[int, list[tuple[Value, str]]]:
+    def _table(self, param: Any) -> tuple[int, list[tuple[Value, Encoded]]]:
         """Where a param's value comes from: (axis, value and line for each of its codes), or (-1, the one value)."""
         call = self.node._call.get(param.name)
         if call is not None:
@@ -115,7 +108,7 @@ class NodePlan:
                 return axis, [self._converted(param, value) for value in self.context.axis_values[axis]]
         return -1, [self._converted(param, None)]
 
-    def _converted(self, param: Any, value: Value) -> tuple[Value, str]:
+    def _converted(self, param: Any, value: Value) -> tuple[Value, Encoded]:
         if value is None:
             if param.required:
                 raise DefinitionError(
@@ -145,7 +138,7 @@ class NodePlan:
                 location=self.node._location if param.name in self.node._call else self.context.run.location,
                 hint="no shell variable can hold one; a Python stage can take it",
             )
-        return value, params_line(param.name, param_text(value))
+        return value, encoded_param(param.name, value)
 
     def _input_axes(self) -> set[int]:
         """Axes that reach an input of this node, directly or through its producers."""
@@ -174,7 +167,7 @@ class NodePlan:
     def _anything_dynamic(self) -> bool:
         return self.dynamic or any(self.producers[node].dynamic for node in self._possible_sources())
 
-    def _wiring(self, recipes: dict[Node, Recipe], own: Recipe | None = None) -> Wiring:
+    def _wiring(self, recipes: dict[Node, StageRecipe], own: StageRecipe | None = None) -> Wiring:
         # Only what it may take from: a pipeline of 10,000 links has as many nodes before each.
         producers = {node: recipes.get(node) or self.producers[node].recipe for node in self._possible_sources()}
         known = {node: recipe for node, recipe in producers.items() if recipe is not None}
@@ -182,9 +175,9 @@ class NodePlan:
         assert recipe is not None
         return wire(self.node, recipe, known, self.context.around)
 
-    def _dynamic_wiring(self, own: Recipe, current: Sequence[Derivation]) -> Wiring:
+    def _dynamic_wiring(self, own: StageRecipe, current: Sequence[Derivation]) -> Wiring:
         nodes = list(dict.fromkeys(self._possible_sources()))
-        recipes = {node: current[self.producers[node].number].recipe for node in nodes}
+        recipes = {node: current[self.producers[node].number].stage for node in nodes}
         key = (own, *recipes.values())
         wiring = self.wirings.get(key)
         if wiring is None:

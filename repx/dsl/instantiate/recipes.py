@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-from repx.agent.base.digest import short_digest
 from repx.dsl.interface import check_output_path, refuse_equal_paths
 from repx.dsl.node import Callee
 from repx.dsl.scatter import ScatterGather
 from repx.dsl.stage import Stage
 from repx.errors import DefinitionError, Finding, RepxError, nearest
-from repx.model.derivation import HashMode, InputSpec, Parts, Recipe, Step, encode_lines, recipe_lines
+from repx.model.derivation import HashMode, InputSpec, Parts, StageRecipe, Step
+from repx.model.fingerprint import fingerprinted, package_digest
 from repx.model.names import check_name, check_variable
 from repx.model.resources import Resources, merge
 from repx.model.software import Software, SoftwareRequest, SoftwareResolver
@@ -50,7 +48,7 @@ class RecipeBook:
         self._resolver = resolver
         self._software: dict[Stage, Software] = {}
         self._packages: dict[str, Software] = {}
-        self._recipes: dict[tuple[Any, ...], Recipe] = {}
+        self._recipes: dict[tuple[Any, ...], StageRecipe] = {}
 
     def resolve(self, stages: Iterable[Callee], packages: Iterable[str]) -> list[Finding]:
         """Ask the package set about all stages, and all packages that are values of params, in one go."""
@@ -72,11 +70,10 @@ class RecipeBook:
     def identified(self, value: Value) -> Value:
         """A param's value with the identity of its package, when it is one."""
         if isinstance(value, PackageRef):
-            lines = self._packages[value.name].identity
-            return PackageRef(value.name, short_digest(hashlib.sha256(encode_lines("repx-package 1", lines)).digest()))
+            return PackageRef(value.name, package_digest(self._packages[value.name].identity))
         return value
 
-    def recipe(self, stage: Callee, hash_mode: HashMode, params: Mapping[str, Value] | None = None) -> Recipe:
+    def recipe(self, stage: Callee, hash_mode: HashMode, params: Mapping[str, Value] | None = None) -> StageRecipe:
         """The recipe of a stage, in the shape it has for `params` (needed only when it is dynamic)."""
         if isinstance(stage, ScatterGather):
             return self._made((stage, hash_mode), lambda: self._scatter_gather(stage, hash_mode))
@@ -87,13 +84,13 @@ class RecipeBook:
         key = (stage, hash_mode, name, inputs, outputs)
         return self._made(key, lambda: self._shaped(stage, hash_mode, name, inputs, outputs))
 
-    def _made(self, key: tuple[Any, ...], make: Callable[[], Recipe]) -> Recipe:
+    def _made(self, key: tuple[Any, ...], make: Callable[[], StageRecipe]) -> StageRecipe:
         recipe = self._recipes.get(key)
         if recipe is None:
-            recipe = self._recipes[key] = identified(make())
+            recipe = self._recipes[key] = fingerprinted(make())
         return recipe
 
-    def _static(self, stage: Stage, hash_mode: HashMode) -> Recipe:
+    def _static(self, stage: Stage, hash_mode: HashMode) -> StageRecipe:
         return self._shaped(
             stage, hash_mode, stage.name, stage.interface.inputs, tuple(sorted(stage.interface.outputs))
         )
@@ -105,8 +102,8 @@ class RecipeBook:
         name: str,
         inputs: tuple[InputSpec, ...],
         outputs: tuple[tuple[str, str], ...],
-    ) -> Recipe:
-        return Recipe(
+    ) -> StageRecipe:
+        return StageRecipe(
             name=name,
             version=stage.version,
             kind=stage.kind,
@@ -129,8 +126,8 @@ class RecipeBook:
             signature_outputs=tuple(name for name, _ in stage.interface.outputs),
         )
 
-    def _scatter_gather(self, whole: ScatterGather, hash_mode: HashMode) -> Recipe:
-        def part(stage: Stage) -> Recipe:
+    def _scatter_gather(self, whole: ScatterGather, hash_mode: HashMode) -> StageRecipe:
+        def part(stage: Stage) -> StageRecipe:
             return self.recipe(stage, hash_mode)
 
         parts = Parts(
@@ -145,7 +142,7 @@ class RecipeBook:
             results=whole.results_input,
             gather_wiring=whole.gather_wiring,
         )
-        return Recipe(
+        return StageRecipe(
             name=whole.name,
             version=whole.version,
             kind="scatter-gather",
@@ -162,12 +159,6 @@ class RecipeBook:
             doc=whole.doc,
             parts=parts,
         )
-
-
-def identified(recipe: Recipe) -> Recipe:
-    """A recipe with its lines and the bytes that are hashed."""
-    lines = recipe_lines(recipe)
-    return replace(recipe, lines=lines, prefix=encode_lines("repx-recipe 1", lines))
 
 
 def dynamic_shape(stage: Stage, params: ParamsView) -> tuple[str, tuple[InputSpec, ...], tuple[tuple[str, str], ...]]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from repx.dsl.node import Node, OutputRef, WholeRun
 from repx.errors import DefinitionError, nearest
-from repx.model.derivation import InputSpec, Recipe, RunResults
+from repx.model.derivation import InputSpec, RunResults, StageRecipe
 from repx.model.values import StoredPath
 
 
@@ -37,7 +37,7 @@ class Surroundings(NamedTuple):
     run: str
 
 
-def wire(node: Node, recipe: Recipe, producers: Mapping[Node, Recipe], around: Surroundings) -> Wiring:
+def wire(node: Node, recipe: StageRecipe, producers: Mapping[Node, StageRecipe], around: Surroundings) -> Wiring:
     """The sources of every input of a node. Raises DefinitionError, listing both sides of what does not match."""
     specs = {spec.name: spec for spec in recipe.inputs}
     for name in node._wires:
@@ -59,7 +59,7 @@ def wire(node: Node, recipe: Recipe, producers: Mapping[Node, Recipe], around: S
 
 
 def _given(
-    node: Node, spec: InputSpec, given: Any, producers: Mapping[Node, Recipe], around: Surroundings
+    node: Node, spec: InputSpec, given: Any, producers: Mapping[Node, StageRecipe], around: Surroundings
 ) -> tuple[Source, ...]:
     if isinstance(given, list):
         if spec.kind != "paths":
@@ -83,7 +83,7 @@ def _given(
     return (_single(node, spec, given, producers),)
 
 
-def _single(node: Node, spec: InputSpec, given: Any, producers: Mapping[Node, Recipe]) -> Source:
+def _single(node: Node, spec: InputSpec, given: Any, producers: Mapping[Node, StageRecipe]) -> Source:
     if isinstance(given, StoredPath):
         return given
     if spec.kind in ("results", "item"):
@@ -125,7 +125,7 @@ def _match(
     node: Node,
     specs: Mapping[str, InputSpec],
     producer: Node,
-    producers: Mapping[Node, Recipe],
+    producers: Mapping[Node, StageRecipe],
     found: dict[str, tuple[Source, ...]],
 ) -> None:
     """Wire by matching names; each name may be matched once."""

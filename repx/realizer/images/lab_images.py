@@ -39,7 +39,7 @@ def write_images(
     if not groups:
         return LabImages({}, ())
     os.mkdir(f"{building}/images")
-    software = list(dict.fromkeys(recipe.software.roots for recipe in graph.recipes()))
+    software = list(dict.fromkeys(recipe.software.roots for recipe in graph.stages()))
     uses = Counter(name for roots in software for name in closure.of(roots))
     images = _ImageWriter(closure, writer, uses, _base(graph, contents, closure), building)
     of_run: dict[str, str] = {}
@@ -93,13 +93,13 @@ class _ImageWriter:
 
 
 def _roots(graph: DerivationGraph, runs: Iterable[RunGraph]) -> set[str]:
-    recipes = {stage for run in runs for whole in {job.recipe for job in run.jobs} for stage in whole.stages()}
+    recipes = {stage for run in runs for whole in {job.stage for job in run.jobs} for stage in whole.stages()}
     roots = {root for recipe in recipes for root in recipe.software.roots}
     return roots.union(*(software.roots for _, software in graph.packages))
 
 
 def _base(graph: DerivationGraph, contents: StoreContents, closure: Closure) -> BaseLayer:
     """What /bin/sh and /usr/bin/env are: those of the base that all stages have."""
-    software: Software = next(recipe.software for recipe in graph.recipes())
+    software: Software = next(recipe.software for recipe in graph.stages())
     manifest = closure_manifest(software, contents, closure)
     return BaseLayer(shell=str(manifest["shell"]) or None, env=str(manifest["env"]) or None)

@@ -6,9 +6,8 @@ import itertools
 
 import pytest
 
-from repx.model.derivation import param_text
 from repx.model.resources import MIB, Resources
-from repx.model.values import PackageRef, StoredPath
+from repx.model.values import PackageRef, StoredPath, identity
 from tests.experiments import Experiments, counts, experiments_fixture, ids, job, jobs, sources, values
 from tests.fakes.software import FakeSoftware
 
@@ -223,7 +222,7 @@ def flat():
 def test_values_that_python_calls_equal_are_different_jobs(experiments: Experiments) -> None:
     graph = experiments.graph(with_params("{'kind': [1, 1.0, True, '1']}", "train"))
     assert len(ids(graph)) == 4
-    assert [param_text(value) for value in values(graph, "train", "kind")] == ["1", "1.0", "true", '"1"']
+    assert [identity(value) for value in values(graph, "train", "kind")] == ["1", "1.0", "true", '"1"']
 
 
 def test_int_for_a_float_is_the_float(experiments: Experiments) -> None:
@@ -329,11 +328,11 @@ def test_a_dynamic_stage_has_the_shape_of_its_params(experiments: Experiments) -
     graph = experiments.graph(text)
     assert counts(graph) == {"source": 2, "train-small": 2, "train-large": 2, "train-tuned": 2, "test": 6}
     tuned = jobs(graph, "train-tuned")[0]
-    assert dict(tuned.recipe.outputs) == {"model": "model-tuned.bin", "trace": "trace.txt", "log": "log.txt"}
+    assert dict(tuned.stage.outputs) == {"model": "model-tuned.bin", "trace": "trace.txt", "log": "log.txt"}
     assert sources(tuned) == [("data", "source.data"), ("weights", "source.data")]
-    assert dict(jobs(graph, "train-small")[0].recipe.outputs) == {"model": "model-small.bin", "log": "log.txt"}
+    assert dict(jobs(graph, "train-small")[0].stage.outputs) == {"model": "model-small.bin", "log": "log.txt"}
     asked = {
-        (one.recipe.name, one.resources.mem, one.resources.cpus) for one in jobs(graph) if "train" in one.recipe.name
+        (one.stage.name, one.resources.mem, one.resources.cpus) for one in jobs(graph) if "train" in one.stage.name
     }
     sizes = {"small": 8, "large": 64, "tuned": 8}
     assert asked == {
