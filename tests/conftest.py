@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.machine import OPTIONAL, must_test_everything
 from tests.ordinary import OrdinaryUser, ordinary_user
+
+REAL = Path(__file__).parent / "real"
 
 # Deadlines measure the machine, not the code; a suite that runs beside other work must not fail for that.
 settings.register_profile("repx", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -19,6 +22,23 @@ settings.load_profile("ci" if must_test_everything() else "repx")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """One flag for all golden texts."""
     parser.addoption("--rewrite-golden", action="store_true", help="write the texts below tests/golden anew")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Share the tests out among processes, if there are several (pytest-xdist): a file to one, the real things to one.
+
+    What a file's tests share is made once. What tests/real shares is the machine's: Nix's store, Podman's images,
+    control groups; it takes longest, so it begins first.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+
+    def is_real(item: pytest.Item) -> bool:
+        return REAL in item.path.parents
+
+    items.sort(key=lambda item: not is_real(item))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("real" if is_real(item) else str(item.path)))
 
 
 @pytest.hookimpl(wrapper=True)
