@@ -189,5 +189,8 @@ def _identity(commands: dict[str, str], distributions: dict[str, str], python: b
 
 
 def _manifest(commands: dict[str, str], distributions: dict[str, str], python: bool) -> dict[str, Json]:
-    record = (platform.python_implementation(), platform.python_version(), content_sha256(sys.executable))
-    return HostManifest(commands, distributions, PythonRecord(*record) if python else None).json()
+    record = None
+    if python:
+        implementation, digest = platform.python_implementation(), content_sha256(sys.executable)
+        record = PythonRecord(implementation, platform.python_version(), digest)
+    return HostManifest(commands, distributions, record).json()
