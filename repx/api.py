@@ -15,14 +15,14 @@ from repx.agent.base.layout import Store
 from repx.agent.base.record import Attempt
 from repx.agent.base.state import State
 from repx.agent.lab.run_file import Job
+from repx.dsl.as_lab import Realizable, as_lab
 from repx.dsl.experiment import Lab, Run
 from repx.dsl.instantiate.graph import instantiate as instantiate_lab
 from repx.dsl.load import load_experiment
-from repx.dsl.node import Node, replay, sources_of
+from repx.dsl.node import Node
 from repx.dsl.packages import HostPackages, nix_packages
 from repx.dsl.scan import known_digests
-from repx.dsl.stage import AnyStage
-from repx.errors import DefinitionError, JobsFailedError, StoreError, plural
+from repx.errors import JobsFailedError, StoreError, plural
 from repx.lab.directory import LabDirectory
 from repx.model.graph import DerivationGraph
 from repx.model.names import JobId, unknown
@@ -39,9 +39,6 @@ from repx.store.location import open_store, store_error
 from repx.store.memory import open_memory
 from repx.store.outcomes import Outcome
 from repx.store.writer import StoreWriter, open_writer
-
-Target = Lab | Run | Node | Iterable["Run | Node"]
-"""What can be instantiated and realized."""
 
 
 def _hear_nothing(_: str) -> None:
@@ -61,7 +58,7 @@ def load(path: str, packages: str | None = None, *, store: Store | None = None) 
 
 
 def instantiate(
-    target: Target, *, software: SoftwareResolver | None = None, placed: dict[Node, JobId] | None = None
+    target: Realizable, *, software: SoftwareResolver | None = None, placed: dict[Node, JobId] | None = None
 ) -> DerivationGraph:
     """The derivation graph of a Lab, a run, a node, or several of these; writes nothing.
 
@@ -253,28 +250,6 @@ def _cause(attempt: Attempt | None) -> str:
     return f"{reason}: {last}" if last else reason
 
 
-def as_lab(target: Target) -> Lab:
-    """A Lab as it is; runs and nodes in one of their own."""
-    if isinstance(target, Lab):
-        return target
-    if isinstance(target, Run):
-        return Lab(runs=_with_upstreams([target]))
-    if isinstance(target, Node):
-        return _lab_of_nodes([target])
-    items = [target] if isinstance(target, AnyStage) else list(target)
-    if items and all(isinstance(item, Run) for item in items):
-        return Lab(runs=_with_upstreams([item for item in items if isinstance(item, Run)]))
-    if items and all(isinstance(item, Node) for item in items):
-        return _lab_of_nodes([item for item in items if isinstance(item, Node)])
-    uncalled = next((item for item in items if isinstance(item, AnyStage)), None)
-    raise DefinitionError(
-        f"{target!r} cannot be realized",
-        hint=f"call the stage: {uncalled.name}(…)"
-        if uncalled is not None
-        else "give a Lab, a Run, the result of calling a stage, or a list of one of these",
-    )
-
-
 def experiment_name(lab: Lab) -> str:
     """The absolute path that a Lab's experiment is known by: its file, or the folder that a notebook works in."""
     file = Path(lab.location.file)
@@ -305,29 +280,3 @@ def git_commit(folder: str) -> tuple[str, str]:
         return "", ""
     commit, _, date = shown.stdout.decode().strip().partition(" ")
     return commit + ("-dirty" if changed.stdout.strip() else ""), date
-
-
-def _with_upstreams(runs: Sequence[Run]) -> list[Run]:
-    found: dict[Run, None] = {}
-    waiting = list(runs)
-    while waiting:
-        run = waiting.pop()
-        if run not in found:
-            found[run] = None
-            waiting.extend(after.run for after in run.after)
-    return list(found)
-
-
-def _lab_of_nodes(nodes: Sequence[Node]) -> Lab:
-    """A Lab with one run that holds these nodes and all they take from."""
-    ordered: dict[Node, None] = {}
-
-    def visit(node: Node) -> None:
-        if node not in ordered:
-            for source in sources_of(node):
-                visit(source)
-            ordered[node] = None
-
-    for node in nodes:
-        visit(node)
-    return Lab(runs=[Run("notebook", lambda: replay(ordered))])
