@@ -97,16 +97,6 @@ def merge(own: Resources, upstreams: Sequence[Resources]) -> Resources:
     return merged
 
 
-def causes(own: Resources, upstreams: Mapping[str, Resources]) -> dict[str, str]:
-    """For each value that `merge` took from upstream: the name of the first upstream that caused it."""
-    merged = merge(own, list(upstreams.values()))
-    return {
-        field: next(name for name, other in upstreams.items() if getattr(other, field) == getattr(merged, field))
-        for field in ("mem", "cpus", "time", "partition", "sbatch_opts")
-        if getattr(merged, field) != getattr(own, field)
-    }
-
-
 def _most(one: int | None, other: int | None) -> int | None:
     if one is None or other is None:
         return other if one is None else one

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repx.dsl.sweep import Sweep, as_sweep, concat, product, zip  # noqa: A004 - the name of the manual
+from repx.dsl.assignments import Sweep
+from repx.dsl.sweep import as_sweep, concat, product, zip  # noqa: A004 - the name of the manual
 from repx.errors import DefinitionError
 from repx.model.values import PackageRef, StoredPath, Value, check_value, identity, package
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from repx.errors import DefinitionError
-from repx.model.resources import MIB, NOTHING_SAID, Resources, causes, merge
+from repx.model.resources import MIB, NOTHING_SAID, Resources, merge
 
 resources = st.builds(
     Resources.parse,
@@ -176,9 +176,3 @@ def test_partition_and_options_are_the_jobs_own_or_the_first_upstreams() -> None
 def test_inheriting_can_be_turned_off() -> None:
     own = Resources(mem="1G", inherit=False)
     assert merge(own, [Resources(mem="64G", partition="gpu")]) is own
-
-
-def test_the_upstream_that_caused_a_value_is_named() -> None:
-    upstreams = {"load": Resources(mem="2G"), "train": Resources(mem="64G", time="1d"), "eval": Resources(mem="64G")}
-    assert causes(Resources(cpus=2, mem="1G"), upstreams) == {"mem": "train", "time": "train"}
-    assert causes(Resources(mem="64G", time="2d"), upstreams) == {}
