@@ -15,6 +15,7 @@ from repx.agent.base.layout import Store
 from repx.agent.base.record import Attempt
 from repx.agent.base.state import State
 from repx.agent.lab.run_file import Job
+from repx.agent.resolve import Realized
 from repx.dsl.as_lab import Realizable, as_lab
 from repx.dsl.experiment import Lab, Run
 from repx.dsl.instantiate.graph import instantiate as instantiate_lab
@@ -37,7 +38,6 @@ from repx.runtime.report import Report, unit_title
 from repx.store.attempts import cause_text
 from repx.store.location import open_store, store_error
 from repx.store.memory import open_memory
-from repx.store.outcomes import Outcome
 from repx.store.writer import StoreWriter, open_writer
 
 
@@ -150,7 +150,7 @@ def keep_root(store: Store, path: str) -> None:
 class Realization:
     """One valid set of outputs of a job: `.outputs["model"]` (a path), `.params`, `.job` (an id), `.digest` (a key)."""
 
-    def __init__(self, job: Job, index: int, outcome: Outcome) -> None:
+    def __init__(self, job: Job, index: int, outcome: Realized) -> None:
         self.job = job.id
         self.stage: str = job.stage.name
         self.index = index

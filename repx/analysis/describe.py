@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from repx.agent.base.layout import Store
+from repx.agent.lab.inherited import effective_params
 from repx.agent.lab.job_line import FromJob, FromRun, InputSource
 from repx.agent.lab.run_file import Job
 from repx.analysis.status import SHOWN
 from repx.analysis.statuses import Statuses
 from repx.analysis.steps import StoredJob
 from repx.lab.directory import LabDirectory
-from repx.lab.inherited import effective_params
 from repx.store.attempts import all_attempts, cause_text
 
 _ATTEMPT = ("start", "end", "host", "exit", "signal", "cause", "detail", "max_rss", "cpu", "isolation")
@@ -23,7 +23,7 @@ def describe_job(job: Job, lab: LabDirectory, store: Store) -> dict[str, Any]:
     """A job of the Lab; all paths are absolute."""
     statuses = Statuses(lab, store)
     status = statuses.of(job)
-    outcome = statuses.current.outcome(job)
+    outcome = statuses.results.outcome(job)
     directory = statuses.directory(job)
     stage = job.stage
     known: dict[str, dict[str, Any]] = {}
@@ -115,7 +115,7 @@ def _input(source: InputSource, lab: LabDirectory, statuses: Statuses) -> dict[s
     described: dict[str, Any] = {"name": source.input}
     if isinstance(source, FromJob):
         upstream = lab.job(source.job)
-        outcome = None if upstream is None else statuses.current.outcome(upstream)
+        outcome = None if upstream is None else statuses.results.outcome(upstream)
         path = None if outcome is None else outcome.path(source.output)
         return described | {"job": source.job, "output": source.output, "path": path}
     if isinstance(source, FromRun):

@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from repx.agent.base.names import shown_name
 from repx.errors import UsageError, nearest
-from repx.lab.params import is_same, stored_name
+from repx.lab.params import is_same
 
 ATTRIBUTES = ("name", "stage", "id", "run", "status", "version", "stage_type")
 """What can be asked of a job beside its params. A job of several runs is asked for each."""
@@ -77,7 +78,7 @@ def _ordered(compare: Test) -> Test:
 
 
 def _text(value: Any) -> str:
-    return stored_name(value) if isinstance(value, str) else str(value)
+    return shown_name(value) if isinstance(value, str) else str(value)
 
 
 _OPERATORS: dict[str, Test] = {

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, overload
 
 from repx.agent.base.layout import Store
 from repx.agent.base.state import State
+from repx.agent.lab.inherited import effective_params
 from repx.agent.lab.run_file import Job
 from repx.analysis.filters import Condition, read_conditions
 from repx.analysis.outputs import result_of
 from repx.analysis.statuses import Statuses
 from repx.errors import UsageError
 from repx.lab.directory import LabDirectory
-from repx.lab.inherited import effective_params
 from repx.lab.selection import param_names
 from repx.store.attempts import all_attempts, log_text
 

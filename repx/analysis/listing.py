@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 from repx.agent.base.layout import Store
 from repx.agent.base.state import State
+from repx.agent.lab.inherited import effective_params
 from repx.agent.lab.run_file import Job, RunFile
 from repx.analysis.status import SHOWN
 from repx.analysis.statuses import Statuses
-from repx.analysis.steps import Part
+from repx.analysis.steps import PartStatus
 from repx.errors import UsageError, nearest
 from repx.lab.directory import LabDirectory
-from repx.lab.inherited import effective_params
 from repx.lab.params import is_typed, read_condition
 from repx.lab.selection import find_runs, listed_jobs, param_names, stage_names
 from repx.model.names import unknown
@@ -48,7 +48,7 @@ class Row(NamedTuple):
     @property
     def outputs(self) -> dict[str, str]:
         """Absolute paths by name, where there is a result for today's inputs."""
-        outcome = self.statuses.current.outcome(self.job)
+        outcome = self.statuses.results.outcome(self.job)
         return {} if outcome is None else {name: outcome.path(name) for name in outcome.outputs}
 
 
@@ -83,7 +83,7 @@ class Listing:
             if not self._query.statuses or row.status in self._query.statuses:
                 yield row
 
-    def parts(self, job: Job) -> Iterator[Part]:
+    def parts(self, job: Job) -> Iterator[PartStatus]:
         """The scatter and the steps of a job; nothing for one that has none."""
         yield from self._statuses.parts(job)
 

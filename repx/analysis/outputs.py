@@ -81,7 +81,7 @@ def result_of(
         count = job.stage.realizations
         raise UsageError(f"job {job.id} has {count} {plural('realization', count)}; there is no index {index}")
     statuses = statuses or Statuses(lab, store)
-    outcome = statuses.current.outcome(job, index)
+    outcome = statuses.results.outcome(job, index)
     if outcome is None:
         raise _no_result(job.id, statuses.of(job), statuses.directory(job, index), statuses.blocked_by(job))
     return _result(job.id, outcome.directory, outcome.outputs)

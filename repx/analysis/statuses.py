@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from repx.agent.base.layout import Store, realization
 from repx.agent.base.state import State
 from repx.agent.lab.run_file import Job, RunFile
+from repx.agent.resolver import Resolver
 from repx.analysis.status import unfinished_status
-from repx.analysis.steps import Part, parts_of
+from repx.analysis.steps import PartStatus, parts_of
 from repx.lab.directory import LabDirectory
+from repx.lab.run_order import RunOrder, blocked_by_runs
 from repx.store.complete_runs import known_complete
-from repx.store.current import CurrentResults
 
 PATIENCE = 300
 """Jobs of a run that are looked at one by one before asking whether the whole run is known to be done."""
@@ -22,9 +23,10 @@ class Statuses:
     """Statuses of a Lab's jobs, each looked at once; what was seen stays, so make a new one to look again."""
 
     def __init__(self, lab: LabDirectory, store: Store) -> None:
-        self.current = CurrentResults(lab, store)
+        self.results = Resolver(lab, store)
         self._lab = lab
         self._store = store
+        self._order = RunOrder(lab, lab.runs)
         self._known: dict[str, State] = {}
         self._blockers: dict[str, str] = {}
         self._run_blockers: dict[str, str] = {}
@@ -53,10 +55,10 @@ class Statuses:
             if waiting:
                 stack.extend(waiting)
                 continue
-            blocked_by = self._blocked_by_among(upstreams) or self._blocked_by_before(top)
-            if blocked_by:
-                self._blockers[top.id] = blocked_by
-            self._known[top.id] = State.BLOCKED if blocked_by else State.PENDING
+            blocker = self._blocker_among(upstreams) or blocked_by_runs(self._order.waits(top), self._blocker_in)
+            if blocker:
+                self._blockers[top.id] = blocker
+            self._known[top.id] = State.BLOCKED if blocker else State.PENDING
         return self._known[job.id]
 
     def blocked_by(self, job: Job) -> str:
@@ -66,16 +68,16 @@ class Statuses:
 
     def directory(self, job: Job, index: int = 0) -> str:
         """Where a realization stands, or would stand."""
-        outcome = self.current.outcome(job, index)
+        outcome = self.results.outcome(job, index)
         if outcome is not None:
             return outcome.directory
         directory = self._store.job(job.id)
-        key = self.current.key(job, index) if index else None
-        return realization(directory, index, key) if key is not None else directory
+        resolved = self.results.resolve(job, index) if index else None
+        return directory if resolved is None else realization(directory, index, resolved.key)
 
-    def parts(self, job: Job) -> Iterable[Part]:
+    def parts(self, job: Job) -> Iterable[PartStatus]:
         """The parts of a scatter-gather job, see `repx.analysis.steps`."""
-        return parts_of(job, self._lab, self._store, self.current)
+        return parts_of(job, self._store, self.results)
 
     def count(self, jobs: Iterable[Job]) -> Counter[State]:
         """How many stand how."""
@@ -93,9 +95,10 @@ class Statuses:
         """What its own files say; None when it is neither done nor failed nor being worked on."""
         statuses: list[State | None] = []
         for index in range(job.stage.realizations):
-            if self.current.outcome(job, index) is None:
-                directory = self.directory(job, index)
-                statuses.append(unfinished_status(directory, self.current.key(job, index), self._store))
+            if self.results.outcome(job, index) is None:
+                resolved = self.results.resolve(job, index)
+                key = None if resolved is None else resolved.key
+                statuses.append(unfinished_status(self.directory(job, index), key, self._store))
         if not statuses:
             return State.SUCCEEDED
         for status in (State.RUNNING, State.FAILED):
@@ -116,39 +119,18 @@ class Statuses:
         found = (job.run.job(identity) or self._lab.job(identity) for identity in job.upstream_ids())
         return [one for one in found if one is not None]
 
-    def _blocked_by_among(self, upstreams: Iterable[Job]) -> str:
+    def _blocker_among(self, upstreams: Iterable[Job]) -> str:
         for one in upstreams:
             if self._known[one.id] in (State.FAILED, State.BLOCKED):
                 return self._blockers.get(one.id) or one.id
         return ""
 
-    def _blocked_by_before(self, job: Job) -> str:
-        """A failed job in a run that must succeed before this job's: only its first jobs and takers of results wait."""
-        taken = job.runs_taken()
-        if not job.run.dependencies or (job.upstream_ids() and not taken):
-            return ""
-        for name, kind in self._lab.dependencies(job.run).items():
-            if kind == "hard" and (name in taken or not job.upstream_ids()):
-                before = self._runs_up_to(name)
-                # A job that an earlier run shares cannot wait for that run to end.
-                if any(self._lab.run(run).job(job.id) for run in before):
-                    continue
-                for run in before:
-                    self._look_at_run(run)
-                if self._run_blockers[name]:
-                    return self._run_blockers[name]
-        return ""
-
-    def _runs_up_to(self, name: str) -> list[str]:
-        """A run and all it comes after, in the Lab's order: so that looking at one never waits for another."""
-        wanted: set[str] = set()
-        waiting = [name]
-        while waiting:
-            one = waiting.pop()
-            if one not in wanted:
-                wanted.add(one)
-                waiting.extend(self._lab.dependencies(self._lab.run(one)))
-        return [run for run in self._lab.runs if run in wanted]
+    def _blocker_in(self, run: str) -> str | None:
+        """A job of a run that keeps it from succeeding, if there is one."""
+        # One after the other, so that looking at one run never waits for another.
+        for name in self._order.up_to(run):
+            self._look_at_run(name)
+        return self._run_blockers[run] or None
 
     def _look_at_run(self, name: str) -> None:
         if name not in self._run_blockers:

@@ -5,6 +5,7 @@ The steps of a scatter-gather job stand in no run file: their ids come of their 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,18 +18,17 @@ from repx.agent.base.record import Outcome as RecordedOutcome
 from repx.agent.base.record import failure_of, read_outcome
 from repx.agent.base.state import State
 from repx.agent.lab.run_file import Job
+from repx.agent.resolver import Resolver
+from repx.agent.scatter import ItemsError, Part
 from repx.analysis.status import unfinished_status
 from repx.errors import UsageError
 from repx.lab.directory import LabDirectory
 from repx.lab.selection import find_job
 from repx.model.names import parse_job_id
-from repx.store.current import CurrentResults
-from repx.store.outcomes import Outcome, Resolved, look_up
-from repx.store.scatter import ItemsError, PartJob, ScatterGatherJob
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PartStatus:
     """The scatter or one step of a scatter-gather; `id` is empty while what makes it is not known yet."""
 
     id: str
@@ -54,27 +54,23 @@ class StoredJob:
         return parse_job_id(self.id)[1]
 
 
-def parts_of(job: Job, lab: LabDirectory, store: Store, current: CurrentResults) -> Iterator[Part]:
+def parts_of(job: Job, store: Store, results: Resolver) -> Iterator[PartStatus]:
     """The scatter, then the steps of each work item, equal ones once; nothing while the inputs are not there."""
-    inputs = current.inputs(job)
-    if inputs is None or job.parts is None:
-        return
-    whole = ScatterGatherJob(job, inputs)
-    part, resolved = whole.scatter()
-    scatter = look_up(store, part.id, 0, resolved.key)
-    yield _part("scatter", None, part, resolved, scatter, store)
-    if scatter is None:
-        return
-    try:
-        items = whole.items(scatter)
-    except (ItemsError, OSError):
+    whole = None if job.parts is None else results.scatter_gather(job)
+    if whole is None:
         return
     seen: set[str] = set()
-    for item in items:
-        for one in _branch(whole, item, scatter, store):
-            if not one.id or one.id not in seen:
-                seen.add(one.id)
-                yield one
+    stuck: set[tuple[str | None, str]] = set()
+    with contextlib.suppress(ItemsError):
+        for part in whole.walk(results.look_up_part):
+            is_stuck = any((part.item, name) in stuck for name in part.after)
+            status = _status(part, store, is_stuck=is_stuck)
+            if status in (State.FAILED, State.BLOCKED):
+                stuck.add((part.item, part.step))
+            identity, params = ("", {}) if part.job is None else (part.job.id, part.job.params)
+            if not identity or identity not in seen:
+                seen.add(identity)
+                yield PartStatus(identity, part.step, part.stage.name, part.item, status, params)
 
 
 def find_job_or_step(lab: LabDirectory, store: Store, name: str) -> Job | StoredJob:
@@ -88,33 +84,12 @@ def find_job_or_step(lab: LabDirectory, store: Store, name: str) -> Job | Stored
         return stored
 
 
-def _branch(whole: ScatterGatherJob, item: str, scatter: Outcome, store: Store) -> Iterator[Part]:
-    done: dict[str, Outcome] = {}
-    stuck: set[str] = set()
-    for step in whole.steps:
-        stage = step.stage.name
-        if any(name not in done for name in step.before):
-            is_stuck = any(name in stuck for name in step.before)
-            stuck.update([step.name] if is_stuck else [])
-            yield Part("", step.name, stage, item, State.BLOCKED if is_stuck else State.PENDING, {})
-            continue
-        part, resolved = whole.step(step, item, done, scatter)
-        outcome = look_up(store, part.id, 0, resolved.key)
-        one = _part(step.name, item, part, resolved, outcome, store)
-        if outcome is not None:
-            done[step.name] = outcome
-        elif one.status is State.FAILED:
-            stuck.add(step.name)
-        yield one
-
-
-def _part(
-    step: str, item: str | None, part: PartJob, resolved: Resolved, outcome: Outcome | None, store: Store
-) -> Part:
-    status = State.SUCCEEDED
-    if outcome is None:
-        status = unfinished_status(store.job(part.id), resolved.key, store) or State.PENDING
-    return Part(part.id, step, part.stage.name, item, status, part.params)
+def _status(part: Part, store: Store, *, is_stuck: bool) -> State:
+    if part.outcome is not None:
+        return State.SUCCEEDED
+    if part.job is None or part.resolved is None:
+        return State.BLOCKED if is_stuck else State.PENDING
+    return unfinished_status(store.job(part.job.id), part.resolved.key, store) or State.PENDING
 
 
 def _stored(lab: LabDirectory, store: Store, name: str) -> StoredJob | None:

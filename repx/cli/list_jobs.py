@@ -16,7 +16,7 @@ from repx.lab.directory import LabDirectory
 
 if TYPE_CHECKING:
     from repx.analysis.listing import Listing, Query, Row
-    from repx.analysis.steps import Part
+    from repx.analysis.steps import PartStatus
 
 _STATUSES = ("succeeded", "failed", "pending", "running", "blocked")
 _ITEM_WIDTH = 48
@@ -139,6 +139,6 @@ def _as_json(listing: Listing, row: Row, steps: bool) -> dict[str, Any]:
     return value
 
 
-def _shortened(part: Part) -> str:
+def _shortened(part: PartStatus) -> str:
     item = part.item or "-"
     return item if len(item) <= _ITEM_WIDTH else item[: _ITEM_WIDTH - 1] + "…"

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
-from repx.agent.base.digest import ID_LENGTH, NIX_ALPHABET
+from repx.agent.base.names import shown_name
 from repx.errors import UsageError
-
-_STORED = re.compile(rf"store/[{NIX_ALPHABET}]{{{ID_LENGTH}}}-(.+)\Z", re.DOTALL)
 
 
 def shown(value: Any) -> str:
     """A param in a table: a stored path by its name, a text that would break the line as JSON."""
     if isinstance(value, str):
-        name = stored_name(value)
+        name = shown_name(value)
         return name if name.isprintable() and name == name.strip() and name else json.dumps(name)
     return str(value)
-
-
-def stored_name(value: str) -> str:
-    """The name a path had before it was stored; any other text as it is."""
-    match = _STORED.match(value)
-    return match[1] if match else value
 
 
 def is_same(value: Any, wanted: Any) -> bool:
@@ -31,14 +22,14 @@ def is_same(value: Any, wanted: Any) -> bool:
     if isinstance(value, bool) or isinstance(wanted, bool) or value is None or wanted is None:
         return value is wanted
     if isinstance(value, str):
-        return str(wanted) in (value, stored_name(value)) if not isinstance(wanted, int | float) else False
+        return str(wanted) in (value, shown_name(value)) if not isinstance(wanted, int | float) else False
     return bool(value == wanted)
 
 
 def is_typed(value: Any, text: str) -> bool:
     """Whether a param is what somebody typed for it: `1`, `1.0` and `1e0` are one number, `true` is True."""
     if isinstance(value, str):
-        return text in (value, stored_name(value))
+        return text in (value, shown_name(value))
     if isinstance(value, bool) or value is None:
         return text.lower() in (str(value).lower(), json.dumps(value))
     try:

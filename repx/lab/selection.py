@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from repx.agent.base.digest import ID_LENGTH
+from repx.agent.lab.inherited import effective_params
 from repx.agent.lab.run_file import Job
 from repx.errors import UsageError, nearest
 from repx.lab.directory import LabDirectory
-from repx.lab.inherited import effective_params
 from repx.lab.params import is_typed, read_condition, shown
 from repx.model.names import unknown
 

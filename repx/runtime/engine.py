@@ -9,7 +9,11 @@ from functools import partial
 from repx.agent.base.layout import Store
 from repx.agent.base.state import ENDED, State
 from repx.agent.lab.run_file import Job
+from repx.agent.publish import make_current
 from repx.agent.recovery import recover_dead_runners
+from repx.agent.resolve import Realized, ResultsInput
+from repx.agent.resolver import Resolver
+from repx.agent.scatter import PartJob
 from repx.lab.directory import LabDirectory
 from repx.lab.selection import Selection
 from repx.model.garbage import no_collection
@@ -20,6 +24,7 @@ from repx.runtime.executors.executor import (
     Executor,
     Failed,
     Notice,
+    Order,
     Requeued,
     Started,
     Succeeded,
@@ -31,7 +36,6 @@ from repx.runtime.report import Options, Report, SafeWatcher, Watcher
 from repx.runtime.units import Unit
 from repx.store.complete_runs import remember_complete
 from repx.store.location import store_error
-from repx.store.scatter import PartJob
 
 
 class Engine:
@@ -57,6 +61,7 @@ class Engine:
         self._watcher = SafeWatcher(watcher)
         self._orders = orders
         self._start_executor = start_executor
+        self._resolver = Resolver(lab, store)
         self._graph: UnitGraph
         self._executor: Executor | None = None
         self._ready: list[Unit] = []
@@ -112,6 +117,17 @@ class Engine:
         """Whether a job is to run, done or not; the parts of a scatter-gather go with the whole."""
         return self._options.force and (job.whole if isinstance(job, PartJob) else job.id) in self._selection.asked
 
+    def found(self, unit: Unit, outcome: Realized) -> Realized:
+        """A result that had been displaced becomes the current one again."""
+        assert unit.job is not None
+        current = self._store.job(unit.job.id)
+        if unit.index == 0 and outcome.directory != current:
+            # Where that cannot be done now, it is as good where it stands.
+            with contextlib.suppress(OSError):
+                if make_current(self._store, current, 0, outcome.key):
+                    return outcome._replace(directory=current)
+        return outcome
+
     def ready(self, unit: Unit) -> None:
         """A unit can run."""
         self._ready.append(unit)
@@ -127,8 +143,8 @@ class Engine:
 
     def _make_graph(self, *, dry: bool) -> None:
         with no_collection():
-            self._graph = UnitGraph(self._lab, self._store, self._selection, self, dry=dry)
-            self._graph.build(Branches(self._graph, self._lab).open_scatter)
+            self._graph = UnitGraph(self._lab, self._resolver, self._selection, self, dry=dry)
+            self._graph.build(Branches(self._graph).open_scatter)
             self._graph.resolve_ready()
 
     # -- working
@@ -151,9 +167,21 @@ class Engine:
             self._graph.resolve_ready()
 
     def _work_of(self, unit: Unit) -> Work:
+        return Work(unit.number, unit.run, unit.needs, partial(self._order, unit))
+
+    def _order(self, unit: Unit) -> Order:
         assert unit.job is not None
-        order = partial(self._orders.order, unit, force=self.is_forced(unit.job))
-        return Work(unit.number, unit.run, unit.needs, order)
+        self._write_results(unit)
+        return self._orders.order(unit, force=self.is_forced(unit.job))
+
+    def _write_results(self, unit: Unit) -> None:
+        """Have the files there that name the results of runs, where a unit takes some."""
+        assert unit.resolved is not None
+        for value in unit.resolved.inputs.values():
+            if isinstance(value, ResultsInput):
+                results = self._resolver.results(value.run)
+                assert results is not None, "a unit is ready when the runs that it takes from have ended"
+                results.write(self._store)
 
     def _take_in(self, event: Event, executor: Executor) -> None:
         if isinstance(event, Notice):

@@ -1,32 +1,29 @@
-"""The units of a selection as a graph: made, wired, and looked at as what they wait for ends; starts nothing.
+"""The units of a selection as a graph: made, wired, looked at as what they wait for ends; starts and writes nothing.
 
 Looking at a unit means to resolve its inputs and to look whether a result stands under its key: then it has succeeded,
-else it is ready to run. Where something that it needs has failed, it is blocked.
+else it is ready to run. Where something that it needs has failed, it is blocked. What was made is told to the resolver
+by which the inputs of others are resolved.
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
-from repx.agent.base.files import publish_file, read_if_there
-from repx.agent.base.layout import Store
 from repx.agent.base.state import ENDED, State
 from repx.agent.lab.job_line import Hints
 from repx.agent.lab.run_file import Job
-from repx.agent.publish import make_current
+from repx.agent.resolve import Realized, Reason
+from repx.agent.resolver import AWAITED, Resolver
+from repx.agent.scatter import PartJob
 from repx.errors import LabError
 from repx.lab.directory import LabDirectory
-from repx.lab.inherited import effective_params
+from repx.lab.run_order import RunOrder, Waits, blocked_by_runs
 from repx.lab.selection import Selection
 from repx.model.resources import Resources
 from repx.runtime.needs import DEFAULT_CPUS, DEFAULT_MEM, Needs
-from repx.runtime.run_order import RunOrder
-from repx.runtime.units import Unit, UnresolvedError
-from repx.store.outcomes import Outcome, Resolved, look_up, resolve, results_text
-from repx.store.scatter import PartJob
+from repx.runtime.units import Unit
 
 
 class Hooks(Protocol):
@@ -37,6 +34,9 @@ class Hooks(Protocol):
 
     def is_forced(self, job: Job | PartJob) -> bool:
         """Whether a job is to run, done or not."""
+
+    def found(self, unit: Unit, outcome: Realized) -> Realized:
+        """A result stands under a unit's key already; what is to be taken as such."""
 
     def ready(self, unit: Unit) -> None:
         """A unit can run."""
@@ -49,20 +49,19 @@ class Hooks(Protocol):
 
 
 class UnitGraph:
-    """All units of a run of the engine. With `dry`, nothing is written, and what is ready counts as done "at most"."""
+    """All units of a run of the engine. With `dry`, what is ready counts as done "at most", and nobody is told."""
 
-    def __init__(self, lab: LabDirectory, store: Store, selection: Selection, hooks: Hooks, *, dry: bool) -> None:
+    def __init__(self, lab: LabDirectory, resolver: Resolver, selection: Selection, hooks: Hooks, *, dry: bool) -> None:
         self.units: list[Unit] = []
         self.dry = dry
+        self.resolver = resolver
         self._lab = lab
-        self._store = store
         self._selection = selection
         self._hooks = hooks
         self._by_job: dict[str, Unit] = {}
         self._waiting: deque[Unit] = deque()
-        self._barriers_of: dict[int, list[list[tuple[Unit, str]]]] = {}
-        self._results: dict[str, tuple[str, str]] = {}
-        self._effective: dict[str, dict[str, Any]] = {}
+        self._barriers: dict[str, Unit] = {}
+        self._waits: dict[int, Waits] = {}
         self._needs: dict[Hints, tuple[Needs, float | None, dict[str, int]]] = {}
         self._open_scatter: Callable[[Unit], bool] | None = None
 
@@ -72,32 +71,14 @@ class UnitGraph:
         `open_scatter` is the `on_ready` of a scatter-gather (`repx.runtime.branches`). Raises LabError.
         """
         self._open_scatter = open_scatter
-        run_order = {name: number for number, name in enumerate(self._lab.runs)}
-        for selected in self._selection.jobs.values():
-            for index in range(selected.stage.realizations):
-                unit = self.add(run_order[selected.run.name], selected, index)
-                if index == 0:
-                    self._by_job[selected.id] = unit
-                else:
-                    self._by_job[selected.id].realizations.append(unit)
-        barriers = {name: self._barrier(name) for name in self._selection.runs}
-        order = RunOrder(self._lab, self._selection)
-        for unit in list(self.units):
-            job = unit.job
-            assert isinstance(job, Job)
-            upstreams = job.upstream_ids()
-            for identity in upstreams:
-                upstream = self._by_job.get(identity)
-                if upstream is None:
-                    raise LabError(
-                        f"job {job.id} takes from {identity}, which is not in the Lab", facts=[("run", job.run.path)]
-                    )
-                unit.after(upstream)
-            waits = order.waits(job, is_first=not upstreams)
-            if waits:
-                self._barriers_of[unit.number] = [[(barriers[name], kind) for name, kind in one] for one in waits]
-                for barrier in {barriers[name] for one in waits for name, _ in one}:
-                    unit.after(barrier)
+        places = {name: number for number, name in enumerate(self._lab.runs)}
+        for job in self._selection.jobs.values():
+            unit = self._by_job[job.id] = self.add(places[job.run.name], job)
+            for index in range(1, job.stage.realizations):
+                unit.realizations += (self.add(unit.run, job, index),)
+        order = RunOrder(self._lab, self._selection.runs)
+        for unit in self.units:
+            self._wire(unit, order)
         self._waiting.extend(unit for unit in self.units if unit.waiting == 0)
 
     def resolve_ready(self) -> None:
@@ -110,17 +91,20 @@ class UnitGraph:
     def end(self, unit: Unit, state: State) -> None:
         """A unit has come to its end; those that wait for it come one step nearer."""
         unit.move(state)
+        if unit.index == 0 and unit.job is not None:
+            self.resolver.note(unit.job.id, unit.outcome)
         if not self.dry:
             self._hooks.ended(unit)
         self.release(unit)
+        unit.forget()
 
-    def succeed(self, unit: Unit, outcome: Outcome) -> None:
+    def succeed(self, unit: Unit, outcome: Realized) -> None:
         """A result stands under a unit's key."""
         unit.outcome = outcome
         self.end(unit, State.SUCCEEDED)
 
     def block(self, unit: Unit, blocked_by: Unit) -> None:
-        """A unit cannot run, because `blocked_by` (or what that one blames) has not succeeded."""
+        """A unit cannot run, because `blocked_by` (or what blocks that one) has not succeeded."""
         unit.blocked_by = blocked_by.blocked_by or blocked_by
         self.end(unit, State.BLOCKED)
 
@@ -132,13 +116,13 @@ class UnitGraph:
                 self._waiting.append(consumer)
 
     def add(self, run: int, job: Job | PartJob | None, index: int = 0) -> Unit:
-        """One more unit. A part of a scatter-gather resolves itself; `look_later` puts it in line."""
-        unit = Unit(len(self.units), run, job, index, self._resolve_job)
+        """One more unit."""
+        unit = Unit(len(self.units), run, job, index)
         self.units.append(unit)
-        if isinstance(job, Job):
+        if job is not None:
             self.ask(unit, job.hints)
-            if job.parts is not None:
-                unit.on_ready = self._open_scatter
+        if isinstance(job, Job) and job.parts is not None:
+            unit.on_ready = self._open_scatter
         return unit
 
     def look_later(self, unit: Unit) -> None:
@@ -167,7 +151,7 @@ class UnitGraph:
             yield from unit.realizations
             yield from unit.parts
 
-    def blocked_by(self, unit: Unit) -> Unit | None:
+    def blocker(self, unit: Unit) -> Unit | None:
         """The unit that keeps this one from running, if any."""
         job = unit.job
         if not isinstance(job, Job):
@@ -176,49 +160,34 @@ class UnitGraph:
             upstream = self._by_job[identity]
             if upstream.state in (State.FAILED, State.BLOCKED, State.CANCELLED):
                 return upstream
-        blocking = []
-        for barriers in self._barriers_of.get(unit.number, ()):
-            blamed = [
-                barrier.blocked_by for barrier, kind in barriers if kind == "hard" and barrier.blocked_by is not None
-            ]
-            if not blamed:
-                # One of its runs lets it go on.
-                return None
-            blocking.extend(blamed)
-        return blocking[0] if blocking else None
+        return blocked_by_runs(self._waits.get(unit.number, ()), lambda run: self._barriers[run].blocked_by)
 
-    def outcome_of(self, identity: str) -> Outcome:
-        """The result of an upstream job. Raises UnresolvedError, in a dry run only."""
-        outcome = self._by_job[identity].outcome
-        if outcome is None:
-            raise UnresolvedError
-        return outcome
-
-    def results_of(self, run: str) -> tuple[str, str]:
-        """The file of a run's results, written once; named by its content, so that equal results share it."""
-        if run not in self._results:
-            units = {identity: self._by_job[identity] for identity in self._lab.run(run).ids()}
-            if any(unit.state not in ENDED for unit in units.values()):
-                raise UnresolvedError
-            outcomes = {identity: unit.outcome for identity, unit in units.items()}
-            made = results_text(self._lab.run(run), outcomes, self._params_of)
-            path = f"{self._store.objects}/{made.digest[:32]}-{run}.json"
-            text = made.text.encode("utf-8", "surrogatepass")
-            # Equal results of other jobs have the same name, and paths that may be gone by now.
-            if not self.dry and read_if_there(path) != text:
-                publish_file(path, text, 0o444)
-            self._results[run] = path, made.digest
-        return self._results[run]
+    def _wire(self, unit: Unit, order: RunOrder) -> None:
+        job = unit.job
+        assert isinstance(job, Job)
+        for identity in job.upstream_ids():
+            upstream = self._by_job.get(identity)
+            if upstream is None:
+                raise LabError(
+                    f"job {job.id} takes from {identity}, which is not in the Lab", facts=[("run", job.run.path)]
+                )
+            unit.after(upstream)
+        waits = order.waits(job)
+        if waits:
+            self._waits[unit.number] = waits
+            for run in {run for runs in waits for run in runs}:
+                unit.after(self._barrier(run))
 
     def _barrier(self, run: str) -> Unit:
         """A unit that ends when all of a run's jobs have ended; it is not counted and never runs."""
-        barrier = Unit(-1, 0, None, 0, None)
-        barrier.on_ready = lambda unit: self._pass_barrier(unit, run)
-        for unit in self.units_of(run):
-            barrier.after(unit)
-        if barrier.waiting == 0:
-            self._waiting.append(barrier)
-        return barrier
+        if run not in self._barriers:
+            barrier = self._barriers[run] = Unit(-1, 0, None, 0)
+            barrier.on_ready = lambda unit: self._pass_barrier(unit, run)
+            for unit in self.units_of(run):
+                barrier.after(unit)
+            if barrier.waiting == 0:
+                self._waiting.append(barrier)
+        return self._barriers[run]
 
     def _pass_barrier(self, barrier: Unit, run: str) -> bool:
         # In a dry run, what is ready has not failed: what comes after it may run too.
@@ -235,47 +204,33 @@ class UnitGraph:
             return
         if unit.on_ready is not None and unit.on_ready(unit):
             return
-        blocked_by = self.blocked_by(unit)
-        if blocked_by is not None:
-            self.block(unit, blocked_by)
+        blocker = self.blocker(unit)
+        if blocker is not None:
+            self.block(unit, blocker)
             return
-        assert unit.resolve is not None
-        try:
-            unit.resolved = unit.resolve(unit)
-        except UnresolvedError:
+        if isinstance(unit.job, Job) and unit.job.parts is None:
+            unit.resolved = self.resolver.resolve(unit.job, unit.index)
+        if unit.resolved is None:
             # A dry run has come to something that would run first: what follows is at most.
-            unit.move(State.READY)
-            self.release(unit)
+            self._expect(unit, Reason.UPSTREAM)
             return
         assert unit.job is not None
-        forced = self._hooks.is_forced(unit.job)
-        outcome = None if forced else look_up(self._store, unit.job.id, unit.index, unit.resolved.key)
+        is_forced = self._hooks.is_forced(unit.job)
+        outcome = None if is_forced else self.resolver.look_up(unit.job, unit.resolved, unit.index)
         if outcome is not None:
             unit.found = True
-            self.succeed(unit, self._brought_back(unit, outcome))
-            return
-        unit.move(State.READY)
-        if self.dry:
-            self.release(unit)
+            self.succeed(unit, outcome if self.dry else self._hooks.found(unit, outcome))
+        elif self.dry:
+            reason = Reason.FORCED if is_forced else self.resolver.reason(unit.job, unit.resolved, unit.index)
+            self._expect(unit, reason)
         else:
+            unit.move(State.READY)
             self._hooks.ready(unit)
 
-    def _brought_back(self, unit: Unit, outcome: Outcome) -> Outcome:
-        """A result that had been displaced becomes the current one again."""
-        assert unit.job is not None
-        current = self._store.job(unit.job.id)
-        if unit.index != 0 or self.dry or outcome.directory == current:
-            return outcome
-        # Where that cannot be done now, it is as good where it stands.
-        with contextlib.suppress(OSError):
-            if make_current(self._store, current, 0, outcome.key):
-                return outcome._replace(directory=current)
-        return outcome
-
-    def _resolve_job(self, unit: Unit) -> Resolved:
-        job = unit.job
-        assert isinstance(job, Job)
-        return resolve(job, unit.index, self._lab.path, self.outcome_of, self.results_of)
-
-    def _params_of(self, job: Job) -> dict[str, Any]:
-        return effective_params(job, self._lab.job, self._effective)
+    def _expect(self, unit: Unit, reason: Reason) -> None:
+        """In a dry run: take a unit to be one that would run."""
+        unit.move(State.READY)
+        unit.reason = reason
+        if unit.index == 0 and unit.job is not None:
+            self.resolver.note(unit.job.id, AWAITED)
+        self.release(unit)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from repx.agent.base.record import Attempt
 from repx.agent.base.state import ENDED, MOVES, State
 from repx.agent.lab.run_file import Job
+from repx.agent.resolve import Realized, Reason, Resolved
+from repx.agent.scatter import PartJob
 from repx.runtime.needs import Needs
-from repx.store.outcomes import Outcome, Resolved
-from repx.store.scatter import PartJob
 
 
 class Unit:
@@ -21,6 +21,7 @@ class Unit:
     `realizations` are the further ones of its job; `parts` are the scatter and the steps of a scatter-gather.
     `job` is None for a step until its inputs are known, for those make its id. `waiting` counts what must end first,
     `limits` are the CPUs and the bytes that it has asked for itself.
+    `on_ready` is asked first when it waits for nothing any more, and says whether it has dealt with the unit.
     """
 
     __slots__ = (
@@ -37,7 +38,7 @@ class Unit:
         "outcome",
         "parts",
         "realizations",
-        "resolve",
+        "reason",
         "resolved",
         "run",
         "state",
@@ -45,26 +46,20 @@ class Unit:
         "waiting",
     )
 
-    def __init__(
-        self,
-        number: int,
-        run: int,
-        job: Job | PartJob | None,
-        index: int,
-        resolve: Callable[[Unit], Resolved] | None,
-    ) -> None:
+    def __init__(self, number: int, run: int, job: Job | PartJob | None, index: int) -> None:
         self.number = number
         self.run = run
         self.job = job
         self.index = index
-        self.resolve = resolve
         self.resolved: Resolved | None = None
         self.waiting = 0
-        self.consumers: list[Unit] = []
-        self.realizations: list[Unit] = []
-        self.parts: list[Unit] = []
+        # Most units have none of these: an empty tuple costs nothing.
+        self.consumers: tuple[Unit, ...] | list[Unit] = ()
+        self.realizations: tuple[Unit, ...] = ()
+        self.parts: tuple[Unit, ...] | list[Unit] = ()
         self.state = State.PENDING
-        self.outcome: Outcome | None = None
+        self.reason: Reason | None = None
+        self.outcome: Realized | None = None
         self.attempt: Attempt | None = None
         self.blocked_by: Unit | None = None
         self.found = False
@@ -88,13 +83,19 @@ class Unit:
 
     def after(self, other: Unit) -> None:
         """Wait for `other`, unless it has ended already."""
-        if other.state not in ENDED:
-            self.waiting += 1
+        if other.state in ENDED:
+            return
+        self.waiting += 1
+        if isinstance(other.consumers, list):
             other.consumers.append(self)
+        else:
+            other.consumers = [self]
+
+    def forget(self) -> None:
+        """Let go of what nobody asks a unit that has ended for."""
+        self.resolved = None
+        self.consumers = ()
+        self.on_ready = None
 
     def __repr__(self) -> str:
         return f"<unit {self.name} {self.state.value}>"
-
-
-class UnresolvedError(Exception):
-    """An input is not there yet; only a dry run gets so far."""

@@ -14,13 +14,13 @@ from repx.agent.base.digest import digest_of_text
 from repx.agent.base.files import publish_file, read_if_there
 from repx.agent.base.layout import RECORD, Store
 from repx.agent.lab.run_file import RunFile
+from repx.agent.resolve import Realized
 from repx.lab.directory import LabDirectory
-from repx.store.outcomes import Outcome
 
 _FORMAT = "repx-complete-runs 1"
 
 
-def remember_complete(store: Store, run: RunFile, outcomes: Sequence[Outcome]) -> None:
+def remember_complete(store: Store, run: RunFile, outcomes: Sequence[Realized]) -> None:
     """Note that all jobs of a run are done; `outcomes` are theirs, with further realizations and steps."""
     layouts: dict[tuple[str, ...], int] = {}
     lines = []

@@ -114,10 +114,10 @@ def test_a_failing_step_fails_the_whole_and_only_its_branch_runs_again(world: Wo
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ('{"a": 1}', "output items of the scatter is no JSON list but dict"),
-        ("[1, 2", "output items of the scatter is no JSON"),
+        ('{"a": 1}', "output items of the scatter is not a JSON list but dict"),
+        ("[1, 2", "output items of the scatter is not JSON"),
         ("[1e999]", "output items of the scatter"),
-        ("", "output items of the scatter is no JSON"),
+        ("", "output items of the scatter is not JSON"),
     ],
 )
 def test_items_that_are_no_list(world: World, text: str, complaint: str) -> None:

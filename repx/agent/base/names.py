@@ -7,6 +7,8 @@ import re
 from repx.agent.base.digest import ID_LENGTH, NIX_ALPHABET
 from repx.agent.base.files import is_inside
 
+_PREFIX_LENGTH = len("store/") + ID_LENGTH + 1
+
 _LONGEST = 150
 """Letters of a stage's, a run's or a version's name."""
 
@@ -48,6 +50,11 @@ def is_sha256(text: object) -> bool:
 def is_place(text: object) -> bool:
     """Whether `text` may be a path below a directory: the text alone, for links are followed elsewhere."""
     return isinstance(text, str) and is_inside(text)
+
+
+def shown_name(text: str) -> str:
+    """The name that a stored path had before it was stored; any other text as it is."""
+    return text[_PREFIX_LENGTH:] if text.startswith("store/") and _STORED.match(text) else text
 
 
 def is_stored_place(text: object) -> bool:

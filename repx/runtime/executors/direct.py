@@ -11,6 +11,7 @@ from typing import Any
 from repx.agent.base.layout import Store
 from repx.agent.base.record import Attempt, parse_attempt, parse_outputs
 from repx.agent.base.state import State
+from repx.agent.resolve import Realized
 from repx.runtime.executors.executor import (
     Budget,
     Cancelled,
@@ -25,7 +26,6 @@ from repx.runtime.executors.executor import (
 from repx.runtime.executors.schedule import Schedule
 from repx.runtime.executors.workers import Worker, WorkerPool
 from repx.runtime.images import Images
-from repx.store.outcomes import Outcome
 
 RETRY_BUSY_S = 0.1
 """How often to ask again for a job that somebody else is doing."""
@@ -144,7 +144,7 @@ class DirectExecutor:
             heapq.heappush(self._elsewhere, (time.monotonic() + RETRY_BUSY_S, unit))
             self._events.append(Requeued(unit))
         elif state is State.SUCCEEDED:
-            outcome = Outcome(answer["directory"], parse_outputs(answer["outputs"]), answer["key"])
+            outcome = Realized(answer["directory"], parse_outputs(answer["outputs"]), answer["key"])
             self._forget(unit, Succeeded(unit, outcome, "found" in answer))
         elif state is State.FAILED:
             self._forget(unit, Failed(unit, attempt or Attempt()))

@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from repx.agent.base.record import Attempt
+from repx.agent.resolve import Realized
 from repx.runtime.needs import Needs
-from repx.store.outcomes import Outcome
 
 
 class Budget(NamedTuple):
@@ -55,7 +55,7 @@ class Succeeded(NamedTuple):
     """A unit's result stands under its key; `found` says that it did so already."""
 
     unit: int
-    outcome: Outcome
+    outcome: Realized
     found: bool
 
 

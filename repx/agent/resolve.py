@@ -1,0 +1,199 @@
+"""What a job's inputs are today, the key that they make, and whether a result stands under it; writes nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from typing import Any, Callable, NamedTuple, Union
+
+from repx.agent.base.layout import FAILURE, RECORD, Store, realization
+from repx.agent.base.record import OutputRecord, find_realization, read_outcome, resolved_key
+from repx.agent.lab.job_line import FromJob, FromRun, InputSource
+from repx.agent.lab.run_file import Job
+from repx.agent.lab.stage import Stage
+
+
+class Realized(NamedTuple):
+    """A complete realization: the directory that its `out` is in, its outputs, the key that it stands under."""
+
+    directory: str
+    outputs: Mapping[str, OutputRecord]
+    key: str
+
+    def path(self, output: str) -> str:
+        """The absolute path of an output."""
+        return "%s/out/%s" % (self.directory, self.outputs[output].path)
+
+
+class FileInput(NamedTuple):
+    """An input that is a file or a directory; `file` is the name by which the job sees it."""
+
+    path: str
+    file: str
+    digest: str
+
+    def encoded(self) -> dict[str, Any]:
+        """What an order says of it."""
+        return {"path": self.path, "file": self.file, "digest": self.digest}
+
+
+class ResultsInput(NamedTuple):
+    """An input that is the results of a run: a file that names outputs of many jobs. `digest` covers no paths."""
+
+    run: str
+    path: str
+    digest: str
+
+    @property
+    def file(self) -> str:
+        """The name by which the job sees it."""
+        return self.run + ".json"
+
+    def encoded(self) -> dict[str, Any]:
+        """What an order says of it."""
+        return {"path": self.path, "file": self.file, "digest": self.digest, "results": True}
+
+
+class ItemInput(NamedTuple):
+    """A work item of a scatter, as canonical JSON."""
+
+    text: str
+    digest: str
+
+    @property
+    def file(self) -> str:
+        """The name by which the job sees it."""
+        return "item.json"
+
+    def encoded(self) -> dict[str, Any]:
+        """What an order says of it."""
+        return {"text": self.text, "file": self.file, "digest": self.digest}
+
+
+InputValue = Union[FileInput, ResultsInput, ItemInput]
+Given = Union[None, InputValue, "list[InputValue]"]
+"""What an input is given: one value, those of a list, or nothing where it is optional."""
+
+Inputs = Mapping[str, Given]
+
+
+class Resolved(NamedTuple):
+    """A job that could run: its inputs, and the key of what they make."""
+
+    inputs: Inputs
+    key: str
+
+    def encoded_inputs(self) -> dict[str, Any]:
+        """The inputs as an order says them."""
+        return {name: _encoded(value) for name, value in self.inputs.items()}
+
+
+class Reason(str, Enum):
+    """Why a job is to run."""
+
+    NEW = "never ran"
+    CHANGED = "inputs changed"
+    GONE = "outputs are gone"
+    FAILED = "failed before"
+    FORCED = "forced"
+    UPSTREAM = "after others"
+    """Something that it takes from is to run; what that makes may be what it has taken already."""
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+OutcomeOf = Callable[[str], Realized]
+ResultsOf = Callable[[str], ResultsInput]
+
+
+def job_inputs(job: Job, lab: str, outcome_of: OutcomeOf, results_of: ResultsOf) -> Inputs:
+    """The inputs of a job; `lab` is the Lab's directory. It raises what `outcome_of` and `results_of` raise."""
+    if not job.inputs:
+        return empty_inputs(job.stage)
+    values = [(source.input, _input_value(source, lab, outcome_of, results_of)) for source in job.inputs]
+    return filled_inputs(job.stage, values)
+
+
+def empty_inputs(stage: Stage) -> dict[str, Given]:
+    """The inputs of a stage of which none is given."""
+    return {spec.name: [] if spec.kind == "paths" else None for spec in stage.inputs.values()}
+
+
+def filled_inputs(stage: Stage, values: Iterable[tuple[str, Given]]) -> Inputs:
+    """The inputs of a stage from (name, value); a list takes all values of its name, in order."""
+    inputs = empty_inputs(stage)
+    for name, value in values:
+        several = inputs[name]
+        if isinstance(several, list):
+            several.extend(_values(value))
+        else:
+            inputs[name] = value
+    return inputs
+
+
+def key_of(recipe: str, index: int, inputs: Inputs) -> str:
+    """The resolved key of a realization with these inputs."""
+    hashed = []
+    for name, value in sorted(inputs.items()):
+        for one in _values(value):
+            hashed.append((name, one.file, one.digest))
+    return resolved_key(recipe, index, hashed)
+
+
+def output_input(outcome: Realized, name: str) -> FileInput:
+    """An output of a job as an input of another."""
+    output = outcome.outputs[name]
+    return FileInput("%s/out/%s" % (outcome.directory, output.path), output.path.rpartition("/")[2], output.digest)
+
+
+def look_up(store: Store, job: str, index: int, key: str) -> Realized | None:
+    """A complete realization by job, index and resolved key."""
+    found = find_realization(store.job(job), index, key)
+    return None if found is None else Realized(found[0], found[1].outputs, key)
+
+
+def reason_to_run(store: Store, job: str, index: int, key: str) -> Reason:
+    """Why a job without a result under `key` is to run: what the store keeps of it."""
+    aside = realization(store.job(job), index, key)
+    directory = store.job(job) if index == 0 else aside
+    others = []
+    for name in (RECORD, FAILURE):
+        outcome = read_outcome("%s/%s" % (directory, name))
+        if outcome is not None and outcome.key == key:
+            return Reason.GONE if name == RECORD else Reason.FAILED
+        others.append(outcome)
+    # A record under this key that is not intact may stand aside as well; what stands there under others is a change.
+    if read_outcome(aside + "/" + RECORD) is not None:
+        return Reason.GONE
+    if any(others) or any(name.startswith("%d-" % index) for name in _names(store.job(job))):
+        return Reason.CHANGED
+    return Reason.NEW
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []
+
+
+def _input_value(source: InputSource, lab: str, outcome_of: OutcomeOf, results_of: ResultsOf) -> InputValue:
+    if isinstance(source, FromJob):
+        return output_input(outcome_of(source.job), source.output)
+    if isinstance(source, FromRun):
+        return results_of(source.run)
+    return FileInput("%s/%s" % (lab, source.place), source.file_name, source.digest)
+
+
+def _values(given: Given) -> Iterable[InputValue]:
+    if given is None:
+        return ()
+    return given if isinstance(given, list) else (given,)
+
+
+def _encoded(given: Given) -> Any:
+    if given is None:
+        return None
+    return [one.encoded() for one in given] if isinstance(given, list) else given.encoded()
