@@ -45,6 +45,24 @@ lab = Lab(runs=[Run("work", fails)])
     assert world.entries() == {"fails": 1}
 
 
+def test_so_it_is_for_a_further_realization(world: World) -> None:
+    world.realize(
+        """
+@bash(realizations=2)
+def fails(result: Output = out("r.txt"), *, index: int = 0):
+    return 'echo "fails $index" >> DIARY; echo > "$result"; [ "$index" = 0 ] || { sleep 1; exit 7; }'
+
+lab = Lab(runs=[Run("work", fails)])
+"""
+    )
+    first = world.start("run", "--json")
+    world.wait_for_entry("fails 1")
+    second = world.run()
+    assert first.end().status == 1
+    assert second.answer["failures"][0]["cause"] == "it failed in another run on this store"
+    assert world.entries() == {"fails 0": 1, "fails 1": 1}
+
+
 def test_who_waits_takes_over_from_the_dead(world: World) -> None:
     world.realize(
         """
