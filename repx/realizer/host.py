@@ -1,6 +1,6 @@
 """The package set `host()`: commands of this machine's PATH and distributions of this Python, identified by content.
 
-Starts nothing but ShellCheck. Such a Lab is not hermetic: a command's libraries are not part of its identity.
+Starts nothing but shfmt and ShellCheck. Such a Lab is not hermetic: a command's libraries are not part of its identity.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class HostSoftware:
     def resolve(self, requests: Sequence[SoftwareRequest]) -> list[Software]:
         """One answer per request, in order. Raises SoftwareError when there is no ShellCheck for a Bash stage."""
         source = _HostCommands(self._commands, self._distributions)
-        uses = commands_used(requests)
-        of_bash = check_bash(requests, self._run, source, uses)
+        uses = commands_used(requests, self._run)
+        of_bash = check_bash(requests, uses, source, self._run)
         of_python = check_python(requests, self._distributions)
         return [
             self._software(request, uses.get(request.script, ()), [*in_bash, *in_python])

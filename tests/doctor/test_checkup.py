@@ -22,7 +22,7 @@ def test_a_machine_with_nothing_is_told_what_each_thing_would_give(machine: Mach
     for row in rows:
         if row.startswith("  ") and not row.startswith("   "):
             name = row[2:17].strip()
-            of_this_machine = name in ("Python", "ShellCheck", "store", "user namespaces", "job limits")
+            of_this_machine = name in ("Python", "ShellCheck", "shfmt", "store", "user namespaces", "job limits")
         elif not row.startswith(" "):
             of_this_machine = False
         if not of_this_machine:
@@ -55,7 +55,7 @@ def test_versions_are_found_where_each_program_says_them(machine: Machine) -> No
     assert told(rows["Graphviz"]) == ("yes", "2.43.0")
     assert told(rows["git"]) == ("yes", "2.39.5")
     assert told(rows["python3 on PATH"]) == ("no", "3.8.10: too old")
-    assert rows["Python"]["state"] == rows["ShellCheck"]["state"] == "yes"
+    assert rows["Python"]["state"] == rows["ShellCheck"]["state"] == rows["shfmt"]["state"] == "yes"
 
 
 def test_a_bubblewrap_that_cannot_start_is_none(machine: Machine) -> None:

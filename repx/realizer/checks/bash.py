@@ -8,7 +8,6 @@ from typing import Protocol
 from repx.errors import Finding, SourceLocation
 from repx.model.software import SoftwareRequest
 from repx.process import Run, run
-from repx.realizer.base_programs import BASE_NAMES
 from repx.realizer.checks.bash_commands import CommandUse, find_commands
 from repx.realizer.checks.shellcheck import Complaint, Script, lint
 
@@ -25,41 +24,26 @@ class CommandSource(Protocol):
         ...
 
 
-class NamedCommands:
-    """The plainest source: a package is a command of the same name."""
-
-    def provides(self, request: SoftwareRequest, name: str) -> bool:
-        """Whether `name` is listed, or of the base."""
-        return name in request.packages or name in BASE_NAMES
-
-    def remedy(self, name: str) -> str:
-        """Add it."""
-        return f'add "{name}" to packages'
-
-
-def commands_used(requests: Iterable[SoftwareRequest]) -> Mapping[str, list[CommandUse]]:
-    """Each distinct Bash script with the commands it uses."""
-    return {text: find_commands(text) for text in {r.script for r in requests if r.kind == "bash"}}
+def commands_used(requests: Iterable[SoftwareRequest], run: Run = run) -> Mapping[str, list[CommandUse]]:
+    """Each distinct Bash script with the commands it uses. Raises SoftwareError when there is no shfmt."""
+    return find_commands((request.script for request in requests if request.kind == "bash"), run)
 
 
 def check_bash(
     requests: Sequence[SoftwareRequest],
+    uses: Mapping[str, Sequence[CommandUse]],
+    source: CommandSource,
     run: Run = run,
-    source: CommandSource | None = None,
-    uses: Mapping[str, Sequence[CommandUse]] | None = None,
     lint_too: bool = True,
 ) -> list[tuple[Finding, ...]]:
-    """The findings for each request, in order; a Python stage has none here.
+    """The findings for each request, in order; a Python stage has none here. `uses` is what `commands_used` has told.
 
     ShellCheck's errors and warnings are findings, its infos and matters of style are not; without `lint_too` it is not
-    asked. Equal scripts are checked once; `uses` saves finding their commands again. Raises SoftwareError when there is
-    no ShellCheck.
+    asked. Equal scripts are checked once. Raises SoftwareError when there is no ShellCheck.
     """
-    source = source or NamedCommands()
     bash = [request for request in requests if request.kind == "bash"]
     scripts = list(dict.fromkeys(_script(request) for request in bash))
     complaints = dict(zip(scripts, lint(scripts, run), strict=True)) if lint_too else {}
-    uses = commands_used(requests) if uses is None else uses
     return [
         _findings(request, complaints.get(_script(request), ()), uses[request.script], source)
         if request.kind == "bash"
@@ -89,7 +73,7 @@ def _findings(
         )
         for complaint in complaints
     ]
-    # A name that may be a misreading of ours is no complaint: refusing a good script is worse than missing one.
+    # A script that shfmt refuses may be a good one, and then all is well; ShellCheck speaks where it is not.
     for use in uses:
         if not use.certain or source.provides(request, use.name):
             continue

@@ -1,4 +1,4 @@
-"""Finds the external commands a Bash script uses, by walking its syntax tree; does not know which of them exist.
+"""Finds the external commands that Bash scripts use; does not know which of them exist.
 
 Not found, because only a run can tell: names that come from an expansion (`$CMD x`), sourced files, scripts of other
 languages (`awk 'BEGIN { system("x") }'`), what `ssh` starts elsewhere.
@@ -7,12 +7,13 @@ languages (`awk 'BEGIN { system("x") }'`), what `ssh` starts elsewhere.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from repx.realizer.checks.bash_repairs import nodes
-from repx.realizer.checks.bash_syntax import Syntax, parse, parse_heredoc
-from repx.realizer.checks.bash_words import Word, command_words, line_of
+from repx.process import Run, run
+from repx.realizer.checks.bash_syntax import Syntax, read_scripts
+from repx.realizer.checks.bash_words import Word
 from repx.realizer.checks.command_wrappers import InnerCommand, InnerProgram, InnerScript, started_by
 from repx.realizer.checks.wrapper_options import Lookup
 
@@ -30,15 +31,15 @@ KEYWORDS = frozenset(
 """Reserved words; `time` is absent, since where it is still a command name after parsing it is the program."""
 
 _DEEPEST = 20
-_DEFINITION = re.compile(rb"([^\s;&|(){}<>$'\"`]+)[ \t]*\([ \t]*\)")
+"""How many scripts within quotes within quotes are read; a run would have had to count their backslashes."""
+_WORD = re.compile(r"[\w.+:@%^[-]+")
 _NAME_MARKS = frozenset("._+-@:%,^[/")
 
 
-@dataclass(frozen=True, slots=True)
-class CommandUse:
+class CommandUse(NamedTuple):
     """A use of an external command. `line` counts from 1; a `name` that starts with "/" is a path.
 
-    `certain` is false where the grammar lost its way: the command may be a misreading.
+    `certain` is false in a script that cannot be read: any word of it may be a command.
     """
 
     name: str
@@ -46,74 +47,83 @@ class CommandUse:
     certain: bool = True
 
 
-def find_commands(script: str) -> list[CommandUse]:
-    """The external commands of a script, in order of line, each once per line."""
-    search = _Search()
-    search.script(script, first_line=1, depth=0)
-    uses: dict[tuple[str, int], CommandUse] = {}
-    for candidate in search.candidates:
-        if candidate.lookup is not Lookup.PATH and candidate.use.name in BUILTINS | KEYWORDS:
-            continue
-        if candidate.lookup is Lookup.SHELL and candidate.use.name in search.functions:
-            continue
-        uses.setdefault((candidate.use.name, candidate.use.line), candidate.use)
-    return sorted(uses.values(), key=lambda use: use.line)
+def find_commands(scripts: Iterable[str], run: Run = run) -> dict[str, list[CommandUse]]:
+    """Each distinct script with the external commands it uses, in order of line, each once per line.
+
+    Raises SoftwareError when there is no shfmt.
+    """
+    searches = {text: _Search() for text in scripts}
+    # The scripts inside quotes are read all together, after the scripts that they stand in.
+    waiting = [(search, InnerScript(text, 1)) for text, search in searches.items()]
+    for depth in range(_DEEPEST):
+        syntaxes = read_scripts([script.text for _, script in waiting], run)
+        inner = []
+        for search, script in waiting:
+            syntax = syntaxes[script.text]
+            if syntax is not None:
+                inner += [(search, found) for found in search.read(syntax, script.line - 1)]
+            elif not depth:  # text in quotes is a guess already: `eval "$prefix(x)"`
+                search.guess(script.text)
+        waiting = inner
+    return {text: search.uses() for text, search in searches.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
+class _Candidate(NamedTuple):
     use: CommandUse
     lookup: Lookup
 
 
 @dataclass(slots=True)
 class _Search:
-    """What has been met so far, in the script and in the scripts inside its quotes."""
+    """What has been met so far, in one script and in the scripts inside its quotes."""
 
     candidates: list[_Candidate] = field(default_factory=list)
     functions: set[str] = field(default_factory=set)
 
-    def script(self, text: str, first_line: int, depth: int) -> None:
-        syntax = parse(text)
-        if depth and syntax.doubtful_from is not None:
-            return  # text in quotes is a guess already: `eval "$prefix(x)"`
-        self.read(syntax, first_line, depth)
-        for heredoc in syntax.heredocs:
-            if heredoc.is_expanded:
-                self.read(parse_heredoc(heredoc), first_line + heredoc.line - 2, depth)
-
-    def read(self, syntax: Syntax, first_line: int, depth: int) -> None:
-        found = [node for node in nodes(syntax.root) if node.type in ("command", "function_definition")]
+    def read(self, syntax: Syntax, lines_before: int) -> Iterator[InnerScript]:
+        """Take in the commands of a script; gives the scripts inside its quotes."""
         # Functions count wherever they stand: they are often defined below the function that calls them.
-        for node in found:
-            if node.type == "function_definition" and (name := node.child_by_field_name("name")) is not None:
-                self.functions.add(syntax.text[name.start_byte : name.end_byte].decode("utf-8", "replace"))
-        if syntax.doubtful_from is not None:  # a definition in a part that was not understood still defines
-            self.functions |= {match[1].decode("utf-8", "replace") for match in _DEFINITION.finditer(syntax.text)}
-        for node in found:
-            if node.type == "command" and (words := command_words(node, syntax.text)):
-                certain = syntax.doubtful_from is None or line_of(node) < syntax.doubtful_from
-                self.command(words, Lookup.SHELL, first_line - 1, certain, depth)
+        self.functions |= syntax.functions
+        waiting: list[tuple[tuple[Word, ...], Lookup]]
+        waiting = [(words, Lookup.SHELL) for words in reversed(syntax.commands)]
+        while waiting:
+            words, lookup = waiting.pop()
+            name, line = words[0].text, words[0].line + lines_before
+            if name is None:
+                continue
+            self._candidate(name, line, lookup)
+            if lookup is Lookup.SHELL and name in self.functions:
+                continue
+            for inner in started_by(words):
+                match inner:
+                    case InnerCommand():
+                        waiting.append((inner.words, inner.lookup))
+                    case InnerProgram():
+                        self._candidate(inner.name, inner.line + lines_before, Lookup.PATH)
+                    case InnerScript():
+                        yield InnerScript(inner.text, inner.line + lines_before)
 
-    def command(self, words: Sequence[Word], lookup: Lookup, lines_before: int, certain: bool, depth: int) -> None:
-        name = words[0].text
-        if name is None or depth > _DEEPEST:
-            return
-        self.candidate(name, words[0].line + lines_before, lookup, certain)
-        if lookup is Lookup.SHELL and name in self.functions:
-            return
-        for inner in started_by(words):
-            match inner:
-                case InnerCommand():
-                    self.command(inner.words, inner.lookup, lines_before, certain, depth + 1)
-                case InnerProgram():
-                    self.candidate(inner.name, inner.line + lines_before, Lookup.PATH, certain)
-                case InnerScript():
-                    self.script(inner.text, inner.line + lines_before, depth + 1)
+    def guess(self, text: str) -> None:
+        """Take in every word of a script that cannot be read."""
+        for number, line in enumerate(text.split("\n"), start=1):
+            for word in _WORD.findall(line):
+                if _can_be_program(word):
+                    self.candidates.append(_Candidate(CommandUse(word, number, certain=False), Lookup.SHELL))
 
-    def candidate(self, name: str, line: int, lookup: Lookup, certain: bool) -> None:
+    def uses(self) -> list[CommandUse]:
+        """Those of the candidates that are neither functions, builtins nor keywords."""
+        uses: dict[tuple[str, int], CommandUse] = {}
+        for use, lookup in self.candidates:
+            if lookup is not Lookup.PATH and use.name in BUILTINS | KEYWORDS:
+                continue
+            if lookup is Lookup.SHELL and use.name in self.functions:
+                continue
+            uses.setdefault((use.name, use.line), use)
+        return sorted(uses.values(), key=lambda use: use.line)
+
+    def _candidate(self, name: str, line: int, lookup: Lookup) -> None:
         if _can_be_program(name):
-            self.candidates.append(_Candidate(CommandUse(name, line, certain), lookup))
+            self.candidates.append(_Candidate(CommandUse(name, line), lookup))
 
 
 def _can_be_program(name: str) -> bool:

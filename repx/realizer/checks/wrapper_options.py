@@ -1,11 +1,11 @@
-"""How the arguments of a program that starts another are read, up to the started command; starts nothing."""
+"""Command wrappers, the programs that start another one: how their arguments are read; starts nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from enum import Enum
 from types import MappingProxyType
+from typing import NamedTuple
 
 from repx.realizer.checks.bash_words import Word
 
@@ -18,8 +18,7 @@ class Lookup(Enum):
     PATH = "PATH alone"
 
 
-@dataclass(frozen=True, slots=True)
-class Starter:
+class Wrapper(NamedTuple):
     """How the arguments before the started command are read: options first, then `operands`, then the command.
 
     `short` are the option letters that take a value, `attached` those whose value can only be attached, `long` the
@@ -34,7 +33,7 @@ class Starter:
     lookup: Lookup = Lookup.PATH
 
 
-def after_options(starter: Starter, words: Sequence[Word]) -> tuple[Sequence[Word], list[str]]:
+def after_options(wrapper: Wrapper, words: tuple[Word, ...]) -> tuple[tuple[Word, ...], list[str]]:
     """The words of the started command, and the options that were given, as `-x` and `--xyz`."""
     position, given, is_open = 0, [], False
     while position < len(words):
@@ -45,71 +44,71 @@ def after_options(starter: Starter, words: Sequence[Word]) -> tuple[Sequence[Wor
         if word.head.startswith("--"):
             option, equals, _ = word.head.partition("=")
             given.append(option)
-            takes_next = not equals and word.text is not None and option[2:] in starter.long
+            takes_next = not equals and word.text is not None and option[2:] in wrapper.long
         elif word.head[:1] in ("-", "+") and word.head != "+":
-            takes_next = _short_options(starter, word, given)
+            takes_next = _short_options(wrapper, word, given)
         else:
             break
         position += 2 if takes_next else 1
-    for _ in range(starter.operands):
+    for _ in range(wrapper.operands):
         is_open = is_open or (position < len(words) and words[position].text is None)
         position += 1
-    while starter.assignments and position < len(words) and "=" in words[position].head:
+    while wrapper.assignments and position < len(words) and "=" in words[position].head:
         position += 1
     rest = words[position:]
     # `timeout $options 5 cmd`: the expansion may stand for any number of words, so that 5 is no command.
-    return ([], given) if is_open and rest and rest[0].head[:1].isdigit() else (rest, given)
+    return ((), given) if is_open and rest and rest[0].head[:1].isdigit() else (rest, given)
 
 
-def _short_options(starter: Starter, word: Word, given: list[str]) -> bool:
+def _short_options(wrapper: Wrapper, word: Word, given: list[str]) -> bool:
     """Note the letters of a cluster such as `-0n1`; whether the next word is the value of the last one."""
     for index, letter in enumerate(word.head[1:], start=1):
         given.append("-" + letter)
         is_last = index == len(word.head) - 1 and word.text is not None
-        if letter in starter.short:
+        if letter in wrapper.short:
             return is_last
-        if letter in starter.attached:
+        if letter in wrapper.attached:
             return False
     return False
 
 
 # From the manual pages of GNU coreutils 9, findutils 4.9, util-linux 2.39, sudo 1.9 and GNU parallel.
-STARTERS: Mapping[str, Starter] = MappingProxyType(
+WRAPPERS: Mapping[str, Wrapper] = MappingProxyType(
     {
-        "builtin": Starter(lookup=Lookup.NO_FUNCTIONS),
-        "chroot": Starter(operands=1),
-        "chrt": Starter(short="DPT", operands=1),
-        "doas": Starter(short="Cu"),
-        "exec": Starter(short="a"),
-        "ionice": Starter(short="cnpPu", long=("class", "classdata", "pid", "pgid", "uid")),
-        "nice": Starter(short="n", long=("adjustment",)),
-        "nohup": Starter(),
-        "setarch": Starter(operands=1),
-        "setsid": Starter(),
-        "stdbuf": Starter(short="ioe", long=("input", "output", "error")),
-        "strace": Starter(short="abeEoOpPsSuX"),
-        "sudo": Starter(
+        "builtin": Wrapper(lookup=Lookup.NO_FUNCTIONS),
+        "chroot": Wrapper(operands=1),
+        "chrt": Wrapper(short="DPT", operands=1),
+        "doas": Wrapper(short="Cu"),
+        "exec": Wrapper(short="a"),
+        "ionice": Wrapper(short="cnpPu", long=("class", "classdata", "pid", "pgid", "uid")),
+        "nice": Wrapper(short="n", long=("adjustment",)),
+        "nohup": Wrapper(),
+        "setarch": Wrapper(operands=1),
+        "setsid": Wrapper(),
+        "stdbuf": Wrapper(short="ioe", long=("input", "output", "error")),
+        "strace": Wrapper(short="abeEoOpPsSuX"),
+        "sudo": Wrapper(
             short="CDghpRrtTUu",
             long=("chdir", "chroot", "close-from", "command-timeout", "group", "host", "prompt", "user"),
             assignments=True,
         ),
-        "taskset": Starter(operands=1),
-        "time": Starter(short="fo", long=("format", "output")),
-        "timeout": Starter(short="ks", long=("kill-after", "signal"), operands=1),
-        "valgrind": Starter(),
-        "xvfb-run": Starter(short="efnpsw", long=("auth-file", "error-file", "server-args", "server-num", "wait")),
+        "taskset": Wrapper(operands=1),
+        "time": Wrapper(short="fo", long=("format", "output")),
+        "timeout": Wrapper(short="ks", long=("kill-after", "signal"), operands=1),
+        "valgrind": Wrapper(),
+        "xvfb-run": Wrapper(short="efnpsw", long=("auth-file", "error-file", "server-args", "server-num", "wait")),
     }
 )
-COMMAND = Starter(lookup=Lookup.NO_FUNCTIONS)
-ENV = Starter(short="uCS", long=("unset", "chdir", "split-string"), assignments=True)
-FLOCK = Starter(short="wE", long=("wait", "timeout", "conflict-exit-code"), operands=1)
-XARGS = Starter(
+COMMAND = Wrapper(lookup=Lookup.NO_FUNCTIONS)
+ENV = Wrapper(short="uCS", long=("unset", "chdir", "split-string"), assignments=True)
+FLOCK = Wrapper(short="wE", long=("wait", "timeout", "conflict-exit-code"), operands=1)
+XARGS = Wrapper(
     short="adEILnPs",
     attached="eil",
     long=("arg-file", "delimiter", "max-args", "max-procs", "max-chars", "process-slot-var"),
 )
-WATCH = Starter(short="nq", attached="d", long=("interval", "equexit"))
-PARALLEL = Starter(
+WATCH = Wrapper(short="nq", attached="d", long=("interval", "equexit"))
+PARALLEL = Wrapper(
     short="aCdEIjLnNPsSU",
     attached="eil",
     long=(
@@ -120,4 +119,4 @@ PARALLEL = Starter(
         *("tmpdir", "workdir", "wd", "transfer-file", "tf", "trc"),
     ),
 )
-SHELL = Starter(short="oO", long=("rcfile", "init-file"))
+SHELL = Wrapper(short="oO", long=("rcfile", "init-file"))

@@ -17,6 +17,7 @@ from repx.model.software import SoftwareRequest
 from repx.process import Run
 from repx.realizer.base_programs import BASE_NAMES, BASE_PROGRAMS
 from repx.realizer.checks.bash import check_bash
+from repx.realizer.checks.bash_commands import CommandUse
 from repx.realizer.checks.python import either, syntax_findings
 from repx.realizer.nix.contents import StoreContents
 from repx.realizer.nix.json import Package
@@ -35,7 +36,10 @@ class Asked:
 
 
 class NixChecks:
-    """The checks of one experiment. `is_there` tells which of some attributes the package set has."""
+    """The checks of one experiment.
+
+    `uses` is each Bash script with its commands; `is_there` tells which of some attributes the package set has.
+    """
 
     def __init__(
         self,
@@ -43,6 +47,7 @@ class NixChecks:
         packages: Mapping[str, Package],
         programs: Sequence[tuple[str, str, tuple[str, ...]]],
         contents: StoreContents,
+        uses: Mapping[str, Sequence[CommandUse]],
         is_there: Callable[[Sequence[str]], frozenset[str]],
         run: Run,
     ) -> None:
@@ -50,6 +55,7 @@ class NixChecks:
         self._packages = packages
         self._programs = programs
         self._contents = contents
+        self._uses = uses
         self._is_there = is_there
         self._run = run
 
@@ -59,7 +65,9 @@ class NixChecks:
         """The findings for each request, in order. After the build ShellCheck has spoken already."""
         asked = dict(requests)
         commands = _Commands(self, asked)
-        of_bash = check_bash([request for request, _ in requests], self._run, commands, lint_too=not is_built)
+        of_bash = check_bash(
+            [request for request, _ in requests], self._uses, commands, self._run, lint_too=not is_built
+        )
         return [
             (*found, *self._of_python(request, one, is_built=is_built))
             for found, (request, one) in zip(of_bash, requests, strict=True)

@@ -15,6 +15,8 @@ from repx.model.closure import STORE_DIR, Closure, Flake
 from repx.model.software import Json, Software, SoftwareRequest
 from repx.process import Run, run
 from repx.realizer.base_programs import BASE_PROGRAMS
+from repx.realizer.checks.bash import commands_used
+from repx.realizer.checks.bash_commands import CommandUse
 from repx.realizer.host_tools import TOOLS
 from repx.realizer.nix.checks import Asked, NixChecks
 from repx.realizer.nix.command import BuildFailedError, Nix
@@ -61,6 +63,7 @@ class NixSoftware:
         self._reference: Reference
         self._pinned: FlakeState | None = None
         self._asked: list[tuple[SoftwareRequest, Software]] = []
+        self._uses: dict[str, list[CommandUse]] = {}
 
     def resolve(self, requests: Sequence[SoftwareRequest]) -> list[Software]:
         """One answer per request, in order. Raises SoftwareError when Nix or the flake cannot be used."""
@@ -71,6 +74,7 @@ class NixSoftware:
         if not self._memory.knows(wanted, WELCOME):
             problems = self._evaluate(wanted, requests)
         answers = [self._software(request, problems) for request in requests]
+        self._uses |= commands_used(requests, self._run)
         findings = self._checks(StoreContents()).findings(
             [(request, self._what_it_asked(request)) for request in requests], is_built=False
         )
@@ -208,7 +212,7 @@ class NixSoftware:
                 return frozenset()
 
         memory = self._memory
-        return NixChecks(self._text, memory.packages, memory.programs, contents, is_there, self._run)
+        return NixChecks(self._text, memory.packages, memory.programs, contents, self._uses, is_there, self._run)
 
     # -- building
 

