@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import html
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -67,10 +66,8 @@ def instantiate(
     """
     lab = as_lab(target)
     commit, date = git_commit(experiment_folder(lab))
-    source = Path(lab.location.file)
-    sources = ((source.name, hashlib.sha256(source.read_bytes()).hexdigest()),) if source.is_file() else ()
     resolver = software or resolver_of(lab)
-    return instantiate_lab(lab, resolver, git_commit=commit, sources=sources, placed=placed).dated(date)
+    return instantiate_lab(lab, resolver, git_commit=commit, placed=placed).dated(date)
 
 
 def realize_lab(

@@ -1,39 +1,41 @@
-"""Whether an experiment file was edited since its Lab was made: compares bytes, loads nothing."""
+"""Whether what a Lab was made from was edited since: compares bytes and names, loads nothing."""
 
 from __future__ import annotations
 
+from os.path import normpath
 from pathlib import Path
 
 import click
 
-from repx.agent.base.digest import file_sha256
 from repx.lab.directory import LabDirectory
+from repx.lab.sources import changed_sources
+from repx.model.sources import parse_sources
+
+_SHOWN = 3
 
 
-def edited_experiment(lab: LabDirectory, link: str) -> str | None:
-    """The experiment of a Lab, if the file beside the link (or else here) is not the one the Lab was made from."""
-    for name, digest in lab.sources.items():
-        # A name of a Lab is read, not trusted: it stands for a file of this folder and for no other.
-        if Path(name).name != name:
-            continue
-        for folder in dict.fromkeys((Path(link).parent, Path())):
-            try:
-                found = file_sha256(str(folder / name))
-            except OSError:
-                continue
-            if found != digest:
-                return str(folder / name)
-            break
+def edited_sources(lab: LabDirectory, link: str) -> tuple[str, list[str]] | None:
+    """The experiment of a Lab, beside the link or else here, and what of it has changed; None when nothing is known."""
+    sources = parse_sources(lab.sources)
+    if sources.experiment is None:
+        return None
+    for folder in dict.fromkeys((Path(link).parent, Path())):
+        experiment = folder / sources.experiment.path
+        if experiment.is_file():
+            return str(experiment), [normpath(folder / path) for path in changed_sources(sources, str(folder))]
     return None
 
 
 def warn_if_edited(lab: LabDirectory, link: str) -> None:
-    """Say on standard error that the Lab is not what the experiment file says now, and with which command it is."""
-    experiment = edited_experiment(lab, link)
-    if experiment is not None:
+    """Say on standard error that the Lab is not what its sources are now, and with which command it is."""
+    known = edited_sources(lab, link)
+    if known is not None and known[1]:
+        experiment, changed = known
+        shown = changed if len(changed) <= _SHOWN else [*changed[: _SHOWN - 1], f"{len(changed) - _SHOWN + 1} more"]
+        named = " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
         click.secho(
-            f"warning: {experiment} has changed since {link} was made, and this runs what it was\n"
-            f"hint: to run what it is now: repx run {experiment}",
+            f"warning: {named} {'has' if len(changed) == 1 else 'have'} changed since {link} was made, "
+            f"and this runs what it was\nhint: to run what it is now: repx run {experiment}",
             fg="yellow",
             err=True,
         )

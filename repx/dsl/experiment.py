@@ -122,6 +122,8 @@ class Lab:
         run_container: ContainerMode | None = None,
     ) -> None:
         self.location = caller()
+        self.modules: tuple[str, ...] = ()
+        """Files beside the experiment that it has imported, once it is loaded."""
         self.runs = (runs,) if isinstance(runs, Run) else tuple(_listed("runs", runs, self.location))
         if not self.runs:
             raise DefinitionError("the Lab has no runs", location=self.location)

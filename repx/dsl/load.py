@@ -19,7 +19,7 @@ def load_experiment(path: str) -> Lab:
 
     The file's folder is first on the module search path, as if it were run as a script. No bytecode is written.
     """
-    module = _execute(path)
+    module, imported = _execute(path)
     labs = {id(value): (name, value) for name, value in vars(module).items() if isinstance(value, Lab)}
     if not labs:
         raise DefinitionError(
@@ -31,10 +31,13 @@ def load_experiment(path: str) -> Lab:
             facts=[(name, lab.location) for name, lab in labs.values()],
             hint="keep one Lab in a file; put what is shared into a module beside it",
         )
-    return next(iter(labs.values()))[1]
+    lab = next(iter(labs.values()))[1]
+    lab.modules = imported
+    return lab
 
 
-def _execute(path: str) -> ModuleType:
+def _execute(path: str) -> tuple[ModuleType, tuple[str, ...]]:
+    """The module, and the files beside it that it has imported."""
     file = Path(path)
     if file.is_dir():
         raise DefinitionError(f"{path} is a directory", hint=f"name the file: {file / 'experiment.py'}")
@@ -50,6 +53,7 @@ def _execute(path: str) -> ModuleType:
     folder = str(resolved.parent)
     writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     known = set(sys.modules)
+    imported: list[str] = []
     sys.path.insert(0, folder)
     # Annotations are evaluated by module name; a stage's module must be found while its Lab is in use.
     sys.modules[name] = module
@@ -80,7 +84,8 @@ def _execute(path: str) -> ModuleType:
             origin = getattr(sys.modules[other], "__file__", None) or ""
             if other != name and origin.startswith(folder + "/") and "site-packages" not in origin:
                 del sys.modules[other]
-    return module
+                imported.append(origin)
+    return module, tuple(imported)
 
 
 def _failed(path: str, resolved: Path, error: Exception) -> DefinitionError:

@@ -20,12 +20,14 @@ import re
 import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from repx.agent.base.digest import TreeError, tree_digest
 from repx.agent.base.looks import Looks, looks_of_source
 from repx.dsl.caller import caller
 from repx.errors import DefinitionError, SourceLocation, nearest
+from repx.model.sources import FoundBy, Scan, is_visible, names_digest
 from repx.model.values import StoredPath
 
 EntryType = Literal["file", "directory", "any"]
@@ -93,8 +95,7 @@ def _scan(location: StrPath, wanted: EntryType, match: str | None, place: Source
             facts=[("looked for", named)],
             hint=_siblings(named) if isinstance(error, FileNotFoundError) else "",
         ) from None
-    hidden = match is None or not match.startswith(("\\.", "[.]"))
-    visible = [name for name in names if not (hidden and name.startswith("."))]
+    visible = [name for name in names if is_visible(name, match)]
     pattern = _pattern(match, place)
     fitting = [name for name in visible if pattern is None or pattern.fullmatch(name)]
     found: list[StoredPath] = []
@@ -122,7 +123,9 @@ def _scan(location: StrPath, wanted: EntryType, match: str | None, place: Source
             facts=_census(named, names, visible, fitting, wanted, match),
             hint=f"match must fit the whole name: {visible[0]!r} is there" if visible and not fitting else "",
         )
-    return found
+    scan = Scan(named, names_digest(one.name for one in found), wanted, match)
+    found_by = FoundBy(scan, not os.path.isabs(os.path.expanduser(os.fspath(location))))
+    return [replace(one, found_by=found_by) for one in found]
 
 
 def _census(

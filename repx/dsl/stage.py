@@ -12,7 +12,7 @@ from repx.dsl.bash_body import bash_script
 from repx.dsl.caller import caller
 from repx.dsl.interface import Interface, read_interface
 from repx.dsl.node import ItemRef, Node, OuterInput, OutputRef, WholeRun
-from repx.dsl.source.cutout import bash_text_origin, cut_out, source_location
+from repx.dsl.source.cutout import CutOut, bash_text_origin, cut_out, source_location
 from repx.errors import DefinitionError, SourceLocation, nearest
 from repx.model.derivation import Script
 from repx.model.names import check_name, check_version
@@ -158,14 +158,26 @@ class Stage(AnyStage):
         """The script and what identifies it. Raises DefinitionError."""
         if self.kind == "bash":
             return bash_script(self)
-        cut = cut_out(self.function)
+        cut = self._cut_out
         modules = tuple((module.path, module.text) for module in cut.modules)
         return Script("python", cut.source, cut.normal_form, cut.origin, entry=cut.name, modules=modules)
 
     @cached_property
     def imports(self) -> tuple[ImportedModule, ...]:
         """The modules a Python body imports that do not travel along."""
-        return cut_out(self.function).imports if self.kind == "python" else ()
+        return self._cut_out.imports if self.kind == "python" else ()
+
+    @cached_property
+    def _cut_out(self) -> CutOut:
+        return cut_out(self.function)
+
+    @property
+    def source_files(self) -> tuple[str, ...]:
+        """The user's files that it is written in."""
+        own = (self.function.__code__.co_filename,)
+        if self.kind == "python":
+            return own + self._cut_out.files
+        return own if self.script_file is None else (*own, str(self.script_file))
 
     @cached_property
     def text_origin(self) -> SourceLocation:

@@ -12,6 +12,7 @@ from repx.errors import SourceLocation
 from repx.model.derivation import Derivation, StageRecipe
 from repx.model.names import JobId
 from repx.model.software import Software
+from repx.model.sources import Sources
 
 DependencyKind = Literal["hard", "soft"]
 
@@ -52,8 +53,8 @@ class DerivationGraph:
     """Of the commit, as YYYY-MM-DD."""
     packages: tuple[tuple[str, Software], ...] = ()
     """Packages that stand as values of params, with what each is."""
-    sources: tuple[tuple[str, str], ...] = ()
-    """(file name of the experiment, its digest): lets `repx run` warn when the Lab is older than the file."""
+    sources: Sources = Sources()  # noqa: RUF009 - a frozen value
+    """What it is made from, but for folders that were scanned: `repx run` warns when the Lab is older than that."""
     container: str = "none"
     """Which images are made: "unified", "per-run" or "none", where a run does not say otherwise."""
     run_container: str = "none"

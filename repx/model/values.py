@@ -9,6 +9,7 @@ from typing import Any, Literal
 from repx.agent.base.digest import short_digest
 from repx.agent.base.value import PACKAGE, PATH, SCALAR, STORE, ParamValue
 from repx.errors import DefinitionError, SourceLocation
+from repx.model.sources import FoundBy
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class StoredPath:
     """How to get it when it lies nowhere on this machine: not part of its identity either."""
     looks: str = field(default="", compare=False, repr=False)
     """What it looked like when its digest was taken (`repx.agent.base.looks`); empty when nobody should go by that."""
+    found_by: FoundBy | None = field(default=None, compare=False, repr=False)
+    """The scan that found it."""
 
     @property
     def stored(self) -> str:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -26,7 +26,8 @@ from repx.model.lab import (
 )
 from repx.model.resources import Resources
 from repx.model.software import Software
-from repx.model.values import place_in_lab
+from repx.model.sources import Scan
+from repx.model.values import StoredPath, place_in_lab
 from repx.realizer.bundle import ANY_PYTHON, PYTHON_BESIDE, agent_bundle, runner_bundle
 from repx.realizer.crate import crate_json, readme_text
 from repx.realizer.host_tools import launchers
@@ -96,7 +97,8 @@ class _LabWriter:
         for job in jobs:
             if job.stage not in self.stages:
                 self._write_stage(job.stage)
-        self._store_paths(jobs)
+        paths = [path for job in jobs for path in job.stored_paths()]
+        self._store_paths(paths)
         if self.closure is not None:
             images = write_images(self.graph, self.closure, self.writer, self.contents, self.building)
             self.images = images.of_run
@@ -109,7 +111,7 @@ class _LabWriter:
             "gitHash": self.graph.git_commit or "unknown",
             "runs": list(run_files.values()),
             "format": LAB_FORMAT,
-            "sources": dict(self.graph.sources),
+            "sources": replace(self.graph.sources, scans=_scans(paths, self.base)).texts(),
             "packages": {name: self._write_software(software) for name, software in self.graph.packages},
             "counts": {run.name: len(run.jobs) for run in self.graph.runs},
         }
@@ -171,9 +173,8 @@ class _LabWriter:
         self._write_once(place, text)
         return place
 
-    def _store_paths(self, jobs: Iterable[Derivation]) -> None:
+    def _store_paths(self, paths: Iterable[StoredPath]) -> None:
         """Give the Lab what its jobs take from outside. The manifest says what was asked for, not what was found."""
-        paths = dict.fromkeys(path for job in jobs for path in job.stored_paths())
         for path, stored in add_objects(self.writer, paths).items():
             place = place_in_lab(path)
             link_tree(stored.place, f"{self.building}/{place}")
@@ -256,6 +257,18 @@ class _LabWriter:
         os.chmod(path, 0o555 if executable else 0o444)
         if place != MANIFEST:
             self.files.append((place, hashlib.sha256(data).hexdigest()))
+
+
+def _scans(paths: Iterable[StoredPath], base: str) -> tuple[Scan, ...]:
+    """The folders that were scanned, relative to the experiment's; not those that another machine has elsewhere."""
+    found: dict[Scan, None] = {}
+    # Many paths are found by one scan, and hashing it for each would take as long as all else here.
+    for by in {id(path.found_by): path.found_by for path in paths}.values():
+        if by is not None:
+            folder = os.path.relpath(by.scan.folder, base)
+            if (by.is_relative or not folder.startswith("..")) and "\n" not in (by.scan.match or ""):
+                found[replace(by.scan, folder=folder)] = None
+    return tuple(found)
 
 
 def _pieces(header: str, lines: list[str]) -> Iterable[bytes]:

@@ -128,6 +128,71 @@ def test_an_edited_experiment_is_told_with_the_command_to_use(world: World) -> N
     (world.root / "elsewhere/experiment.py").write_text(file.read_text().replace("new ", ""))
     assert "has changed" not in world.repx("run", "--lab", "elsewhere/result").stderr
     assert "has changed" not in world.repx("run", "experiment.py").stderr
+
+
+HELPED = """
+import repx
+from settings import COUNT
+
+@stage
+def make(data: Output = out("data.txt"), *, n: int = 1):
+    from helper import text
+    data.write_text(text(n))
+
+@bash(script="scripts/total.sh")
+def total(parts: Inputs, result: Output = out("total.txt")): ...
+
+@bash
+def count(table: Input, result: Output = out("count.txt")):
+    return 'wc -l < "$table" > "$result"'
+
+def work():
+    total(parts=[make(n=n) for n in range(COUNT)])
+    for table in repx.files("../tables", match=r".*\\.csv"):
+        count(table=table)
+
+lab = Lab(runs=[Run("work", work)])
+"""
+
+
+def test_whatever_else_the_lab_was_made_from_is_told_too(world: World) -> None:
+    folder = world.root / "own"
+    files = {
+        "own/settings.py": "COUNT = 2\n",
+        "own/helper.py": "def text(n):\n    return str(n)\n",
+        "own/scripts/total.sh": 'cat "${parts[@]}" > "$result"\n',
+        "tables/a.csv": "1\n",
+        "tables/notes.txt": "not taken\n",
+    }
+    for name, text in files.items():
+        (world.root / name).parent.mkdir(exist_ok=True)
+        (world.root / name).write_text(text)
+    world.write(HELPED)
+    (world.root / "experiment.py").rename(folder / "experiment.py")
+    assert world.repx("realize", "own/experiment.py", "-o", "own/result").status == 0
+    assert world.repx("run", "--lab", "own/result").stderr == ""
+
+    def told() -> str:
+        return world.repx("run", "--lab", "own/result").stderr.partition(" changed since own/result was made")[0]
+
+    (world.root / "tables" / "more.txt").touch()
+    (world.root / "tables" / ".hidden.csv").touch()
+    (folder / "unused.py").touch()
+    assert told() == ""
+    for name in files:
+        if name.startswith("own/"):
+            text = (world.root / name).read_text()
+            (world.root / name).write_text(text + "# more\n")
+            assert told() == f"warning: {name} has"
+            (world.root / name).unlink()
+            assert told() == f"warning: {name} has"
+            (world.root / name).write_text(text)
+    (world.root / "tables" / "b.csv").write_text("2\n")
+    assert told() == "warning: tables has"
+    for name in files:
+        (world.root / name).write_text("# other\n")
+    assert told() == "warning: own/helper.py, own/scripts/total.sh and 2 more have"
+    assert "hint: to run what it is now: repx run own/experiment.py\n" in world.repx("run", "-l", "own/result").stderr
     assert "has changed" not in world.repx("run").stderr
 
 

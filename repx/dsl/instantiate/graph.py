@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from repx.dsl.experiment import Lab
 from repx.dsl.instantiate.plan import NodePlan, RunContext
 from repx.dsl.instantiate.recipes import RecipeBook
+from repx.dsl.instantiate.sources import sources_of_lab
 from repx.dsl.instantiate.tracer import Tracer
 from repx.dsl.node import Node
 from repx.errors import CheckError, DefinitionError, nearest
@@ -28,7 +29,6 @@ def instantiate(
     resolver: SoftwareResolver,
     *,
     git_commit: str = "",
-    sources: tuple[tuple[str, str], ...] = (),
     placed: dict[Node, JobId] | None = None,
 ) -> DerivationGraph:
     """The derivation graph of a Lab. Raises DefinitionError, SoftwareError, or CheckError with all findings.
@@ -55,7 +55,7 @@ def instantiate(
         version=lab.version,
         git_commit=git_commit,
         packages=book.packages,
-        sources=sources,
+        sources=sources_of_lab(lab, stages),
         container=lab.container,
         run_container=lab.run_container,
     )

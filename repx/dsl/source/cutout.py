@@ -48,6 +48,8 @@ class CutOut:
     modules: tuple[LocalModule, ...]
     imports: tuple[ImportedModule, ...]
     origin: SourceLocation
+    files: tuple[str, ...]
+    """Where the local modules lie."""
 
 
 def cut_out(function: types.FunctionType) -> CutOut:
@@ -73,6 +75,7 @@ def cut_out(function: types.FunctionType) -> CutOut:
         tuple(LocalModule(path, source.text) for path, source in sorted(local.files.items())),
         tuple(sorted(local.external.values(), key=lambda module: module.name)),
         origin,
+        tuple(str(local.root / path) for path in sorted(local.files)),
     )
 
 
