@@ -5,8 +5,8 @@ It knows results alone. Whether a job that has none has failed, runs or is block
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol, Union
+from collections.abc import Callable, Mapping
+from typing import Any, Optional, Protocol, Union
 
 from repx.agent.base.layout import Store
 from repx.agent.lab.inherited import effective_params
@@ -46,23 +46,42 @@ class Awaited:
 
 AWAITED = Awaited()
 
-Known = Union[Realized, Awaited, None]
+Missing = Union[Awaited, None]
+Find = Callable[[Store, str, int, str], Optional[Realized]]
 
 
 class Resolver:
-    """Inputs, keys and results of a Lab's jobs as they are today. What was seen stays, unless `note` says otherwise."""
+    """Inputs, keys and results of a Lab's jobs as they are today.
 
-    def __init__(self, lab: LabJobs, store: Store) -> None:
+    What was seen stays, unless `note` or `forget_missing` says otherwise. `find` looks for what stands under a key, by
+    store, job, index and key.
+    """
+
+    def __init__(self, lab: LabJobs, store: Store, find: Find = look_up) -> None:
         self._lab = lab
         self._store = store
-        self._known: dict[str, Known] = {}
+        self._find = find
+        self._realized: dict[str, Realized] = {}
+        self._missing: dict[str, Missing] = {}
         self._further: dict[tuple[str, int], Realized | None] = {}
         self._results: dict[str, RunResults | None] = {}
         self._effective: dict[str, dict[str, Any]] = {}
 
-    def note(self, job: str, known: Known) -> None:
+    def note(self, job: str, known: Realized | Missing) -> None:
         """What has become of a job meanwhile: its outcome, AWAITED while it is to run, None when it will have none."""
-        self._known[job] = known
+        if isinstance(known, Realized):
+            self._realized[job] = known
+            self._missing.pop(job, None)
+        else:
+            self._missing[job] = known
+            self._realized.pop(job, None)
+
+    def forget_missing(self) -> None:
+        """Look again for what was not there: others may have made it."""
+        if self._missing:
+            self._results.clear()
+        self._missing.clear()
+        self._further = {place: one for place, one in self._further.items() if one is not None}
 
     def outcome(self, job: Job, index: int = 0) -> Realized | None:
         """The realization that is valid for today's inputs; None when there is none."""
@@ -72,11 +91,9 @@ class Resolver:
                 self._further[job.id, index] = None if resolved is None else self.look_up(job, resolved, index)
             return self._further[job.id, index]
         self._pull(job)
-        if job.id not in self._known:
-            resolved = self._resolve(job, 0)
-            self._known[job.id] = None if resolved is None else self.look_up(job, resolved)
-        known = self._known[job.id]
-        return None if isinstance(known, Awaited) else known
+        if not self._is_seen(job.id):
+            self._see(job)
+        return self._realized.get(job.id)
 
     def resolve(self, job: Job, index: int = 0) -> Resolved | None:
         """The inputs and the key of a realization; None while something upstream, or a part of it, has no result."""
@@ -91,6 +108,18 @@ class Resolver:
         except _MissingError:
             return None
 
+    def resolve_part(self, job: Job, step: str, item: str | None) -> tuple[PartJob, Resolved] | None:
+        """The scatter of a scatter-gather job, or a step of it for one item; None while what makes it is not there."""
+        whole = self.scatter_gather(job)
+        if whole is None:
+            return None
+        if item is None:
+            return whole.scatter()
+        for part in whole.branch(item, self.look_up_part):
+            if part.step == step and part.job is not None and part.resolved is not None:
+                return part.job, part.resolved
+        return None
+
     def scatter_gather(self, job: Job) -> ScatterGather | None:
         """The inside of a scatter-gather job; None while something upstream has no result."""
         inputs = self.inputs(job)
@@ -98,14 +127,13 @@ class Resolver:
 
     def look_up(self, job: Job | PartJob, resolved: Resolved, index: int = 0) -> Realized | None:
         """What stands under a key, looked for on disk."""
-        return look_up(self._store, job.id, index, resolved.key)
+        return self._find(self._store, job.id, index, resolved.key)
 
     def look_up_part(self, part: PartJob, resolved: Resolved) -> Realized | None:
         """What stands of a part of a scatter-gather, looked for once; equal items share their steps."""
-        if part.id not in self._known:
-            self._known[part.id] = self.look_up(part, resolved)
-        known = self._known[part.id]
-        return None if isinstance(known, Awaited) else known
+        if not self._is_seen(part.id):
+            self.note(part.id, self.look_up(part, resolved))
+        return self._realized.get(part.id)
 
     def reason(self, job: Job | PartJob, resolved: Resolved | None, index: int = 0) -> Reason:
         """Why a job without a result is to run."""
@@ -115,9 +143,8 @@ class Resolver:
         """The results of a run all of whose jobs have been looked at; None while one of them is to run."""
         if self._results.get(run) is None:
             file = self._lab.run(run)
-            known = [self._known[identity] for identity in file.ids()]
-            is_open = any(isinstance(one, Awaited) for one in known)
-            self._results[run] = None if is_open else results_of_run(file, self._outcome_of, self.effective_params)
+            is_open = any(isinstance(self._missing.get(identity), Awaited) for identity in file.ids())
+            self._results[run] = None if is_open else results_of_run(file, self._realized.get, self.effective_params)
         return self._results[run]
 
     def effective_params(self, job: Job) -> Mapping[str, Any]:
@@ -134,25 +161,31 @@ class Resolver:
                 stack.extend(waiting)
                 continue
             stack.pop()
-            if stack and top.id not in self._known:
-                resolved = self._resolve(top, 0)
-                self._known[top.id] = None if resolved is None else self.look_up(top, resolved)
+            if stack and not self._is_seen(top.id):
+                self._see(top)
+
+    def _see(self, job: Job) -> None:
+        """Look for a job all of whose upstreams have been seen."""
+        resolved = self._resolve(job, 0)
+        self.note(job.id, None if resolved is None else self.look_up(job, resolved))
+
+    def _is_seen(self, identity: str) -> bool:
+        return identity in self._realized or identity in self._missing
 
     def _unknown_upstreams(self, job: Job) -> list[Job]:
-        known = self._known
         unknown = []
         for identity in job.upstream_ids():
-            if identity not in known:
+            if not self._is_seen(identity):
                 upstream = job.run.job(identity) or self._lab.job(identity)
                 if upstream is None:
-                    known[identity] = None
+                    self._missing[identity] = None
                 else:
                     unknown.append(upstream)
         for name in job.runs_taken():
             if name not in self._results:
                 run = self._lab.run(name)
-                missing = [identity for identity in run.ids() if identity not in known]
-                unknown.extend(one for one in map(run.job, missing) if one is not None)
+                waiting = [identity for identity in run.ids() if not self._is_seen(identity)]
+                unknown.extend(one for one in map(run.job, waiting) if one is not None)
         return unknown
 
     def _resolve(self, job: Job, index: int) -> Resolved | None:
@@ -164,15 +197,11 @@ class Resolver:
             return ScatterGather(job, inputs).resolve_gather(self.look_up_part)
         return Resolved(inputs, key_of(job.recipe, index, inputs))
 
-    def _outcome_of(self, identity: str) -> Realized | None:
-        known = self._known[identity]
-        return None if isinstance(known, Awaited) else known
-
     def _must(self, identity: str) -> Realized:
-        outcome = self._outcome_of(identity)
-        if outcome is None:
-            raise _MissingError
-        return outcome
+        try:
+            return self._realized[identity]
+        except KeyError:
+            raise _MissingError from None
 
     def _must_results(self, run: str) -> ResultsInput:
         results = self.results(run)

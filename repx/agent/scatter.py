@@ -139,16 +139,20 @@ class ScatterGather:
         if scatter is None:
             return
         for item in self.items(scatter):
-            done: dict[str, Realized] = {}
-            for step in self.steps:
-                if not all(name in done for name in step.before):
-                    yield Part(step.name, item, step.before, step.stage, None, None, None)
-                    continue
-                job, resolved = self.step(step, item, done)
-                outcome = look_up(job, resolved)
-                if outcome is not None:
-                    done[step.name] = outcome
-                yield Part(step.name, item, step.before, step.stage, job, resolved, outcome)
+            yield from self.branch(item, look_up)
+
+    def branch(self, item: str, look_up: LookUp) -> Iterator[Part]:
+        """The steps of one item in order, as far as they are known."""
+        done: dict[str, Realized] = {}
+        for step in self.steps:
+            if not all(name in done for name in step.before):
+                yield Part(step.name, item, step.before, step.stage, None, None, None)
+                continue
+            job, resolved = self.step(step, item, done)
+            outcome = look_up(job, resolved)
+            if outcome is not None:
+                done[step.name] = outcome
+            yield Part(step.name, item, step.before, step.stage, job, resolved, outcome)
 
     def resolve_gather(self, look_up: LookUp) -> Resolved | None:
         """The gather's inputs and key; None while a part has no result."""

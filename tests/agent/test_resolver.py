@@ -93,6 +93,17 @@ def test_what_was_seen_stays_until_something_is_noted(tmp_path: Path) -> None:
     assert (resolver.outcome(first), resolver.resolve(second)) == (None, None)
 
 
+def test_what_was_missing_is_looked_for_again_when_told_so(tmp_path: Path) -> None:
+    place = Place(tmp_path, [Run("run", both)])
+    first, second = job_of(place.lab, "make"), job_of(place.lab, "take")
+    resolver = place.again()
+    assert resolver.resolve(second) is None
+    put_result(place.store, first, place.resolved(first), {"data": "one"})
+    assert resolver.resolve(second) is None
+    resolver.forget_missing()
+    assert resolver.resolve(second) == place.resolved(second)
+
+
 def test_each_realization_has_a_key_and_a_place_of_its_own(tmp_path: Path) -> None:
     place = Place(tmp_path, [Run("run", twice)])
     job = job_of(place.lab, "twice")
@@ -165,6 +176,7 @@ def put_next(place: Place, inside: ScatterGather) -> str:
         if part.job is not None and part.resolved is not None and part.outcome is None:
             text = "[1, 2]" if part.item is None else f"{part.step} of {part.item}"
             put_result(place.store, part.job, part.resolved, dict.fromkeys(part.stage.outputs, text))
+            assert place.resolver.resolve_part(inside.job, part.step, part.item) == (part.job, part.resolved)
             return part.step if part.item is None else f"{part.step} {part.item}"
     raise AssertionError("nothing to put")
 
