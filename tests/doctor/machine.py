@@ -34,8 +34,10 @@ class Machine:
         program.chmod(0o755)
         return str(program)
 
-    def has_nix(self, version: str, *, show: str, sandbox: Any = True, evaluates: str = "echo 1") -> str:
-        """A Nix that knows one of the two ways to show its settings, as they do."""
+    def has_nix(
+        self, version: str, *, show: str, sandbox: Any = True, evaluates: str = "echo 1", pings: str = ""
+    ) -> str:
+        """A Nix that knows one of the two ways to show its settings and to ask for its daemon, as they do."""
         settings = {"sandbox": sandbox, "substituters": ["https://cache.example.org/"], "build-users-group": ""}
         told = json.dumps({name: {"value": value, "aliases": []} for name, value in settings.items()})
         return self.has(
@@ -44,6 +46,7 @@ class Machine:
             --version) echo 'nix (Nix) {version}';;
             *' eval '*) {evaluates};;
             *' {show} --json') echo '{told}';;
+            *' {pings}') echo 'Store URL: daemon';;
             *) echo "error: '$3' is not a recognised command" >&2; exit 1;;
             esac""",
         )
