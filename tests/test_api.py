@@ -10,6 +10,7 @@ import repx
 from repx import Inputs, JobsFailedError, Lab, Output, Run, out, stage
 from repx.errors import DefinitionError
 from repx.lab.directory import LabDirectory
+from repx.lab.verification import verify
 from repx.model.graph import DerivationGraph
 
 
@@ -78,7 +79,7 @@ def test_a_run_gives_the_realizations_of_all_its_jobs(tmp_path: Path) -> None:
 def test_a_lab_becomes_a_directory(tmp_path: Path) -> None:
     directory = repx.realize(Lab([Run("squares", square, params={"number": [1, 2]})]), store=str(tmp_path))
     assert isinstance(directory, LabDirectory)
-    directory.verify()
+    verify(directory)
     assert directory.runs["squares"].count == 2
 
 

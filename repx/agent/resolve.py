@@ -10,6 +10,7 @@ from typing import Any, Callable, NamedTuple, Union
 from repx.agent.base.layout import FAILURE, RECORD, Store, realization
 from repx.agent.base.record import OutputRecord, find_realization, read_outcome, resolved_key
 from repx.agent.lab.job_line import FromJob, FromRun, InputSource
+from repx.agent.lab.place import LabRoot
 from repx.agent.lab.run_file import Job
 from repx.agent.lab.stage import Stage
 
@@ -108,8 +109,8 @@ OutcomeOf = Callable[[str], Realized]
 ResultsOf = Callable[[str], ResultsInput]
 
 
-def job_inputs(job: Job, lab: str, outcome_of: OutcomeOf, results_of: ResultsOf) -> Inputs:
-    """The inputs of a job; `lab` is the Lab's directory. It raises what `outcome_of` and `results_of` raise."""
+def job_inputs(job: Job, lab: LabRoot, outcome_of: OutcomeOf, results_of: ResultsOf) -> Inputs:
+    """The inputs of a job; `lab` has its stored paths. It raises what `lab`, `outcome_of` and `results_of` raise."""
     if not job.inputs:
         return empty_inputs(job.stage)
     values = [(source.input, _input_value(source, lab, outcome_of, results_of)) for source in job.inputs]
@@ -179,12 +180,12 @@ def _names(directory: str) -> list[str]:
         return []
 
 
-def _input_value(source: InputSource, lab: str, outcome_of: OutcomeOf, results_of: ResultsOf) -> InputValue:
+def _input_value(source: InputSource, lab: LabRoot, outcome_of: OutcomeOf, results_of: ResultsOf) -> InputValue:
     if isinstance(source, FromJob):
         return output_input(outcome_of(source.job), source.output)
     if isinstance(source, FromRun):
         return results_of(source.run)
-    return FileInput("%s/%s" % (lab, source.place), source.file_name, source.digest)
+    return FileInput(lab.place(source.place).path, source.file_name, source.digest)
 
 
 def _values(given: Given) -> Iterable[InputValue]:

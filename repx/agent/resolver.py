@@ -10,6 +10,7 @@ from typing import Any, Optional, Protocol, Union
 
 from repx.agent.base.layout import Store
 from repx.agent.lab.inherited import effective_params
+from repx.agent.lab.place import LabRoot
 from repx.agent.lab.run_file import Job, RunFile
 from repx.agent.resolve import (
     Inputs,
@@ -29,9 +30,8 @@ from repx.agent.scatter import PartJob, ScatterGather
 class LabJobs(Protocol):
     """What a resolver needs of a Lab."""
 
-    @property
-    def path(self) -> str:
-        """The Lab's directory."""
+    root: LabRoot
+    """Where its stored paths are places of."""
 
     def run(self, name: str) -> RunFile:
         """A run by its name."""
@@ -104,7 +104,7 @@ class Resolver:
         """The inputs of a job, of a scatter-gather those of the whole; None while something upstream has no result."""
         self._pull(job)
         try:
-            return job_inputs(job, self._lab.path, self._must, self._must_results)
+            return job_inputs(job, self._lab.root, self._must, self._must_results)
         except _MissingError:
             return None
 
@@ -190,7 +190,7 @@ class Resolver:
 
     def _resolve(self, job: Job, index: int) -> Resolved | None:
         try:
-            inputs = job_inputs(job, self._lab.path, self._must, self._must_results)
+            inputs = job_inputs(job, self._lab.root, self._must, self._must_results)
         except _MissingError:
             return None
         if job.parts is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -120,4 +119,4 @@ def _input(source: InputSource, lab: LabDirectory, statuses: Statuses) -> dict[s
         return described | {"job": source.job, "output": source.output, "path": path}
     if isinstance(source, FromRun):
         return described | {"run": source.run}
-    return described | {"path": os.path.realpath(f"{lab.path}/{source.place}")}
+    return described | {"path": f"{lab.path}/{source.place}"}

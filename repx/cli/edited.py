@@ -16,7 +16,7 @@ _SHOWN = 3
 
 def edited_sources(lab: LabDirectory, link: str) -> tuple[str, list[str]] | None:
     """The experiment of a Lab, beside the link or else here, and what of it has changed; None when nothing is known."""
-    sources = parse_sources(lab.sources)
+    sources = parse_sources(lab.metadata.sources)
     if sources.experiment is None:
         return None
     for folder in dict.fromkeys((Path(link).parent, Path())):

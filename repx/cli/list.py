@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import click
 
 from repx.cli.list_jobs import jobs, print_jobs
@@ -104,5 +106,5 @@ def groups(name: str | None, lab_path: str, store_path: str | None, quiet: bool,
         print_table(["group", "runs"], rows, empty="this Lab has no groups")
 
 
-def _kinds(after: dict[str, str]) -> list[str]:
+def _kinds(after: Mapping[str, str]) -> list[str]:
     return [run if kind == "hard" else f"{run}({kind})" for run, kind in after.items()]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import Any
 
 from repx.agent.base.layout import Store
+from repx.agent.lab.software import ClosureSoftware, parse_closure_software
 from repx.agent.lab.stage import Stage
 from repx.agent.sandbox import Sandbox
-from repx.errors import SoftwareError
 from repx.lab.directory import LabDirectory
 from repx.model.closure import STORE_DIR
 from repx.runtime.isolation import Isolation
@@ -25,7 +24,6 @@ class ClosurePrograms:
         self._lab = lab
         self._store = store
         self._isolation = isolation
-        self._manifests: dict[str, dict[str, Any]] = {}
         self.drift: list[str] = []
 
     def stage(self, stage: Stage, image: str) -> dict[str, Any]:
@@ -33,14 +31,14 @@ class ClosurePrograms:
         manifest = self._manifest(stage.software)
         script = self.path(stage.executable)
         is_python = stage.kind == "python"
-        env = {"SHELL": manifest["shell"], **stage.env}
-        if manifest.get("locale"):
-            env = {"LOCPATH": manifest["locale"], **env}
-        if is_python and manifest.get("python_path"):
-            env = {"PYTHONPATH": ":".join(manifest["python_path"]), **env}
+        env = {"SHELL": manifest.shell, **stage.env}
+        if manifest.locale:
+            env = {"LOCPATH": manifest.locale, **env}
+        if is_python and manifest.python_path:
+            env = {"PYTHONPATH": ":".join(manifest.python_path), **env}
         order = {
-            "argv": [manifest["python"] if is_python else manifest["shell"], script],
-            "path": ":".join(manifest["path"]),
+            "argv": [manifest.python if is_python else manifest.shell, script],
+            "path": ":".join(manifest.path),
             "env": env,
         }
         if self._isolation.kind != "native":
@@ -49,24 +47,24 @@ class ClosurePrograms:
 
     def package(self, name: str) -> str:
         """The value of a param that is a package: a directory with its `bin/`, as a job sees it."""
-        ((path, *_),) = self._manifest(self._lab.packages[name])["packages"].values()
-        return str(path)
+        ((path, *_),) = self._manifest(self._lab.package(name)).packages.values()
+        return path
 
     def path(self, place: str) -> str:
         """A place of the Lab as a job sees it."""
         if self._isolation.kind == "native":
-            return f"{self._lab.path}/{place}"
+            return self._lab.root.place(place).path
         return f"{STORE_DIR}/{place.removeprefix('store/')}"
 
-    def _sandbox(self, stage: Stage, manifest: Mapping[str, Any], image: str) -> Sandbox:
+    def _sandbox(self, stage: Stage, manifest: ClosureSoftware, image: str) -> Sandbox:
         isolation = self._isolation
         box = Sandbox(
             kind=isolation.kind,
             program=isolation.program,
-            store=f"{self._lab.path}/store",
+            store=self._lab.root.directory("store").path,
             outputs=self._store.outputs,
-            shell=manifest["shell"],
-            env=manifest["env"],
+            shell=manifest.shell,
+            env=manifest.env,
             mounts=tuple(isolation.mounts),
             host=isolation.host or stage.is_impure,
             network=stage.is_impure,
@@ -80,14 +78,8 @@ class ClosurePrograms:
         }
         return box._replace(image=image, stage=stage.digest, client_env=client_env)
 
-    def _manifest(self, place: str) -> dict[str, Any]:
-        if place not in self._manifests:
-            manifest = self._lab.software(place)
-            missing = [key for key in ("packages", "path", "shell", "env") if key not in manifest]
-            if manifest.get("kind") != "nix" or missing:
-                raise SoftwareError(
-                    "the Lab does not say where a stage's software is in its closure",
-                    facts=[("file", f"{self._lab.path}/{place}"), ("missing", ", ".join(missing) or "kind")],
-                )
-            self._manifests[place] = manifest
-        return self._manifests[place]
+    def _manifest(self, place: str) -> ClosureSoftware:
+        manifest, wrong = parse_closure_software(self._lab.software(place))
+        if manifest is None:
+            raise self._lab.root.fault(*((place, one) for one in wrong))
+        return manifest

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from repx import process
-from repx.agent.base.tar import directory_stream
+from repx.agent.base.tar import archive_stream
 from repx.errors import SoftwareError
 from repx.lab.directory import LabDirectory
+from repx.lab.images import image_files, image_reference
 from repx.runtime.isolation import Isolation
-
-
-def image_reference(place: str) -> str:
-    """What an engine calls an image of a Lab; empty for none. It names no registry, so nobody looks in one."""
-    return f"localhost/repx:{place.rpartition('/')[2]}" if place else ""
 
 
 class Images:
@@ -53,7 +49,8 @@ def load_image(
     if run([isolation.program, "image", "inspect", reference]).exit_status == 0:
         return
     notice(f"loading {reference} into {isolation.kind}")
-    done = feed([isolation.program, "load"], directory_stream(f"{lab.path}/{place}"))
+    files = {name: file.path for name, file in image_files(lab.root, place).items()}
+    done = feed([isolation.program, "load"], archive_stream(files))
     if done.exit_status:
         words = done.stderr.decode("utf-8", "replace").strip().splitlines()[-5:]
         raise SoftwareError(

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Any, Protocol
 
-from repx.agent.base.digest import digest_of_text
+from repx.agent.base.digest import canonical_json, digest_of_text
 from repx.agent.base.layout import Store
 from repx.agent.base.publisher import Publisher
 from repx.agent.host_path import make_path_folder, parse_host_manifest
@@ -54,7 +54,7 @@ class HostPrograms:
 
     def package(self, name: str) -> str:
         """The value of a param that is a package: a directory with its `bin/`."""
-        return os.path.dirname(self.folder(self._lab.packages[name]))
+        return os.path.dirname(self.folder(self._lab.package(name)))
 
     def stage(self, stage: Stage, image: str) -> dict[str, Any]:
         """What a stage's jobs are started with: the interpreter by its own path, then the script."""
@@ -64,7 +64,7 @@ class HostPrograms:
 
     def path(self, place: str) -> str:
         """A place of the Lab as a job sees it."""
-        return f"{self._lab.path}/{place}"
+        return self._lab.root.place(place).path
 
     def _make(self, place: str) -> str:
         try:
@@ -75,7 +75,7 @@ class HostPrograms:
                 facts=[("file", f"{self._lab.path}/{place}"), ("because", error)],
             ) from None
         # Another PATH or another interpreter means other links: each combination has a folder of its own.
-        name = digest_of_text("\n".join([place, self._search_path, sys.executable]))
+        name = digest_of_text("\n".join([canonical_json(manifest.json()), self._search_path, sys.executable]))
         directory = f"{self._store.objects}/{name}-host/bin"
         made = f"{self._store.tmp}/{maker_name('path-folder')}"
         publisher = Publisher(self._store.tmp)

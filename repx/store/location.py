@@ -10,6 +10,7 @@ from repx.agent.base.files import publish_file, read_if_there
 from repx.agent.base.layout import Store
 from repx.errors import LabError, StoreError
 from repx.lab.directory import LabDirectory
+from repx.lab.verification import state_of, verify
 
 
 def open_store(path: str | os.PathLike[str] | None = None) -> Store:
@@ -42,12 +43,12 @@ def store_of(lab: LabDirectory, path: str | os.PathLike[str] | None = None) -> S
 def verify_once(lab: LabDirectory, store: Store) -> None:
     """Verify a Lab in full, unless its files look as they did the last time that was done. Raises LabError."""
     try:
-        state = lab.state()
+        state = state_of(lab)
     except OSError:
         # A listed file is missing: verification says which, and whatever else is wrong.
         state = ""
     if not state or read_if_there(_verified(lab, store)) != state.encode():
-        lab.verify()
+        verify(lab)
         remember_verified(lab, store)
 
 
@@ -64,7 +65,7 @@ def remember_verified(lab: LabDirectory, store: Store) -> None:
     """Note what a Lab that is known to be whole looks like."""
     try:
         os.makedirs(store.verified, exist_ok=True)
-        publish_file(_verified(lab, store), lab.state().encode())
+        publish_file(_verified(lab, store), state_of(lab).encode())
     except OSError:
         # Remembering saves time and nothing else; whoever has something to keep says that the store cannot be written.
         return

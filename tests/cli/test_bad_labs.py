@@ -18,6 +18,7 @@ import pytest
 from repx.agent.base.digest import canonical_json, digest_of_text
 from repx.errors import LabError
 from repx.lab.directory import LabDirectory
+from repx.lab.verification import verify
 from tests.cli.test_bad_experiments import shown
 from tests.golden_texts import Golden, golden_fixture
 from tests.runtime.world import World, tree
@@ -207,7 +208,7 @@ def test_no_change_of_a_run_file_is_more_than_a_lab_error(seed: int, world: Worl
         lab.seal()
         with contextlib.suppress(LabError):
             directory = LabDirectory(lab.path)
-            directory.verify()
+            verify(directory)
             for job in directory.jobs():
                 job.upstream_ids()
 
@@ -251,5 +252,5 @@ def copied(world: World) -> Path:
     shutil.copytree(world.root / "result", copy, symlinks=True)
     for path in copy.rglob("*"):
         if not path.is_symlink():
-            path.chmod(0o755)
+            path.chmod(path.stat().st_mode | 0o200)
     return copy

@@ -18,6 +18,7 @@ from repx.agent.base.digest import nix_base32, tree_digest
 from repx.dsl.fetch import LONGEST_NAME, fetch
 from repx.errors import DefinitionError, StoreError
 from repx.lab.directory import LabDirectory
+from repx.lab.verification import verify
 from tests.experiments import Experiments, experiments_fixture, ids, jobs
 
 __all__ = ["experiments_fixture"]
@@ -244,7 +245,7 @@ def test_a_lab_holds_the_file_whoever_gave_it(realized: Callable[[str], LabDirec
     gone = (tmp_path / "gone.csv").as_uri()
     source = f'repx.fetch("{gone}", sha256="{HASH}", mirrors=["{elsewhere.as_uri()}"], name="data.csv")'
     first = realized(the_lab(source, 'repx.path("experiment.py")'))
-    first.verify()
+    verify(first)
     (stored,) = Path(first.path).glob("store/*-data.csv")
     assert stored.read_bytes() == DATA
     assert stored.stat().st_mode & 0o777 == 0o444

@@ -15,6 +15,7 @@ from repx.agent.base.files import remove_tree
 from repx.agent.base.layout import Store
 from repx.agent.claim import this_process
 from repx.lab.directory import LabDirectory
+from repx.lab.verification import verify
 from repx.runtime.closure import ClosurePrograms
 from repx.runtime.isolation import Isolation
 from repx.runtime.orders import stage_order
@@ -130,4 +131,4 @@ def test_tools_and_agent_work_where_there_is_nothing_else(bare: Bare) -> None:
     assert "lab" not in result["root"]
     assert {"nix", "repx"} <= set(result["root"])
     assert list(Path(store.tmp).iterdir()) == []
-    lab.verify()
+    verify(lab)

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from repx.agent.base.layout import Store
-from repx.agent.base.tar import directory_stream
 from repx.realizer.images.layer_store import LayerStore
 from repx.realizer.images.layout import Image, oci_architecture, write_image
 from repx.realizer.images.plan import BaseLayer, ImagePath, plan_layers
 from repx.store.writer import open_writer
+from tests.archives import directory_stream
 from tests.machine import needs_programs
 from tests.real.worlds import podman_environment
 

@@ -19,6 +19,7 @@ from repx.api import _written, experiment_folder, experiment_name, instantiate, 
 from repx.dsl.scan import known_digests
 from repx.dsl.scan import path as scanned
 from repx.lab.directory import LabDirectory
+from repx.lab.verification import verify
 from repx.store.location import is_whole
 from repx.store.memory import open_memory
 from repx.store.writer import StoreWriter
@@ -107,7 +108,7 @@ def test_what_is_damaged_in_a_lab_is_healed_by_realizing_again(world: World, way
     for place in (places[0], next((place for place in places if place.name == "one.txt"), places[-1])):
         spoil(way, place)
         assert world.realize() == lab
-        LabDirectory(lab).verify()
+        verify(LabDirectory(lab))
         assert damages(lab) == whole
     assert list(Path(world.store.tmp).iterdir()) == []
 
@@ -117,7 +118,7 @@ def test_a_lab_that_is_a_file_is_replaced(world: World) -> None:
     remove_tree(str(lab))
     lab.write_text("no Lab")
     assert world.realize() == lab
-    LabDirectory(lab).verify()
+    verify(LabDirectory(lab))
 
 
 def test_an_empty_object_as_after_a_loss_of_power_is_taken_from_its_source_again(world: World) -> None:
@@ -131,7 +132,7 @@ def test_an_empty_object_as_after_a_loss_of_power_is_taken_from_its_source_again
     assert world.realize() == lab
     assert next(lab.glob("store/*-table.csv")).read_text() == "1,2\n"
     assert sorted(path.read_text() for path in lab.glob("store/*-folder/*")) == ["one\n", "two\n"]
-    LabDirectory(lab).verify()
+    verify(LabDirectory(lab))
 
 
 def test_an_object_with_more_in_it_is_replaced(world: World) -> None:
@@ -184,9 +185,10 @@ def test_all_that_a_realization_names_is_on_the_disk_first(world: World) -> None
 
 def test_the_manifest_says_what_was_asked_for(world: World) -> None:
     lab = LabDirectory(world.realize())
-    for place in lab.files:
+    for place in lab.manifest.files:
         if place.startswith("store/") and "-folder/" in place:
-            assert lab.files[place] == tree_content(str(world.folder / "folder" / Path(place).name)).files[0][1]
+            found = tree_content(str(world.folder / "folder" / Path(place).name))
+            assert lab.manifest.files[place] == found.files[0][1]
 
 
 def test_a_tree_that_looks_as_it_did_is_not_read_again(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from repx.agent.base.layout import Store
 from repx.api import load, realize_lab
 from repx.errors import LabError
 from repx.lab.directory import LabDirectory
+from repx.lab.verification import verify
 from tests.experiments import Experiments, experiments_fixture
 
 __all__ = ["experiments_fixture"]
@@ -178,12 +179,12 @@ def check_repx_job(lab: Path, identity: str, job: dict[str, Any]) -> None:
 
 def test_a_lab_says_which_file_has_been_changed(experiments: Experiments, tmp_path: Path) -> None:
     lab = written(experiments, tmp_path / "store")
-    LabDirectory(lab).verify()
+    verify(LabDirectory(lab))
     script = next(path for path in lab.glob("store/*/bin/add"))
     script.chmod(0o755)
     script.write_text(script.read_text() + "echo more\n")
     with pytest.raises(LabError, match="bin/add"):
-        LabDirectory(lab).verify()
+        verify(LabDirectory(lab))
 
 
 def test_jobs_are_found_by_every_prefix(experiments: Experiments, tmp_path: Path) -> None:
@@ -207,6 +208,6 @@ def test_only_one_run_and_what_it_comes_after(experiments: Experiments, tmp_path
     lab = load(str(experiments.folder / "experiment.py"))
     sliced = LabDirectory(realize_lab(lab, store=Store(str(tmp_path / "store")), run="sim").path)
     assert list(sliced.runs) == ["sim"]
-    assert sliced.groups == {"all": ["sim"]}
+    assert sliced.groups == {"all": ("sim",)}
     whole = LabDirectory(realize_lab(lab, store=Store(str(tmp_path / "store")), run="rep").path)
     assert list(whole.runs) == ["sim", "rep"]

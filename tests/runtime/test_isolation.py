@@ -10,6 +10,7 @@ from typing import cast
 
 import pytest
 
+from repx.agent.lab.place import LabRoot
 from repx.errors import RepxError, SoftwareError, UsageError
 from repx.lab.directory import LabDirectory
 from repx.process import Completed, TimedOutError
@@ -28,6 +29,10 @@ class FakeLab:
     images: Sequence[str] = ("images/one",)
     tools: Mapping[str, str] = field(default_factory=dict)
     path: str = "/lab"
+
+    @property
+    def root(self) -> LabRoot:
+        return LabRoot(self.path)
 
     @property
     def runs(self) -> dict[str, SimpleNamespace]:
@@ -198,9 +203,16 @@ class FakeEngine:
         return Completed(tuple(argv), int(bool(self.says)), b"", self.says.encode())
 
 
-def test_an_image_is_loaded_once_and_said() -> None:
+def image_in(lab: Path) -> LabDirectory:
+    (lab / "images/abc/blobs/sha256").mkdir(parents=True)
+    for name in ("index.json", "manifest.json", "oci-layout"):
+        (lab / "images/abc" / name).write_text("{}")
+    return cast(LabDirectory, FakeLab(path=str(lab)))
+
+
+def test_an_image_is_loaded_once_and_said(tmp_path: Path) -> None:
     engine, notices = FakeEngine(), list[str]()
-    podman, lab = Isolation("podman", "/bin/podman"), cast(LabDirectory, FakeLab())
+    podman, lab = Isolation("podman", "/bin/podman"), image_in(tmp_path)
     load_image(podman, lab, "images/abc", notices.append, engine.run, engine.feed)
     assert (engine.loaded, notices) == (1, ["loading localhost/repx:abc into podman"])
     engine.has.add("localhost/repx:abc")
@@ -208,8 +220,8 @@ def test_an_image_is_loaded_once_and_said() -> None:
     assert (engine.loaded, len(notices)) == (1, 1)
 
 
-def test_an_image_that_is_missing_or_not_taken_is_one_error() -> None:
-    podman, lab = Isolation("podman", "/bin/podman"), cast(LabDirectory, FakeLab())
+def test_an_image_that_is_missing_or_not_taken_is_one_error(tmp_path: Path) -> None:
+    podman, lab = Isolation("podman", "/bin/podman"), image_in(tmp_path)
     engine = FakeEngine(says="copying layers\nwrite /x: no space left on device\n")
     with pytest.raises(SoftwareError, match="podman does not take the image") as refused:
         load_image(podman, lab, "images/abc", lambda _: None, engine.run, engine.feed)

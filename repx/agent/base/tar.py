@@ -1,4 +1,4 @@
-"""The tar format as images need it: headers that are the same bytes everywhere, and a directory as one stream.
+"""The tar format as images need it: headers that are the same bytes everywhere, and files as one stream.
 
 GNU's format (GNU tar manual, "Basic Tar Format"), because names are bytes in it: PAX wants UTF-8, which a file name
 need not be. Knows no owners and no times: everything is root's, and of second 1, as in a Nix store.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 FILE = tarfile.REGTYPE
 LINK = tarfile.SYMTYPE
@@ -60,24 +60,19 @@ def file_content(path: bytes, size: int) -> Iterator[bytes]:
         yield padding(size)
 
 
-def directory_stream(directory: str) -> Iterator[bytes]:
-    """A directory's content as an archive, in pieces; links are followed, so that what they mean is in it.
+def archive_stream(files: Mapping[str, str]) -> Iterator[bytes]:
+    """Files as an archive, in pieces: paths on disk by their paths in it. Directories come before what is in them.
 
-    Made for an image's directory: `podman load` and `docker load` take it from their standard input.
+    Made for an image: `podman load` and `docker load` take one from their standard input.
     """
-    top = os.fsencode(directory)
-    yield from _below(top, b"")
+    known: set[str] = set()
+    for name, path in sorted(files.items()):
+        parts = name.split("/")
+        for directory in ("/".join(parts[:count]) for count in range(1, len(parts))):
+            if directory not in known:
+                known.add(directory)
+                yield header(os.fsencode(directory), DIRECTORY, 0o755)
+        size = os.stat(path).st_size
+        yield header(os.fsencode(name), FILE, 0o444, size)
+        yield from file_content(os.fsencode(path), size)
     yield END
-
-
-def _below(top: bytes, inner: bytes) -> Iterator[bytes]:
-    for name in sorted(os.listdir(os.path.join(top, inner))):
-        place = os.path.join(inner, name)
-        path = os.path.join(top, place)
-        if os.path.isdir(path):
-            yield header(place, DIRECTORY, 0o755)
-            yield from _below(top, place)
-        else:
-            size = os.stat(path).st_size
-            yield header(place, FILE, 0o444, size)
-            yield from file_content(path, size)

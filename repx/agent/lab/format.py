@@ -12,3 +12,24 @@ JOBS_START = '"jobs":{\n'
 """Between a run file's header and its first job."""
 
 JOBS_END = "}}\n"
+
+# What is read whole has a limit, so that a file without an end is refused before it has eaten the memory. Each is some
+# ten times what the largest Labs that repx is made for need.
+
+MANIFEST_LIMIT = 256 << 20
+"""The manifest has a line of some 150 bytes for each stored file: a million of them fit."""
+
+METADATA_LIMIT = 16 << 20
+"""The root metadata has some 60 bytes a run and 100 a named package."""
+
+SOFTWARE_LIMIT = 16 << 20
+"""A software manifest has some 100 bytes for each command or package."""
+
+CLOSURE_LIMIT = 64 << 20
+"""A closure has some 500 bytes a store path; all of nixpkgs is 100,000 of them."""
+
+HEADER_LIMIT = 64 << 20
+"""A run file's header has some kilobytes a stage."""
+
+LINE_LIMIT = 64 << 20
+"""A job's line has some 200 bytes for each source of an input: a collector of 100,000 jobs has 20 MB."""

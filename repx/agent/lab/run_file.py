@@ -5,30 +5,24 @@ Opening a run of 100,000 jobs costs what opening a small one does, and a job is 
 
 from __future__ import annotations
 
-import json
 import mmap
 import os
+import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Callable, Literal
+from typing import Any, Literal
 
-from repx.agent.base.names import is_digest, is_file_name, is_job_id, is_place
+from repx.agent.base.names import JOB_ID_LENGTH, JOB_ID_PATTERN, is_digest, is_file_name, is_place
 from repx.agent.lab.checks import complaints, dict_of, is_count, is_object, is_text, one_of
-from repx.agent.lab.format import JOBS_END, JOBS_START, LAB_FORMAT
+from repx.agent.lab.format import HEADER_LIMIT, JOBS_END, JOBS_START, LAB_FORMAT, LINE_LIMIT
 from repx.agent.lab.job_line import FromJob, FromRun, JobLine, parse_job
+from repx.agent.lab.json_file import decode_quickly, decode_strictly
+from repx.agent.lab.place import LabRoot
 from repx.agent.lab.stage import Stage, parse_stage
 
 _START = JOBS_START.encode()
 _END = JOBS_END.encode()
-
-
-class RunFileError(Exception):
-    """A run file cannot be read, or is not one: its path and all complaints. `unreadable` says what the disk said."""
-
-    def __init__(self, path: str, complaints: list[str], unreadable: str = "") -> None:
-        super().__init__("%s: %s" % (path, unreadable or "\n".join(complaints)))
-        self.path = path
-        self.complaints = complaints
-        self.unreadable = unreadable
+_KEY_LENGTH = JOB_ID_LENGTH + 3
+_KEY = re.compile(b'"(%s)":' % JOB_ID_PATTERN.encode())
 
 
 class Job:
@@ -61,17 +55,17 @@ class Job:
 class RunFile:
     """One run of a Lab. Its header is read when it is opened, its jobs when they are asked for.
 
-    Whatever is wrong is raised as what `as_error` makes of a RunFileError.
+    Whatever is wrong is raised as the Lab's root raises it.
     """
 
-    def __init__(self, lab: str, place: str, as_error: Callable[[RunFileError], Exception] = lambda one: one) -> None:
+    def __init__(self, root: LabRoot, place: str) -> None:
         self.place = place
-        self.path = "%s/%s" % (lab, place)
-        self._as_error = as_error
+        self.path = "%s/%s" % (root.path, place)
+        self._root = root
         self._data = self._map()
-        start = self._data.find(_START)
+        start = self._data.find(_START, 0, HEADER_LIMIT)
         if start < 0 or self._data[-len(_END) :] != _END:
-            raise self._broken("it is truncated or no run file")
+            raise self._broken("it is cut short, or not a run file")
         header = self._header(self._data[:start])
         self.name: str = header["name"]
         self.dependencies: Mapping[str, Literal["hard", "soft"]] = header["dependencies"]
@@ -123,23 +117,23 @@ class RunFile:
         return found
 
     def _map(self) -> mmap.mmap | bytes:
+        descriptor = self._root.file(self.place).open()
         try:
-            with open(self.path, "rb") as file:
-                if not os.fstat(file.fileno()).st_size:
-                    return b""
-                return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) if os.fstat(descriptor).st_size else b""
         except OSError as error:
-            raise self._as_error(RunFileError(self.path, [], error.strerror or str(error))) from None
+            raise self._root.disk_fault(self.place, error) from None
+        finally:
+            os.close(descriptor)
 
     def _header(self, text: bytes) -> dict[str, Any]:
         """The header, checked; each of its stages is a Stage."""
         try:
-            header = json.loads(text.rstrip(b",") + b"}")
+            header = decode_strictly((text.rstrip(b",") + b"}").decode())
         except (ValueError, RecursionError) as error:
-            raise self._broken("its header is no JSON: %s" % error) from None
+            raise self._broken("its header is not JSON: %s" % error) from None
         if not isinstance(header, dict) or header.get("format") != LAB_FORMAT:
             found = header.get("format") if isinstance(header, dict) else None
-            raise self._broken("its format is %r; this repx reads %d" % (found, LAB_FORMAT))
+            raise self._root.other_format(self.place, found, LAB_FORMAT)
         wrong = list(complaints("the header", header, _HEADER))
         if "image" in header and not is_place(header["image"]):
             wrong.append("its image is %r, outside the Lab" % (header["image"],))
@@ -163,10 +157,10 @@ class RunFile:
             end = data.find(b"\n", start, stop)
             if end < 0:
                 end = stop
-            quote = data.find(b'":', start, end)
-            if data[start : start + 1] != b'"' or quote < 0:
-                raise self._broken("the line at byte %d is not a job" % start)
-            yield data[start + 1 : quote].decode("ascii", "replace"), quote + 2, end
+            key = _KEY.match(data, start, min(end, start + _KEY_LENGTH))
+            if key is None:
+                raise self._broken("the line at byte %d does not begin with a job id" % start)
+            yield key[1].decode(), key.end(), end
             start = end + 1
 
     def _job(self, identity: str, start: int, end: int) -> Job:
@@ -176,17 +170,17 @@ class RunFile:
         return Job(identity, self, line)
 
     def _line(self, identity: str, start: int, end: int) -> tuple[JobLine | None, list[str]]:
+        if end - start > LINE_LIMIT:
+            return None, ["its line has more than %d MiB" % (LINE_LIMIT >> 20)]
         text = self._data[start:end]
         try:
-            body: Any = json.loads((text[:-1] if text.endswith(b",") else text).decode("utf-8", "surrogatepass"))
+            body: Any = decode_quickly((text[:-1] if text.endswith(b",") else text).decode("utf-8", "surrogatepass"))
         except (ValueError, RecursionError) as error:
-            return None, ["%s: %s" % (type(error).__name__, error)]
-        if not is_job_id(identity):
-            return None, ["%r is not a job id" % identity]
+            return None, ["its line is not JSON: %s" % error]
         return parse_job(body, self.stages)
 
     def _broken(self, *complaints: str) -> Exception:
-        return self._as_error(RunFileError(self.path, list(complaints)))
+        return self._root.fault(*((self.place, one) for one in complaints))
 
 
 _HEADER = {

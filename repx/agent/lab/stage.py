@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
-from repx.agent.base.names import is_file_name, is_place, is_variable
+from repx.agent.base.names import is_file_name, is_output_path, is_place, is_variable
 from repx.agent.lab.checks import (
     complaints,
     dict_of,
@@ -247,7 +247,7 @@ _STAGE = {
     "kind": one_of("bash", "python", "scatter-gather"),
     "executable": is_place,
     "inputs": list_of(_is_input),
-    "outputs": dict_of(is_variable, is_place),
+    "outputs": dict_of(is_variable, is_output_path),
     "params": list_of(is_variable),
     "env": dict_of(is_text, is_text),
     "software": is_place,

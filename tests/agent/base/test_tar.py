@@ -17,11 +17,11 @@ from repx.agent.base.tar import (
     FILE,
     LINK,
     ChangedFileError,
-    directory_stream,
     file_content,
     header,
     padding,
 )
+from tests.archives import directory_stream
 
 
 def test_a_header_is_these_bytes() -> None:

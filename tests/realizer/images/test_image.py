@@ -336,7 +336,7 @@ def test_layers_are_in_images_by_name_only(store: LayerStore, tree: Path, tmp_pa
 def test_an_image_is_the_same_bytes_anywhere(tree: Path, tmp_path: Path) -> None:
     script = (
         "import os, sys; from tests.realizer.images.test_image import *\n"
-        "from repx.agent.base.tar import directory_stream\n"
+        "from tests.archives import directory_stream\n"
         "os.umask(int(sys.argv[3], 8)); root = Path(sys.argv[1]); tree = Path(sys.argv[2])\n"
         "layers = store_in(root / 'store').take([BaseLayer(SHELL, SHELL), layer_of(tree)])\n"
         "write_image(str(root / 'image'), layers, 'amd64')\n"

@@ -1,0 +1,110 @@
+"""A Lab, opened: its manifest and root metadata are read at once, all else when it is asked for; hashes no file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any, Callable, Literal, TypeVar
+
+from repx.agent.lab.fault import AsError, as_it_is
+from repx.agent.lab.format import LAB_FORMAT, MANIFEST, MANIFEST_LIMIT, METADATA_LIMIT, SOFTWARE_LIMIT
+from repx.agent.lab.json_file import read_object
+from repx.agent.lab.metadata import parse_manifest, parse_root
+from repx.agent.lab.place import LabRoot
+from repx.agent.lab.run_file import Job, RunFile
+
+T = TypeVar("T")
+
+
+class Lab:
+    """A Lab on disk. Whatever is wrong with it is raised as what `as_error` makes of a LabFault."""
+
+    def __init__(self, path: str, as_error: AsError = as_it_is) -> None:
+        self.root = LabRoot(path, as_error)
+        self.path = self.root.path
+        if not self.root.has(MANIFEST):
+            raise self.root.no_lab(MANIFEST)
+        self.manifest = self._read(MANIFEST, MANIFEST_LIMIT, parse_manifest)
+        self.lab_id = self.manifest.lab_id
+        self.version = self.manifest.version
+        self.metadata = self._read(self.manifest.metadata, METADATA_LIMIT, parse_root)
+        self.groups = self.metadata.groups
+
+    @cached_property
+    def runs(self) -> dict[str, RunFile]:
+        """Runs by name, each after those it comes after."""
+        opened: dict[str, RunFile] = {}
+        for place in self.metadata.runs:
+            run = RunFile(self.root, place)
+            if run.name in opened:
+                raise self.root.fault((place, "it has the name of another run: %s" % run.name))
+            opened[run.name] = run
+        return opened
+
+    @cached_property
+    def run_names(self) -> dict[str, str]:
+        """The name of each run by the place of its file."""
+        return {run.place: run.name for run in self.runs.values()}
+
+    @cached_property
+    def _run_numbers(self) -> dict[str, int]:
+        return {name: number for number, name in enumerate(self.runs)}
+
+    def run(self, name: str) -> RunFile:
+        """A run by its name."""
+        if name not in self.runs:
+            raise self.root.fault((self.manifest.metadata, "it has no run %r" % name))
+        return self.runs[name]
+
+    def dependencies(self, run: RunFile) -> dict[str, Literal["hard", "soft"]]:
+        """The runs a run comes after, with the kind of each."""
+        found: dict[str, Literal["hard", "soft"]] = {}
+        for place, kind in run.dependencies.items():
+            name = self.run_names.get(place)
+            # In the root metadata's order they stand before it, so that nothing waits for itself.
+            if name is None or self._run_numbers[name] >= self._run_numbers[run.name]:
+                raise self.root.fault((run.place, "it comes after %s, which is not a run before it" % place))
+            found[name] = kind
+        return found
+
+    def job(self, identity: str) -> Job | None:
+        """A job by its whole id, from the first run that has it."""
+        for run in self.runs.values():
+            job = run.job(identity)
+            if job is not None:
+                return job
+        return None
+
+    def jobs(self) -> Iterator[Job]:
+        """Every job once."""
+        seen: set[str] = set()
+        several = len(self.runs) > 1
+        for run in self.runs.values():
+            for job in run.jobs():
+                if several:
+                    if job.id in seen:
+                        continue
+                    seen.add(job.id)
+                yield job
+
+    def package(self, name: str) -> str:
+        """The place of the software manifest of a package that is the value of a param."""
+        if name not in self.metadata.packages:
+            raise self.root.fault((self.manifest.metadata, "it has no package %r" % name))
+        return self.metadata.packages[name]
+
+    def software(self, place: str) -> dict[str, Any]:
+        """A software manifest of the Lab, by its place; its reader parses it."""
+        return read_object(self.root, place, SOFTWARE_LIMIT)
+
+    def _read(self, place: str, limit: int, parse: Callable[[Mapping[str, Any]], tuple[T | None, list[str]]]) -> T:
+        content = read_object(self.root, place, limit)
+        if content.get("format") != LAB_FORMAT:
+            raise self.root.other_format(place, content.get("format"), LAB_FORMAT)
+        return self._parsed(place, parse(content))
+
+    def _parsed(self, place: str, answer: tuple[T | None, list[str]]) -> T:
+        value, wrong = answer
+        if value is None:
+            raise self.root.fault(*((place, one) for one in wrong))
+        return value
