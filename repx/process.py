@@ -138,6 +138,7 @@ class Conversation:
         """The descriptor to wait on before more can be written."""
         self.stdout: int = self._process.stdout.fileno()
         """The descriptor to wait on for its words."""
+        self.pid = self._process.pid
         os.set_blocking(self.stdin, False)
 
     def write(self, data: bytes | bytearray) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 from collections.abc import Sequence
@@ -112,7 +113,11 @@ def run(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: engine.interrupt())
     report = engine.execute()
-    progress.close()
+    with contextlib.suppress(OSError):
+        # Nobody may be reading any more.
+        progress.close()
+    if report.watching_failed is not None and not isinstance(report.watching_failed, OSError):
+        click.echo(f"what was shown is not all: {report.watching_failed!r}", err=True)
     print_report(report, as_json=as_json)
     if report.interrupted:
         raise InterruptedRunError(

@@ -133,8 +133,9 @@ class Engine:
         self._ready.append(unit)
 
     def ended(self, unit: Unit) -> None:
-        """A unit has ended."""
-        self._watcher.ended(unit)
+        """A unit has ended; a barrier between runs is not one that a watcher knows."""
+        if unit.number >= 0:
+            self._watcher.ended(unit)
 
     def grown(self) -> None:
         """All units are known, or some more."""

@@ -1,0 +1,118 @@
+"""An executor without processes: units run one by one in here, by a function, in an order that chance decides.
+
+What they make stands in a real store, so that it is found again like any other result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from repx.agent.base.files import remove_tree
+from repx.agent.base.layout import Store
+from repx.agent.base.record import Attempt, Outcome, OutputRecord, encode_record
+from repx.agent.base.state import State
+from repx.agent.resolve import Given, ItemInput, Realized
+from repx.runtime.executors.executor import Cancelled, Event, Failed, Order, Requeued, Started, Succeeded, Work
+from repx.runtime.orders import Orders
+from repx.runtime.units import Unit
+
+Script = Callable[[str, Mapping[str, Any], Mapping[str, Any]], str | None]
+"""What a job of a stage makes of its params and of the texts of its inputs: the text of its one output, or None when
+it fails."""
+
+
+class PlainOrders(Orders):
+    """Says what a job is, and nothing about how its script would start."""
+
+    def __init__(self) -> None:
+        """No software is asked for."""
+
+    @property
+    def drift(self) -> list[str]:
+        return []
+
+    def order(self, unit: Unit, *, force: bool) -> Order:
+        job, resolved = unit.job, unit.resolved
+        assert job is not None
+        assert resolved is not None
+        told = {"id": job.id, "stage": job.stage, "key": resolved.key, "inputs": resolved.inputs, "params": job.params}
+        return Order("", dict, told)
+
+
+class MemoryExecutor:
+    """A `repx.runtime.executors.executor.Executor`. `ran` counts how often each stage and job number began a script."""
+
+    def __init__(self, store: Store, script: Script, chance: random.Random, slots: int = 3) -> None:
+        self.ran: Counter[tuple[str, Any]] = Counter()
+        self._store = store
+        self._script = script
+        self._chance = chance
+        self._slots = slots
+        self._ready: list[Work] = []
+        self._running: list[Work] = []
+        self._ends_ready = False
+        self._ends_running = False
+
+    def prepare(self, runs: Collection[int], notice: Callable[[str], None]) -> None:
+        pass
+
+    def start(self, units: Iterable[Work]) -> None:
+        self._ready.extend(units)
+
+    def cancel(self, *, running: bool) -> None:
+        self._ends_ready = True
+        self._ends_running = self._ends_running or running
+
+    def close(self) -> list[str]:
+        assert not self._ready
+        assert not self._running
+        return []
+
+    def events(self) -> Sequence[Event]:
+        ended: list[Work] = []
+        if self._ends_ready:
+            ended, self._ready = self._ready, []
+        if self._ends_running:
+            ended, self._running = [*ended, *self._running], []
+        if ended:
+            return [Cancelled(work.unit, None) for work in ended]
+        if self._ready and len(self._running) < self._slots:
+            work = self._ready.pop(self._chance.randrange(len(self._ready)))
+            self._running.append(work)
+            return [Started(work.unit)]
+        assert self._running, "asked for events while no unit is left"
+        work = self._running.pop(self._chance.randrange(len(self._running)))
+        if self._chance.random() < 0.1 and not self._ends_ready:
+            self._ready.append(work)
+            return [Requeued(work.unit)]
+        return [self._run(work)]
+
+    def _run(self, work: Work) -> Event:
+        job = work.order().job
+        stage = job["stage"]
+        self.ran[stage.name, job["params"].get("n")] += 1
+        text = self._script(stage.name, job["params"], {name: _texts(value) for name, value in job["inputs"].items()})
+        if text is None:
+            return Failed(work.unit, Attempt(cause="exit", exit=1))
+        ((name, path),) = stage.outputs.items()
+        directory = Path(self._store.job(job["id"]))
+        remove_tree(str(directory / "out"))
+        (directory / "out").mkdir(parents=True)
+        (directory / "out" / path).write_text(text)
+        outputs = {name: OutputRecord(path, hashlib.sha256(text.encode()).hexdigest(), len(text))}
+        recorded = Outcome(job["id"], stage.name, stage.version, 0, job["key"], State.SUCCEEDED, "", {}, outputs)
+        (directory / "record.jsonl").write_bytes(encode_record(recorded, [Attempt()]))
+        return Succeeded(work.unit, Realized(str(directory), outputs, job["key"]), found=False)
+
+
+def _texts(given: Given) -> Any:
+    if given is None:
+        return None
+    if isinstance(given, list):
+        return [_texts(one) for one in given]
+    return given.text if isinstance(given, ItemInput) else Path(given.path).read_text()
