@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from repx.dsl.any_stage import AnyStage
 from repx.dsl.experiment import Lab, Run
 from repx.dsl.node import Node, replay, sources_of
-from repx.dsl.stage import AnyStage
 from repx.errors import DefinitionError
 
 Realizable = Lab | Run | Node | Iterable["Run | Node"]

@@ -11,6 +11,7 @@ from typing import Any, NoReturn, Protocol
 from repx.dsl.caller import caller
 from repx.dsl.interface import Interface
 from repx.dsl.node import tracing
+from repx.dsl.stage_options import StageOptions
 from repx.errors import DefinitionError, RepxError, SourceLocation
 from repx.model.derivation import Script
 
@@ -22,7 +23,7 @@ class BashStage(Protocol):
     function: FunctionType
     interface: Interface
     location: SourceLocation
-    script_file: Path | None
+    options: StageOptions
 
     @property
     def text_origin(self) -> SourceLocation:
@@ -114,8 +115,8 @@ for _name in ("neg", "pos", "abs", "invert", "int", "float", "index", "len", "co
 
 def bash_script(stage: BashStage) -> Script:
     """The text of a Bash stage. Raises DefinitionError when the body does not return one."""
-    if stage.script_file is not None:
-        return _from_file(stage)
+    if stage.options.script_file is not None:
+        return _from_file(stage, stage.options.script_file)
     arguments = {name: Placeholder(stage.name, name, _variable(stage, name)) for name in stage.interface.names}
     try:
         with tracing() as nodes:
@@ -157,10 +158,9 @@ def _variable(stage: BashStage, name: str) -> str:
     return f"${name}"
 
 
-def _from_file(stage: BashStage) -> Script:
-    assert stage.script_file is not None
+def _from_file(stage: BashStage, file: Path) -> Script:
     try:
-        text = stage.script_file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DefinitionError(
             f"the script of stage {stage.name!r} cannot be read: {error}", location=stage.location

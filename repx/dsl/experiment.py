@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import repx.dsl.node as node
+from repx.dsl.any_stage import AnyStage
 from repx.dsl.assignments import Sweep
 from repx.dsl.caller import caller
 from repx.dsl.packages import HostPackages, NixPackages, Packages
-from repx.dsl.stage import AnyStage
 from repx.dsl.sweep import as_sweep
 from repx.errors import DefinitionError, RepxError, SourceLocation, nearest
 from repx.model.derivation import HashMode

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from repx.dsl.any_stage import AnyStage
 from repx.dsl.interface import Interface, ParamSpec, read_interface
 from repx.dsl.node import ItemRef, Node, OuterInput, OutputRef, tracing
 from repx.dsl.source.cutout import source_location
-from repx.dsl.stage import AnyStage, Stage
+from repx.dsl.stage import Stage
 from repx.errors import DefinitionError, nearest
 from repx.model.derivation import InputSpec
 from repx.model.names import check_name, check_version
@@ -66,14 +67,13 @@ class ScatterGather(AnyStage):
     def _check_part(self, role: str, stage: Any) -> None:
         if not isinstance(stage, Stage):
             raise self._error(f"{role} is {stage!r}, not a stage")
-        if stage.is_dynamic:
+        if stage.options.is_dynamic:
             raise self._error(
                 f"{role} {stage.name!r} has a name, inputs or outputs that depend on params", "declare them"
             )
-        if stage.realizations != 1:
-            raise self._error(
-                f"{role} {stage.name!r} asks for {stage.realizations} realizations, of which a part has one"
-            )
+        realizations = stage.options.realizations or 1
+        if realizations != 1:
+            raise self._error(f"{role} {stage.name!r} asks for {realizations} realizations, of which a part has one")
 
     def _outer_inputs(self, function: types.FunctionType) -> tuple[tuple[str, InputSpec], ...]:
         interface = read_interface(function, self.location, has_realizations=False)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from repx.dsl.any_stage import AnyStage
 from repx.dsl.node import Node, tracing
-from repx.dsl.stage import AnyStage
 from repx.dsl.typos import unknown_name
 from repx.errors import DefinitionError, RepxError, SourceLocation
 from repx.model.values import Value

@@ -52,7 +52,7 @@ def work(data: Input, more: Inputs, sweep: Results, maybe: Input | None, plot: O
         ("rate", 1.0, False),
     ]
     assert type(interface.params[3].default) is float
-    assert (stage.name, stage.version, stage.doc) == ("work", "1", "What it is for.")
+    assert (stage.name, stage.options.version, stage.doc) == ("work", "1", "What it is for.")
 
 
 def test_annotations_may_be_texts(experiments: Experiments) -> None:
@@ -72,10 +72,10 @@ def work(model: Output = out("$out/model.bin"), *, index):
     model.write_text(str(index))
 """,
     )
-    assert (stage.name, stage.version, stage.packages) == ("train-it", "2.1", ("a", "b"))
+    assert (stage.name, stage.options.version, stage.options.packages) == ("train-it", "2.1", ("a", "b"))
     assert stage.resources == Resources(mem="2G")
-    assert stage.env == (("A", "1"), ("B", "2"))
-    assert (stage.realizations, stage.impure, stage.interface.takes_index) == (3, True, True)
+    assert stage.options.env == (("A", "1"), ("B", "2"))
+    assert (stage.options.realizations, stage.options.impure, stage.interface.takes_index) == (3, True, True)
     assert stage.interface.outputs == (("model", "model.bin"),)
     assert stage.interface.params == ()
 

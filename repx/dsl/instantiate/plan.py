@@ -53,8 +53,8 @@ class NodePlan:
         self.memo: dict[Any, Derivation] = {}
         stage = node._stage
         self.stage = stage
-        self.dynamic = isinstance(stage, Stage) and stage.is_dynamic
-        self.has_dynamic_resources = isinstance(stage, Stage) and stage.dynamic_resources is not None
+        self.dynamic = isinstance(stage, Stage) and stage.options.is_dynamic
+        self.has_dynamic_resources = isinstance(stage, Stage) and stage.options.dynamic_resources is not None
         self.names = tuple(param.name for param in stage.interface.params)
         self.tables = [self._table(param) for param in stage.interface.params]
         self.steady_resources = context.resources.interned(stage.resources)

@@ -78,7 +78,7 @@ class RecipeBook:
         if isinstance(stage, ScatterGather):
             return self._made((stage, hash_mode), lambda: self._scatter_gather(stage, hash_mode))
         assert isinstance(stage, Stage)
-        if not stage.is_dynamic:
+        if not stage.options.is_dynamic:
             return self._made((stage, hash_mode), lambda: self._static(stage, hash_mode))
         name, inputs, outputs = dynamic_shape(stage, ParamsView(stage, params or {}))
         key = (stage, hash_mode, name, inputs, outputs)
@@ -105,16 +105,16 @@ class RecipeBook:
     ) -> StageRecipe:
         return StageRecipe(
             name=name,
-            version=stage.version,
+            version=stage.options.version,
             kind=stage.kind,
             script=stage.script,
             inputs=tuple(sorted(inputs, key=lambda spec: spec.name)),
             outputs=outputs,
             params=tuple(param.name for param in stage.interface.params),
-            env=stage.env,
+            env=stage.options.env,
             software=self._software[stage],
-            realizations=stage.realizations,
-            impure=stage.impure,
+            realizations=stage.options.realizations or 1,
+            impure=stage.options.impure,
             hash_mode=hash_mode,
             location=stage.location,
             doc=stage.doc,
@@ -153,7 +153,7 @@ class RecipeBook:
             env=(),
             software=Software(()),
             realizations=1,
-            impure=any(stage.impure for stage in whole.stages()),
+            impure=any(stage.options.impure for stage in whole.stages()),
             hash_mode=hash_mode,
             location=whole.location,
             doc=whole.doc,
@@ -164,15 +164,15 @@ class RecipeBook:
 def dynamic_shape(stage: Stage, params: ParamsView) -> tuple[str, tuple[InputSpec, ...], tuple[tuple[str, str], ...]]:
     """Name, inputs and outputs of a dynamic stage for one job. Raises DefinitionError."""
     name = stage.name
-    if stage.dynamic_name is not None:
-        name = check_name("stage", _called(stage, "name", stage.dynamic_name, params), stage.location)
+    if stage.options.dynamic_name is not None:
+        name = check_name("stage", _called(stage, "name", stage.options.dynamic_name, params), stage.location)
     inputs = stage.interface.inputs
-    if stage.dynamic_inputs is not None:
-        given = _called(stage, "inputs", stage.dynamic_inputs, params)
+    if stage.options.dynamic_inputs is not None:
+        given = _called(stage, "inputs", stage.options.dynamic_inputs, params)
         inputs += tuple(InputSpec(check_variable("input", str(one), stage.location), "path") for one in given)
     outputs = stage.interface.outputs
-    if stage.dynamic_outputs is not None:
-        made = _called(stage, "outputs", stage.dynamic_outputs, params)
+    if stage.options.dynamic_outputs is not None:
+        made = _called(stage, "outputs", stage.options.dynamic_outputs, params)
         if not isinstance(made, Mapping) or not (made or outputs):
             raise DefinitionError(
                 f"outputs of stage {stage.name!r} returned {made!r}",
@@ -191,9 +191,9 @@ def dynamic_shape(stage: Stage, params: ParamsView) -> tuple[str, tuple[InputSpe
 
 def dynamic_resources(stage: Stage, params: ParamsView) -> Resources:
     """The resources of a stage for one job."""
-    if stage.dynamic_resources is None:
+    if stage.options.dynamic_resources is None:
         return stage.resources
-    made = _called(stage, "resources", stage.dynamic_resources, params)
+    made = _called(stage, "resources", stage.options.dynamic_resources, params)
     if not isinstance(made, Resources):
         raise DefinitionError(
             f"resources of stage {stage.name!r} returned {made!r}", location=stage.location, hint="return Resources(…)"
@@ -229,13 +229,13 @@ def software_request(stage: Stage) -> SoftwareRequest:
     return SoftwareRequest(
         stage=stage.name,
         kind=stage.kind,
-        packages=stage.packages,
+        packages=stage.options.packages,
         script=script.text,
         origin=stage.text_origin if stage.kind == "bash" else script.origin,
         imports=stage.imports,
         variables=(*sorted(names), "out", "inputs", "outputs", "params", "inputs_json", "params_json"),
         arrays=(*sorted(arrays), "inputs", "outputs", "params"),
-        impure=stage.impure,
+        impure=stage.options.impure,
     )
 
 

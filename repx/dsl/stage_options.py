@@ -1,0 +1,118 @@
+"""What `@stage` and `@bash` are told beside a function, checked; looks at no function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from repx.errors import DefinitionError, SourceLocation
+from repx.model.names import check_name, check_version
+from repx.model.resources import NOTHING_SAID, Resources
+from repx.model.values import PackageRef
+
+Dynamic = Callable[[Any], Any]
+"""A function of a stage's params, such as `lambda p: f"train-{p.model}"`."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageOptions:
+    """The options of one stage. What depends on params is a function, and stands in a field of its own.
+
+    `realizations` is None when nobody has said how many there are: such a stage has no index.
+    """
+
+    name: str
+    dynamic_name: Dynamic | None
+    version: str
+    packages: tuple[str, ...]
+    env: tuple[tuple[str, str], ...]
+    dynamic_inputs: Dynamic | None
+    dynamic_outputs: Dynamic | None
+    resources: Resources
+    dynamic_resources: Dynamic | None
+    realizations: int | None
+    impure: bool
+    script_file: Path | None
+
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether the stage's name, inputs or outputs depend on params."""
+        return bool(self.dynamic_name or self.dynamic_inputs or self.dynamic_outputs)
+
+
+def read_options(
+    function: str,
+    location: SourceLocation,
+    *,
+    name: Any,
+    version: Any,
+    packages: Any,
+    resources: Any,
+    env: Any,
+    inputs: Any,
+    outputs: Any,
+    realizations: Any,
+    impure: Any,
+    script: Path | None = None,
+) -> StageOptions:
+    """The options of the stage that a function of this name becomes. Raises DefinitionError."""
+    called = check_name("stage", function if name is None or callable(name) else name, location)
+    if realizations is not None and (type(realizations) is not int or realizations < 1):
+        raise DefinitionError(
+            f"realizations of stage {called!r} is {realizations!r}, not a number ≥ 1", location=location
+        )
+    if resources is not None and not isinstance(resources, Resources) and not callable(resources):
+        raise DefinitionError(
+            f"resources of stage {called!r} is {resources!r}",
+            location=location,
+            hint='write resources=Resources(mem="2G", cpus=2), or a function of the params that returns one',
+        )
+    for what, given in (("inputs", inputs), ("outputs", outputs)):
+        if given is not None and not callable(given):
+            raise DefinitionError(
+                f"{what} of stage {called!r} is not a function of the params",
+                location=location,
+                hint=f"write {what}=lambda p: …, or declare them in the signature",
+            )
+    return StageOptions(
+        name=called,
+        dynamic_name=name if callable(name) else None,
+        version=check_version(version, location),
+        packages=_package_names(called, packages, location),
+        env=_environment(called, env, location),
+        dynamic_inputs=inputs,
+        dynamic_outputs=outputs,
+        resources=resources if isinstance(resources, Resources) else NOTHING_SAID,
+        dynamic_resources=resources if callable(resources) else None,
+        realizations=realizations,
+        impure=bool(impure),
+        script_file=script,
+    )
+
+
+def _package_names(stage_name: str, packages: Any, location: SourceLocation) -> tuple[str, ...]:
+    listed = isinstance(packages, Iterable) and not isinstance(packages, str)
+    if not listed or not all(isinstance(name, str | PackageRef) for name in packages):
+        raise DefinitionError(
+            f"packages of stage {stage_name!r} is {packages!r}", location=location, hint='write packages=["name", …]'
+        )
+    return tuple(sorted({name.name if isinstance(name, PackageRef) else name for name in packages}))
+
+
+def _environment(
+    stage_name: str, env: Mapping[str, str] | None, location: SourceLocation
+) -> tuple[tuple[str, str], ...]:
+    if env is not None and not isinstance(env, Mapping):
+        raise DefinitionError(
+            f"env of stage {stage_name!r} is {env!r}", location=location, hint='write env={"NAME": "value"}'
+        )
+    for name, value in (env or {}).items():
+        if not isinstance(name, str) or not isinstance(value, str) or not name or "=" in name or "\0" in name + value:
+            raise DefinitionError(
+                f"env of stage {stage_name!r} has {name!r}: {value!r}",
+                location=location,
+                hint="names and values are texts",
+            )
+    return tuple(sorted((env or {}).items()))
