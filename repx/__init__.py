@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from repx.dsl.experiment import hard as hard
     from repx.dsl.experiment import soft as soft
     from repx.dsl.fetch import fetch as fetch
-    from repx.dsl.interface import Input as Input
-    from repx.dsl.interface import Inputs as Inputs
-    from repx.dsl.interface import Output as Output
-    from repx.dsl.interface import Outputs as Outputs
-    from repx.dsl.interface import Results as Results
-    from repx.dsl.interface import WorkItem as WorkItem
-    from repx.dsl.interface import out as out
+    from repx.dsl.markers import Input as Input
+    from repx.dsl.markers import Inputs as Inputs
+    from repx.dsl.markers import Output as Output
+    from repx.dsl.markers import Outputs as Outputs
+    from repx.dsl.markers import Results as Results
+    from repx.dsl.markers import WorkItem as WorkItem
+    from repx.dsl.markers import out as out
     from repx.dsl.packages import host as host
     from repx.dsl.packages import nix as nix
     from repx.dsl.scan import dirs as dirs
@@ -49,7 +49,7 @@ _HOMES = {
     "repx.api": ("instantiate", "realize", "realize_many"),
     "repx.dsl.experiment": ("Lab", "Run", "hard", "soft"),
     "repx.dsl.fetch": ("fetch",),
-    "repx.dsl.interface": ("Input", "Inputs", "Output", "Outputs", "Results", "WorkItem", "out"),
+    "repx.dsl.markers": ("Input", "Inputs", "Output", "Outputs", "Results", "WorkItem", "out"),
     "repx.dsl.packages": ("host", "nix"),
     "repx.dsl.scan": ("dirs", "files", "path", "scan"),
     "repx.dsl.scatter": ("scatter_gather",),

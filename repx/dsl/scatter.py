@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from repx.dsl.any_stage import AnyStage
-from repx.dsl.interface import Interface, ParamSpec, read_interface
+from repx.dsl.interface import Interface, read_interface
 from repx.dsl.node import ItemRef, Node, OuterInput, OutputRef, tracing
+from repx.dsl.param_types import ParamSpec
 from repx.dsl.source.cutout import source_location
 from repx.dsl.stage import Stage
 from repx.errors import DefinitionError, nearest

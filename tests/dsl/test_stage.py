@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from repx.dsl.interface import ParamSpec
+from repx.dsl.param_types import ParamSpec
 from repx.dsl.stage import Stage
 from repx.errors import DefinitionError
 from repx.model.resources import Resources

@@ -1,0 +1,105 @@
+"""How the value of a param is made to fit its annotation; does not know where values come from."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from repx.errors import DefinitionError, SourceLocation
+from repx.model.values import PackageRef, StoredPath, Value, check_value
+
+Convert = Callable[[Value], Value]
+
+
+@dataclass(frozen=True, slots=True)
+class ParamSpec:
+    """A declared param: how a value is made to fit its annotation, and its default."""
+
+    name: str
+    convert: Convert
+    default: Value
+    required: bool
+    is_path: bool = False
+
+
+def converter(stage: str, name: str, annotation: Any, location: SourceLocation) -> Convert:
+    """How a value is made to fit an annotation: int becomes float for `float`, and nothing else changes."""
+    if annotation is inspect.Parameter.empty or annotation is Any or annotation is object:
+        return lambda value: value
+    if annotation in _EXACT:
+        return _EXACT[annotation]
+    if annotation is Path:
+        return _to_path
+    from pydantic import TypeAdapter, ValidationError
+    from pydantic.errors import PydanticSchemaGenerationError
+
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(annotation, config={"strict": True})
+    except (PydanticSchemaGenerationError, TypeError, NameError) as error:
+        raise DefinitionError(
+            f"param {name!r} of stage {stage!r} has an annotation that is no type of a param: {annotation!r}",
+            facts=[("because", str(error).splitlines()[0])],
+            hint="use bool, int, float, str, pathlib.Path, a Literal of these, or one of them | None",
+            location=location,
+        ) from None
+
+    def convert(value: Value) -> Value:
+        if isinstance(value, StoredPath | PackageRef):
+            if Path in typing.get_args(annotation):
+                return value
+            raise ValueError(f"a path does not fit {_type_text(annotation)}")
+        try:
+            fitted = check_value(adapter.validate_python(value))
+        except ValidationError as error:
+            reasons = "; ".join(str(one["msg"]) for one in error.errors())
+            raise ValueError(f"{_kind(value)} does not fit {_type_text(annotation)}: {reasons}") from None
+        # A Literal is found by `==`: for Literal[1], pydantic makes 1 of True and of 1.0.
+        if type(fitted) is type(value) or (type(fitted), type(value)) == (float, int):
+            return fitted
+        raise ValueError(f"{_kind(value)} does not fit {_type_text(annotation)}")
+
+    return convert
+
+
+def _exactly(wanted: type) -> Convert:
+    def convert(value: Value) -> Value:
+        if type(value) is wanted:
+            return value
+        raise ValueError(f"{_kind(value)} does not fit {wanted.__name__}")
+
+    return convert
+
+
+def _to_float(value: Value) -> Value:
+    if type(value) is float:
+        return value
+    if type(value) is int:
+        return float(value)
+    raise ValueError(f"{_kind(value)} does not fit float")
+
+
+def _to_path(value: Value) -> Value:
+    if isinstance(value, StoredPath | PackageRef):
+        return value
+    raise ValueError(f'{_kind(value)} does not fit Path; write repx.path("…"), so that its content is known')
+
+
+_EXACT: dict[Any, Convert] = {bool: _exactly(bool), int: _exactly(int), str: _exactly(str), float: _to_float}
+
+
+def _kind(value: Value) -> str:
+    if value is None:
+        return "None"
+    if isinstance(value, StoredPath):
+        return f"the path {value.name!r}"
+    if isinstance(value, PackageRef):
+        return f"the package {value.name!r}"
+    return f"{value!r} ({type(value).__name__})"
+
+
+def _type_text(annotation: Any) -> str:
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
