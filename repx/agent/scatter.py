@@ -13,9 +13,10 @@ from types import MappingProxyType
 from typing import Any, Callable, NamedTuple
 
 from repx.agent.base.digest import canonical_json, digest_of_text
+from repx.agent.base.wire import Wire
 from repx.agent.lab.job_line import Hints
 from repx.agent.lab.run_file import Job
-from repx.agent.lab.stage import Stage, Step, Wire
+from repx.agent.lab.stage import Stage, Step
 from repx.agent.resolve import Given, Inputs, ItemInput, Realized, Resolved, filled_inputs, key_of, output_input
 
 SCATTER = "scatter"

@@ -27,6 +27,11 @@ class AnyStage:
         raise NotImplementedError
 
     @property
+    def kinds(self) -> frozenset[str]:
+        """What its script, or those of its parts, are written in: "bash", "python"."""
+        raise NotImplementedError
+
+    @property
     def has_dynamic_inputs(self) -> bool:
         """Whether the names of its inputs depend on params."""
         return False

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from repx.agent.base.wire import InputSpec
 from repx.dsl.markers import Input, Inputs, Output, OutputDefault, Outputs, Results, WorkItem, marker_of
 from repx.dsl.param_types import ParamSpec, converter
 from repx.errors import DefinitionError, SourceLocation
-from repx.model.derivation import InputSpec
 from repx.model.names import check_variable
 from repx.model.values import StoredPath, check_value
 

@@ -26,6 +26,10 @@ class Callee(Protocol):
     def output_names(self) -> frozenset[str] | None:
         """The names of its outputs; None when they depend on params."""
 
+    @property
+    def kinds(self) -> frozenset[str]:
+        """What its script, or those of its parts, are written in: "bash", "python"."""
+
 
 class WholeRun:
     """A run as something that can be passed: all its results (`repx.dsl.experiment.Run`)."""

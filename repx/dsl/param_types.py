@@ -7,7 +7,7 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from repx.errors import DefinitionError, SourceLocation
 from repx.model.values import PackageRef, StoredPath, Value, check_value
@@ -24,6 +24,47 @@ class ParamSpec:
     default: Value
     required: bool
     is_path: bool = False
+
+
+class ParamTaker(Protocol):
+    """What is asked of a stage whose params are given values."""
+
+    name: str
+    location: SourceLocation
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """What its script, or those of its parts, are written in: "bash", "python"."""
+
+
+def fitted(stage: ParamTaker, param: ParamSpec, value: Value, given_at: SourceLocation) -> Value:
+    """A value that is given for a param, made to fit. Raises DefinitionError."""
+    try:
+        value = param.convert(value)
+    except ValueError as error:
+        raise DefinitionError(
+            f"param {param.name!r} of stage {stage.name!r}: {error}",
+            location=given_at,
+            facts=[("declared at", stage.location)],
+        ) from None
+    check_fit(stage, param, value, given_at)
+    return value
+
+
+def check_fit(stage: ParamTaker, param: ParamSpec, value: Value, given_at: SourceLocation) -> None:
+    """Refuse what the language of a stage's script cannot take. Raises DefinitionError."""
+    if isinstance(value, StoredPath) and not param.is_path and stage.kinds == {"python"}:
+        raise DefinitionError(
+            f"param {param.name!r} of stage {stage.name!r} was given the path {value.name!r}",
+            location=stage.location,
+            hint=f"annotate it as {param.name}: Path, or as {param.name}: Input",
+        )
+    if isinstance(value, str) and "\0" in value and "bash" in stage.kinds:
+        raise DefinitionError(
+            f"param {param.name!r} of stage {stage.name!r}: {value!r} holds a NUL character",
+            location=given_at,
+            hint="no shell variable can hold one; a Python stage can take it",
+        )
 
 
 def converter(stage: str, name: str, annotation: Any, location: SourceLocation) -> Convert:

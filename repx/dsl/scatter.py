@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from repx.agent.base.wire import InputSpec, Wire
 from repx.dsl.any_stage import AnyStage
 from repx.dsl.interface import Interface, read_interface
 from repx.dsl.node import ItemRef, Node, OuterInput, OutputRef, tracing
-from repx.dsl.param_types import ParamSpec
+from repx.dsl.param_types import ParamSpec, fitted
 from repx.dsl.source.cutout import source_location
 from repx.dsl.stage import Stage
+from repx.dsl.wiring import FromNode, Producer, wire
 from repx.errors import DefinitionError, nearest
-from repx.model.derivation import InputSpec
 from repx.model.names import check_name, check_version
 from repx.model.resources import Resources
 from repx.model.values import Value
@@ -23,12 +24,46 @@ from repx.model.values import Value
 
 @dataclass(frozen=True, slots=True)
 class StepCall:
-    """One step as it is called in the function: `wiring` as in `repx.model.derivation.Step`."""
+    """One step as it is called in the function; see `repx.model.derivation.Step`."""
 
     name: str
     stage: Stage
-    wiring: tuple[tuple[str, str, str], ...]
+    wires: tuple[Wire, ...]
     fixed: tuple[tuple[str, Value], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _StepSurroundings:
+    """What a step may take beside outputs of other steps: the work item, and the function's inputs."""
+
+    outer: frozenset[str]
+    name: str = "scatter-gather"
+
+    def given(self, node: Node, spec: InputSpec, value: Any) -> ItemRef | OuterInput | None:
+        """The item and an input of the function are their own sources."""
+        if isinstance(value, ItemRef | OuterInput):
+            return value
+        if not isinstance(value, Node | OutputRef):
+            raise DefinitionError(
+                f"input {spec.name!r} of step {node._stage.name!r} was given {value!r}",
+                location=node._location,
+                hint="a step takes the item, an input of the function, or the output of another step",
+            )
+        return None
+
+    def unwired(self, node: Node, spec: InputSpec) -> tuple[ItemRef | OuterInput, ...]:
+        """The item where one is taken, else the function's input of that name."""
+        if spec.kind == "item":
+            return (ItemRef(),)
+        if spec.name in self.outer:
+            return (OuterInput(spec.name),)
+        if spec.is_optional:
+            return ()
+        raise DefinitionError(
+            f"input {spec.name!r} of step {node._stage.name!r} is not wired",
+            location=node._location,
+            hint=nearest(spec.name, self.outer),
+        )
 
 
 class ScatterGather(AnyStage):
@@ -51,12 +86,16 @@ class ScatterGather(AnyStage):
         self.sink_output = self._sink_output(sink)
         self.items_output = self._items_output()
         self.results_input = self._results_input()
-        self.gather_wiring = self._gather_wiring()
+        self.gather_wires = self._gather_wires()
         self.interface = self._whole_interface(outer)
 
     @property
     def output_names(self) -> frozenset[str] | None:
         return self.gather.output_names
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        return frozenset(stage.kind for stage in self.stages())
 
     def stages(self) -> tuple[Stage, ...]:
         """Its parts: scatter, steps, gather."""
@@ -99,77 +138,44 @@ class ScatterGather(AnyStage):
             returned = function(**given)
         if not nodes:
             raise self._error("its function calls no stage")
-        names: dict[Node, str] = {}
+        names = _step_names(nodes)
+        around = _StepSurroundings(frozenset(name for name, spec in outer if spec.kind != "item"))
+        producers: dict[Node, Producer] = {}
+        steps = []
         for node in nodes:
-            base = node._stage.name
-            taken = set(names.values())
-            number = 2
-            name = base
-            while name in taken:
-                name, number = f"{base}_{number}", number + 1
-            names[node] = name
-        outer_names = {name for name, spec in outer if spec.kind != "item"}
-        steps = tuple(self._step(node, names, outer_names) for node in nodes)
-        return steps, self._sink(nodes, names, steps, returned)
+            steps.append(self._step(node, names, producers, around))
+            producers[node] = Producer(node._stage.name, tuple(sorted(node._stage.output_names or ())))
+        return tuple(steps), self._sink(nodes, names, steps, returned)
 
-    def _step(self, node: Node, names: dict[Node, str], outer: set[str]) -> StepCall:
+    def _step(
+        self, node: Node, names: Mapping[Node, str], producers: Mapping[Node, Producer], around: _StepSurroundings
+    ) -> StepCall:
         stage = node._stage
         if not isinstance(stage, Stage):
             raise self._error(f"step {stage.name!r} is itself a scatter-gather, which cannot be nested")
         self._check_part("step", stage)
-        wiring: dict[str, tuple[str, str]] = {}
-        for name, wire in node._wires.items():
-            wiring[name] = self._source(stage, name, wire, names)
-        inputs = {spec.name: spec for spec in stage.interface.inputs}
-        for source in node._implicit:
-            matches = [name for name in source._stage.output_names or () if name in inputs and name not in wiring]
-            if not matches:
-                single = [name for name in inputs if name not in wiring and inputs[name].kind == "path"]
-                outputs = sorted(source._stage.output_names or ())
-                raise self._error(
-                    f"no output of {source._stage.name!r} ({', '.join(outputs)}) is called like an input "
-                    f"of {stage.name!r} ({', '.join(single) or 'none left'})",
-                    "name the input",
-                )
-            for name in matches:
-                wiring[name] = (f"step:{names[source]}", name)
-        for name, spec in inputs.items():
-            if name in wiring:
-                continue
-            if spec.kind == "item":
-                wiring[name] = ("item", "")
-            elif name in outer:
-                wiring[name] = ("input", name)
-            elif not spec.optional:
-                raise self._error(f"input {name!r} of step {stage.name!r} is not wired", nearest(name, outer))
-        ordered = tuple(sorted((name, source, output) for name, (source, output) in wiring.items()))
-        return StepCall(names[node], stage, ordered, tuple(sorted(node._call.items())))
-
-    def _source(self, stage: Stage, name: str, wire: Any, names: dict[Node, str]) -> tuple[str, str]:
-        if isinstance(wire, ItemRef):
-            return ("item", "")
-        if isinstance(wire, OuterInput):
-            return ("input", wire.name)
-        if isinstance(wire, OutputRef) and wire.node in names:
-            return (f"step:{names[wire.node]}", wire.name)
-        if isinstance(wire, Node) and wire in names:
-            return (f"step:{names[wire]}", only_output(wire, name))
-        raise self._error(
-            f"input {name!r} of step {stage.name!r} was given {wire!r}",
-            "a step takes the item, an input of the function, or the output of another step",
-        )
+        try:
+            wiring = wire(node, stage.interface.inputs, producers, around)
+            fixed = {
+                param.name: fitted(stage, param, node._call[param.name], node._location)
+                for param in stage.interface.params
+                if node._call.get(param.name) is not None
+            }
+        except DefinitionError as error:
+            error.headline = f"scatter-gather {self.name!r}: {error.headline}"
+            raise
+        wires = [_wire(name, source, names) for name, sources in wiring for source in sources]
+        return StepCall(names[node], stage, tuple(wires), tuple(fixed.items()))
 
     def _sink(
-        self, nodes: Sequence[Node], names: dict[Node, str], steps: Sequence[StepCall], returned: Any
+        self, nodes: Sequence[Node], names: Mapping[Node, str], steps: Sequence[StepCall], returned: Any
     ) -> Node | OutputRef:
-        used = {
-            source.removeprefix("step:") for step in steps for _, source, _ in step.wiring if source.startswith("step:")
-        }
+        used = {one.step for step in steps for one in step.wires}
         sinks = [node for node in nodes if names[node] not in used]
         if len(sinks) != 1:
             listed = ", ".join(names[node] for node in sinks)
             raise self._error(
-                f"it has {len(sinks)} sink steps: {listed}", "exactly one step may have nobody that takes from it"
+                f"it has {len(sinks)} sink steps: {listed}", "all steps but one must have another that takes from them"
             )
         node = returned.node if isinstance(returned, OutputRef) else returned
         if node is not None and node is not sinks[0]:
@@ -206,22 +212,18 @@ class ScatterGather(AnyStage):
             )
         return lists[0]
 
-    def _gather_wiring(self) -> tuple[tuple[str, str, str], ...]:
+    def _gather_wires(self) -> tuple[Wire, ...]:
         scattered = (self.scatter.output_names or frozenset()) - {self.items_output}
-        wiring = []
-        for spec in self.gather.interface.inputs:
-            if spec.name != self.results_input:
-                wiring.append((spec.name, "scatter" if spec.name in scattered else "input", spec.name))
-        return tuple(sorted(wiring))
+        names = [spec.name for spec in self.gather.interface.inputs if spec.name != self.results_input]
+        return tuple(Wire(name, "scatter" if name in scattered else "input", "", name) for name in sorted(names))
 
     def _whole_interface(self, outer: Sequence[tuple[str, InputSpec]]) -> Interface:
         inputs = {spec.name: spec for spec in self.scatter.interface.inputs}
         inputs.update((name, spec) for name, spec in outer if spec.kind != "item")
-        for name, source, _ in self.gather_wiring:
-            if source == "input" and name not in inputs:
-                spec = self.gather.interface.input(name)
-                assert spec is not None
-                inputs[name] = spec
+        for name in (one.name for one in self.gather_wires if one.source == "input"):
+            spec = self.gather.interface.input(name)
+            if spec is not None:
+                inputs.setdefault(name, spec)
         fixed: dict[Stage, set[str]] = {}
         for step in self.steps:
             fixed.setdefault(step.stage, {name for name, _ in step.fixed}).intersection_update(
@@ -251,23 +253,6 @@ class ScatterGather(AnyStage):
         params[param.name] = param
 
 
-def only_output(node: Node, input_name: str) -> str:
-    """The output meant when a whole node is passed for an input: its only one, or the one of that name."""
-    outputs = node._stage.output_names
-    if outputs is None:
-        return input_name
-    if len(outputs) == 1:
-        return next(iter(outputs))
-    if input_name in outputs:
-        return input_name
-    raise DefinitionError(
-        f"input {input_name!r} was given the result of stage {node._stage.name!r}, which has several outputs",
-        location=node._location,
-        facts=[("its outputs", ", ".join(sorted(outputs)))],
-        hint=f"pass one of them, such as .{min(outputs)}",
-    )
-
-
 def scatter_gather(
     *, scatter: Stage, gather: Stage, name: str | None = None, version: str = "1"
 ) -> Callable[[types.FunctionType], ScatterGather]:
@@ -281,3 +266,25 @@ def scatter_gather(
         return ScatterGather(function, scatter, gather, name, version)
 
     return decorate
+
+
+def _step_names(nodes: Iterable[Node]) -> dict[Node, str]:
+    """A name for each step: its stage's, with a number behind it from the second call of a stage on."""
+    names: dict[Node, str] = {}
+    taken: set[str] = set()
+    for node in nodes:
+        base = name = node._stage.name
+        number = 2
+        while name in taken:
+            name, number = f"{base}_{number}", number + 1
+        taken.add(name)
+        names[node] = name
+    return names
+
+
+def _wire(name: str, source: FromNode | ItemRef | OuterInput, names: Mapping[Node, str]) -> Wire:
+    if isinstance(source, FromNode):
+        return Wire(name, "step", names[source.node], source.output)
+    if isinstance(source, OuterInput):
+        return Wire(name, "input", "", source.name)
+    return Wire(name, "item", "", "")

@@ -44,6 +44,10 @@ class Stage(AnyStage):
         return frozenset(name for name, _ in self.interface.outputs)
 
     @property
+    def kinds(self) -> frozenset[str]:
+        return frozenset({self.kind})
+
+    @property
     def has_dynamic_inputs(self) -> bool:
         return self.options.dynamic_inputs is not None
 
@@ -71,7 +75,7 @@ class Stage(AnyStage):
         own = (self.function.__code__.co_filename,)
         if self.kind == "python":
             return own + self._cut_out.files
-        return own if self.script_file is None else (*own, str(self.script_file))
+        return own if self.options.script_file is None else (*own, str(self.options.script_file))
 
     @cached_property
     def text_origin(self) -> SourceLocation:

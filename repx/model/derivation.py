@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from repx.agent.base.fingerprint import Line
+from repx.agent.base.wire import InputSpec, Wire
 from repx.errors import SourceLocation
 from repx.model.names import JobId
 from repx.model.resources import Resources
@@ -18,16 +19,6 @@ from repx.model.values import PackageRef, StoredPath, Value
 
 HashMode = Literal["pure", "params-only"]
 Kind = Literal["bash", "python", "scatter-gather"]
-InputKind = Literal["path", "paths", "results", "item"]
-
-
-@dataclass(frozen=True, slots=True)
-class InputSpec:
-    """A declared input. `paths` takes a list, `results` a whole run, `item` a work item of a scatter."""
-
-    name: str
-    kind: InputKind
-    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +38,11 @@ class Script:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """One step of a scatter-gather: its stage and where each input comes from.
-
-    `wiring` is (input, source, output): source is "item", "input" (of the whole, named by output), "scatter" (one of
-    its outputs) or "step:<name>". `fixed` are params given where the step is called; all others come from the whole.
-    """
+    """One step of a scatter-gather; `fixed` are params given where it is called, all others come from the whole."""
 
     name: str
     stage: StageRecipe
-    wiring: tuple[tuple[str, str, str], ...]
+    wires: tuple[Wire, ...]
     fixed: tuple[tuple[str, Value], ...] = ()
 
 
@@ -64,7 +51,7 @@ class Parts:
     """The inside of a scatter-gather. Step order is topological; the last one is the sink.
 
     `items` names the scatter's output that lists the work items, `results` the gather's input that takes the sinks;
-    `gather_wiring` is (input, "scatter" or "input", name) for its other inputs.
+    `gather_wires` are those of its other inputs.
     """
 
     scatter: StageRecipe
@@ -73,7 +60,7 @@ class Parts:
     items: str
     sink_output: str
     results: str
-    gather_wiring: tuple[tuple[str, str, str], ...] = ()
+    gather_wires: tuple[Wire, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -45,7 +45,7 @@ def fingerprinted(stage: StageRecipe) -> StageRecipe:
 
 
 def stage_lines(stage: StageRecipe) -> tuple[Line, ...]:
-    """The lines of a stage, sorted by label, each label once."""
+    """The lines of a stage, sorted by label; only a step's input that takes a list has several lines, in its order."""
     lines = [
         ("contract", str(CONTRACT)),
         ("hash-mode", stage.hash_mode),
@@ -66,7 +66,7 @@ def stage_lines(stage: StageRecipe) -> tuple[Line, ...]:
             lines.append(("script", _text_digest(stage.script.identity)))
     if stage.parts is not None:
         lines += _lines_of_parts(stage.parts)
-    return tuple(sorted(lines))
+    return tuple(sorted(lines, key=lambda line: line[0]))
 
 
 def _lines_of_parts(parts: Parts) -> Iterator[Line]:
@@ -76,13 +76,13 @@ def _lines_of_parts(parts: Parts) -> Iterator[Line]:
     for role, stage in stages:
         yield from ((f"{role}:{label}", text) for label, text in stage.lines)
     for step in parts.steps:
-        for name, source, output in step.wiring:
-            yield f"step:{step.name}:wiring.{name}", f"{source} {output}"
+        for wire in step.wires:
+            yield f"step:{step.name}:wiring.{wire.input}", f"{wire.source_text} {wire.name}"
         for name, value in step.fixed:
             label, text = param_line(name, param_value(value))
             yield f"step:{step.name}:{label}", text
-    for name, source, output in parts.gather_wiring:
-        yield f"gather:wiring.{name}", f"{source} {output}"
+    for wire in parts.gather_wires:
+        yield f"gather:wiring.{wire.input}", f"{wire.source_text} {wire.name}"
     yield f"gather:wiring.{parts.results}", f"sink {parts.sink_output}"
     yield "scatter:items", parts.items
 

@@ -28,7 +28,7 @@ def stage_json(recipe: StageRecipe, executable: str, software: str, source: str)
         "version": recipe.version,
         "kind": recipe.kind,
         "executable": executable,
-        "inputs": [[spec.name, spec.kind, spec.optional] for spec in recipe.inputs],
+        "inputs": [list(spec) for spec in recipe.inputs],
         "outputs": dict(recipe.outputs),
         "params": list(recipe.params),
         "env": dict(recipe.env),
@@ -56,7 +56,7 @@ def parts_json(recipe: StageRecipe, describe: Callable[[StageRecipe, str], dict[
             {
                 "step": step.name,
                 "stage": describe(step.stage, f"{recipe.name}-step-{step.name}"),
-                "wiring": [list(one) for one in step.wiring],
+                "wiring": [wire.json() for wire in step.wires],
                 "fixed": fixed,
                 **({"references": references} if references else {}),
             }
@@ -68,7 +68,7 @@ def parts_json(recipe: StageRecipe, describe: Callable[[StageRecipe, str], dict[
         "items": parts.items,
         "sink_output": parts.sink_output,
         "results": parts.results,
-        "gather_wiring": [list(one) for one in parts.gather_wiring],
+        "gather_wiring": [wire.json() for wire in parts.gather_wires],
     }
 
 
@@ -171,14 +171,14 @@ def _scatter_executables(
     for step in parts.steps:
         wiring = []
         deps = []
-        for name, source, output in step.wiring:
-            if source == "item":
-                wiring.append({"target_input": name, "source": "scatter:work_item"})
-            elif source == "input" and output in by_name:
-                wiring.append({**by_name[output], "target_input": name})
-            elif source.startswith("step:"):
-                wiring.append({"target_input": name, "source": source, "source_output": output})
-                deps.append(source.removeprefix("step:"))
+        for wire in step.wires:
+            if wire.source == "item":
+                wiring.append({"target_input": wire.input, "source": "scatter:work_item"})
+            elif wire.source == "step":
+                wiring.append({"target_input": wire.input, "source": wire.source_text, "source_output": wire.name})
+                deps.append(wire.step)
+            elif wire.name in by_name:
+                wiring.append({**by_name[wire.name], "target_input": wire.input})
         executables[f"step-{step.name}"] = {
             "path": f"{here}-step-{step.name}",
             "inputs": wiring,
@@ -186,10 +186,10 @@ def _scatter_executables(
             "deps": sorted(set(deps)),
         }
     gather = [{"target_input": parts.results, "source": "runner:worker_outputs", "source_key": parts.sink_output}]
-    for name, source, output in parts.gather_wiring:
-        if source == "scatter":
-            gather.append({"target_input": name, "source": "scatter", "source_output": output})
-        elif output in by_name:
-            gather.append({**by_name[output], "target_input": name})
+    for wire in parts.gather_wires:
+        if wire.source == "scatter":
+            gather.append({"target_input": wire.input, "source": wire.source_text, "source_output": wire.name})
+        elif wire.name in by_name:
+            gather.append({**by_name[wire.name], "target_input": wire.input})
     executables["gather"] = {"path": f"{here}-gather", "inputs": gather, "outputs": dict(outputs)}
     return executables

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 import pytest
 
+from repx.agent.base.wire import Wire
 from repx.model.derivation import Parts
 from repx.model.lab import job_line
 from tests.experiments import Experiments, counts, experiments_fixture, ids, job, jobs, sources, values
@@ -51,6 +53,11 @@ def experiment(pipeline: str, params: str = "{}", whole: str = DIAMOND) -> str:
     return f"{STAGES}{whole}\ndef simulate():\n    {pipeline}\nlab = Lab([Run('run', simulate, params={params})])\n"
 
 
+def written(wires: Iterable[Wire]) -> tuple[tuple[str, ...], ...]:
+    """Wires as a Lab says them."""
+    return tuple(tuple(wire.json()) for wire in wires)
+
+
 def parts_of(experiments: Experiments, whole: str = DIAMOND) -> Parts:
     """The inside of the scatter-gather called `sums`."""
     parts = job(experiments.graph(experiment("sums(numbers=make())", whole=whole)), "sums").stage.parts
@@ -72,7 +79,7 @@ def test_the_whole_is_one_job_with_the_inputs_and_params_of_its_parts(experiment
 def test_the_steps_are_a_diamond(experiments: Experiments) -> None:
     parts = parts_of(experiments)
     assert [step.name for step in parts.steps] == ["extract", "square", "double", "combine"]
-    assert {step.name: step.wiring for step in parts.steps} == {
+    assert {step.name: written(step.wires) for step in parts.steps} == {
         "extract": (("item", "item", ""), ("numbers", "input", "numbers")),
         "square": (("number", "step:extract", "number"),),
         "double": (("number", "step:extract", "number"),),
@@ -83,7 +90,7 @@ def test_the_steps_are_a_diamond(experiments: Experiments) -> None:
 
 def test_item_and_inputs_of_the_whole_are_wired_by_themselves(experiments: Experiments) -> None:
     whole = DIAMOND.replace("extract(item=item, numbers=numbers)", "extract()")
-    assert parts_of(experiments, whole).steps[0].wiring == parts_of(experiments).steps[0].wiring
+    assert parts_of(experiments, whole).steps[0].wires == parts_of(experiments).steps[0].wires
 
 
 def test_it_can_be_swept_wired_and_branched_like_a_stage(experiments: Experiments) -> None:
@@ -125,7 +132,7 @@ def sums(item: WorkItem, numbers: Input):
         ("square", (("power", 1),)),
         ("square_2", (("power", 2),)),
     ]
-    assert parts.steps[2].wiring == (("number", "step:square", "squared"),)
+    assert written(parts.steps[2].wires) == (("number", "step:square", "squared"),)
 
 
 def test_a_whole_function_may_return_an_output_or_nothing(experiments: Experiments) -> None:
@@ -164,7 +171,7 @@ def sums(item: WorkItem, numbers: Input):
     parts = one.stage.parts
     assert parts is not None
     assert (parts.items, parts.results) == ("items", "results")
-    assert parts.gather_wiring == (("index_file", "scatter", "index_file"), ("title", "input", "title"))
+    assert written(parts.gather_wires) == (("index_file", "scatter", "index_file"), ("title", "input", "title"))
     assert sources(one) == [("numbers", "make.numbers"), ("title", "make.numbers")]
 
 
@@ -179,7 +186,7 @@ ONE_STEP = "return square(extract())"
         (WHOLE + "number = extract()\n    square(number)\n    double(number)", "it has 2 sink steps: square, double"),
         (WHOLE + "number = extract()\n    square(number)\n    return number", "but the sink is step 'square'"),
         (WHOLE + "return combine(square(extract()))", "input 'doubled' of step 'combine' is not wired"),
-        (WHOLE + "return square(square(extract()))", "no output of 'square' (squared) is called like an input of 'square'"),
+        (WHOLE + "return square(square(extract()))", "scatter-gather 'sums': no output of 'square' is called like an input of 'square'"),
         (WHOLE + "return square(number='x')", "input 'number' of stage 'square' was given 'x'"),
         (WHOLE + "return square(number=repx.path('experiment.py'))", "input 'number' of step 'square' was given"),
         (WHOLE.replace("item: WorkItem, ", "") + ONE_STEP, "its function takes 0 work items"),
@@ -310,3 +317,50 @@ lab = Lab([Run("run", whole)])
 """
     first, second = (ids(experiments.graph(text.replace("SINK", name))) for name in ("first", "second"))
     assert first.isdisjoint(second)
+
+
+FIXED = """
+@stage
+def split(items: Output = out("items.json")):
+    items.write_text("[]")
+@stage
+def step(item: WorkItem, result: Output = out("a.txt"), *, rate: float = 0.5):
+    result.write_text(str(rate))
+@bash
+def collect(results: Inputs, total: Output = out("total.txt")):
+    return 'cat "${results[@]}" > "$total"'
+@scatter_gather(scatter=split, gather=collect)
+def whole(item: WorkItem):
+    return step(item=item, rate=RATE)
+lab = Lab([Run("run", whole)])
+"""
+
+
+def test_a_param_given_where_a_step_is_called_fits_its_annotation(experiments: Experiments) -> None:
+    one, other = (experiments.graph(FIXED.replace("RATE", rate)) for rate in ("1", "1.0"))
+    assert ids(one) == ids(other)
+    parts = job(one, "whole").stage.parts
+    assert parts is not None
+    assert repr(parts.steps[0].fixed) == "(('rate', 1.0),)"
+    assert "does not fit float" in experiments.error(FIXED.replace("RATE", "'fast'"))
+
+
+def test_none_given_where_a_step_is_called_is_not_given(experiments: Experiments) -> None:
+    assert job(experiments.graph(FIXED.replace("RATE", "None")), "whole").params_dict() == {"rate": 0.5}
+
+
+def test_a_step_takes_a_list_of_what_other_steps_made(experiments: Experiments) -> None:
+    whole = """
+@bash
+def join(parts: Inputs, joined: Output = out("joined.txt")):
+    return 'cat "${parts[@]}" > "$joined"'
+@scatter_gather(scatter=split, gather=collect)
+def sums(item: WorkItem, numbers: Input):
+    number = extract(item=item)
+    return join(parts=[double(number), square(number)])
+"""
+    parts = parts_of(experiments, whole)
+    assert written(parts.steps[3].wires) == (("parts", "step:double", "doubled"), ("parts", "step:square", "squared"))
+    swapped = whole.replace("[double(number), square(number)]", "[square(number), double(number)]")
+    one, other = (experiments.graph(experiment("sums(make())", whole=text)) for text in (whole, swapped))
+    assert ids(one, "sums").isdisjoint(ids(other, "sums"))

@@ -38,7 +38,7 @@ def work(data: Input, more: Inputs, sweep: Results, maybe: Input | None, plot: O
 """,
     )
     interface = stage.interface
-    assert [(spec.name, spec.kind, spec.optional) for spec in interface.inputs] == [
+    assert [(spec.name, spec.kind, spec.is_optional) for spec in interface.inputs] == [
         ("data", "path", False),
         ("more", "paths", False),
         ("sweep", "results", False),
@@ -58,7 +58,7 @@ def work(data: Input, more: Inputs, sweep: Results, maybe: Input | None, plot: O
 def test_annotations_may_be_texts(experiments: Experiments) -> None:
     text = '@bash\ndef work(data: "Input | None", made: "Output" = out("a"), *, n: "int" = 1):\n    return "true"\n'
     interface = stage_of(experiments, text).interface
-    assert [spec.optional for spec in interface.inputs] == [True]
+    assert [spec.is_optional for spec in interface.inputs] == [True]
     assert [param.name for param in interface.params] == ["n"]
 
 

@@ -172,3 +172,38 @@ lab = Lab(runs=[Run("work", lambda: use(whole()))])
     done = world.run()
     assert done.status == 0, done.stderr
     assert world.output("use", "n.txt") == "1,2\n"
+
+
+def test_a_step_takes_a_list_of_what_other_steps_made(world: World) -> None:
+    world.realize(
+        """
+@bash
+def split(items: Output = out("items.json")):
+    return 'echo "[1, 2]" > "$items"'
+
+@bash
+def say(item: WorkItem, said: Output = out("s.txt"), *, word: str):
+    return 'echo "$word $(cat "$item")" > "$said"'
+
+@bash
+def join(parts: Inputs, joined: Output = out("j.txt")):
+    return 'cat "${parts[@]}" > "$joined"'
+
+@bash
+def gather(results: Inputs, total: Output = out("total.txt")):
+    return 'cat "${results[@]}" > "$total"'
+
+@scatter_gather(scatter=split, gather=gather)
+def whole(item: WorkItem):
+    return join(parts=[say(item=item, word="b"), say(item=item, word="a")])
+
+@bash
+def use(total: Input, lines: Output = out("n.txt")):
+    return 'cat "$total" > "$lines"'
+
+lab = Lab(runs=[Run("work", lambda: use(whole()))])
+"""
+    )
+    done = world.run()
+    assert done.status == 0, done.stderr
+    assert world.output("use", "n.txt") == "b 1\na 1\nb 2\na 2\n"

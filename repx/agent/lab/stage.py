@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from repx.agent.base.names import is_file_name, is_output_path, is_place, is_variable
+from repx.agent.base.wire import InputSpec, Wire
 from repx.agent.lab.checks import (
     complaints,
     dict_of,
@@ -25,30 +26,6 @@ from repx.agent.lab.checks import (
     texts,
     values_complaints,
 )
-
-STEP = "step:"
-"""What stands before a step's name where a wire comes from one."""
-
-
-class InputSpec(NamedTuple):
-    """A declared input. `paths` takes a list, `results` a whole run, `item` a work item of a scatter."""
-
-    name: str
-    kind: Literal["path", "paths", "results", "item"]
-    is_optional: bool
-
-
-class Wire(NamedTuple):
-    """Where an input of a step or of a gather comes from.
-
-    The work item, an input of the whole, an output of the scatter, or an output of the step that `step` names; `name`
-    is that input's or output's.
-    """
-
-    input: str
-    source: Literal["item", "input", "scatter", "step"]
-    step: str
-    name: str
 
 
 class Step(NamedTuple):
@@ -141,7 +118,7 @@ def _parts(digest: str, value: Mapping[str, Any]) -> Parts:
         Step(
             one["step"],
             _stage(digest, one["stage"]),
-            _wires(one["wiring"]),
+            tuple(map(Wire.parse, one["wiring"])),
             one["fixed"],
             one.get("references", {}),
         )
@@ -156,17 +133,8 @@ def _parts(digest: str, value: Mapping[str, Any]) -> Parts:
         sink=next(step.name for step in steps if step.name not in used),
         sink_output=value["sink_output"],
         results=value["results"],
-        gather_wires=_wires(value["gather_wiring"]),
+        gather_wires=tuple(map(Wire.parse, value["gather_wiring"])),
     )
-
-
-def _wires(value: list[tuple[str, str, str]]) -> tuple[Wire, ...]:
-    wires = []
-    for name, source, output in value:
-        is_step = source.startswith(STEP)
-        kind: Any = "step" if is_step else source
-        wires.append(Wire(name, kind, source[len(STEP) :] if is_step else "", output))
-    return tuple(wires)
 
 
 def _stage_complaints(what: str, value: Any, *, has_parts: bool = False) -> Iterator[str]:
@@ -207,7 +175,7 @@ def _wiring_complaints(what: str, whole: Mapping[str, Any], parts: Mapping[str, 
     used: set[str] = set()
     for step in parts["steps"]:
         taken = {name for name, _, _ in step["stage"]["inputs"]}
-        for wire in _wires(step["wiring"]):
+        for wire in map(Wire.parse, step["wiring"]):
             used.add(wire.step)
             known = {"item": {wire.name}, "input": inputs, "step": before.get(wire.step, ())}.get(wire.source, ())
             if wire.input not in taken or wire.name not in known:
@@ -223,7 +191,7 @@ def _wiring_complaints(what: str, whole: Mapping[str, Any], parts: Mapping[str, 
     if parts["items"] not in scatter:
         yield f"{what}: its scatter has no output {parts['items']}"
     gathered = {name for name, _, _ in parts["gather"]["inputs"]}
-    for wire in _wires(parts["gather_wiring"]):
+    for wire in map(Wire.parse, parts["gather_wiring"]):
         known = {"input": inputs, "scatter": scatter}.get(wire.source, ())
         if wire.input not in gathered or wire.name not in known:
             yield f"{what}: its gather has the wire {short(list(wire))}, which leads nowhere"

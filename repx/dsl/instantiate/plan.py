@@ -8,11 +8,13 @@ from typing import Any
 
 from repx.agent.base.fingerprint import Encoded, join, recipe_digest
 from repx.dsl.instantiate.recipes import ParamsView, RecipeBook, dynamic_resources, part_resources
+from repx.dsl.instantiate.surroundings import FromAxis, PipelineSource, PipelineSurroundings
 from repx.dsl.instantiate.tracer import Codes, Tracer
-from repx.dsl.instantiate.wiring import FromAxis, FromNode, Surroundings, Wiring, wire
-from repx.dsl.node import Callee, Node
+from repx.dsl.node import Node
+from repx.dsl.param_types import ParamSpec, check_fit, fitted
 from repx.dsl.scatter import ScatterGather
 from repx.dsl.stage import Stage
+from repx.dsl.wiring import FromNode, Producer, Wiring, wire
 from repx.errors import DefinitionError
 from repx.model.derivation import Derivation, Edge, RunResults, StageRecipe
 from repx.model.fingerprint import derivation_id, encoded_inputs, encoded_param
@@ -39,7 +41,7 @@ class RunContext:
             if all(isinstance(value, StoredPath) for value in axis.values)
         }
         results = {name: RunResults(name, digest) for name, digest in after.items()}
-        self.around = Surroundings(path_axes, results, self.run.name)
+        self.around = PipelineSurroundings(path_axes, results, self.run.name)
 
 
 class NodePlan:
@@ -58,7 +60,7 @@ class NodePlan:
         self.names = tuple(param.name for param in stage.interface.params)
         self.tables = [self._table(param) for param in stage.interface.params]
         self.steady_resources = context.resources.interned(stage.resources)
-        self.wirings: dict[tuple[StageRecipe, ...], Wiring] = {}
+        self.wirings: dict[tuple[StageRecipe, ...], Wiring[PipelineSource]] = {}
         self.recipe = None if self.dynamic else context.book.recipe(stage, context.run.hash_mode)
         axes = {axis for axis, _ in self.tables if axis >= 0}
         axes |= self._input_axes()
@@ -96,7 +98,7 @@ class NodePlan:
         self.context.jobs[identity] = job
         return job
 
-    def _table(self, param: Any) -> tuple[int, list[tuple[Value, Encoded]]]:
+    def _table(self, param: ParamSpec) -> tuple[int, list[tuple[Value, Encoded]]]:
         """Where a param's value comes from: (axis, value and line for each of its codes), or (-1, the one value)."""
         call = self.node._call.get(param.name)
         if call is not None:
@@ -108,7 +110,7 @@ class NodePlan:
                 return axis, [self._converted(param, value) for value in self.context.axis_values[axis]]
         return -1, [self._converted(param, None)]
 
-    def _converted(self, param: Any, value: Value) -> tuple[Value, Encoded]:
+    def _converted(self, param: ParamSpec, value: Value) -> tuple[Value, Encoded]:
         if value is None:
             if param.required:
                 raise DefinitionError(
@@ -117,27 +119,10 @@ class NodePlan:
                     hint=f'give it a default, or add "{param.name}": […] to the params of the run',
                 )
             value = self.context.book.identified(param.default)
+            check_fit(self.stage, param, value, self.context.run.location)
         else:
-            try:
-                value = param.convert(value)
-            except ValueError as error:
-                raise DefinitionError(
-                    f"param {param.name!r} of stage {self.stage.name!r}: {error}",
-                    location=self.node._location if param.name in self.node._call else self.context.run.location,
-                    facts=[("declared at", self.stage.location)],
-                ) from None
-        if isinstance(value, StoredPath) and not param.is_path and getattr(self.stage, "kind", "") == "python":
-            raise DefinitionError(
-                f"param {param.name!r} of stage {self.stage.name!r} was given the path {value.name!r}",
-                location=self.stage.location,
-                hint=f"annotate it as {param.name}: Path, or as {param.name}: Input",
-            )
-        if isinstance(value, str) and "\0" in value and _has_bash(self.stage):
-            raise DefinitionError(
-                f"param {param.name!r} of stage {self.stage.name!r}: {value!r} holds a NUL character",
-                location=self.node._location if param.name in self.node._call else self.context.run.location,
-                hint="no shell variable can hold one; a Python stage can take it",
-            )
+            given_at = self.node._location if param.name in self.node._call else self.context.run.location
+            value = fitted(self.stage, param, value, given_at)
         return value, encoded_param(param.name, value)
 
     def _input_axes(self) -> set[int]:
@@ -149,11 +134,10 @@ class NodePlan:
         around = self.context.around
         wired = set(self.node._wires)
         for spec in self.stage.interface.inputs:
-            for name in (f"{self.stage.name}.{spec.name}", spec.name):
-                if spec.name not in wired and name in around.path_axes:
-                    axes.add(around.path_axes[name])
-                    self.context.tracer.used.add(name)
-                    break
+            axis = None if spec.name in wired else around.axis_of(self.stage.name, spec.name)
+            if axis is not None:
+                axes.add(around.path_axes[axis])
+                self.context.tracer.used.add(axis)
         return axes
 
     def _possible_sources(self) -> Iterator[Node]:
@@ -167,15 +151,19 @@ class NodePlan:
     def _anything_dynamic(self) -> bool:
         return self.dynamic or any(self.producers[node].dynamic for node in self._possible_sources())
 
-    def _wiring(self, recipes: dict[Node, StageRecipe], own: StageRecipe | None = None) -> Wiring:
+    def _wiring(self, recipes: dict[Node, StageRecipe], own: StageRecipe | None = None) -> Wiring[PipelineSource]:
         # Only what it may take from: a pipeline of 10,000 links has as many nodes before each.
         producers = {node: recipes.get(node) or self.producers[node].recipe for node in self._possible_sources()}
-        known = {node: recipe for node, recipe in producers.items() if recipe is not None}
+        known = {
+            node: Producer(recipe.name, tuple(name for name, _ in recipe.outputs))
+            for node, recipe in producers.items()
+            if recipe is not None
+        }
         recipe = own or self.recipe
         assert recipe is not None
-        return wire(self.node, recipe, known, self.context.around)
+        return wire(self.node, recipe.inputs, known, self.context.around)
 
-    def _dynamic_wiring(self, own: StageRecipe, current: Sequence[Derivation]) -> Wiring:
+    def _dynamic_wiring(self, own: StageRecipe, current: Sequence[Derivation]) -> Wiring[PipelineSource]:
         nodes = list(dict.fromkeys(self._possible_sources()))
         recipes = {node: current[self.producers[node].number].stage for node in nodes}
         key = (own, *recipes.values())
@@ -184,7 +172,7 @@ class NodePlan:
             wiring = self.wirings[key] = self._wiring(recipes, own)
         return wiring
 
-    def _edges(self, wiring: Wiring, row: Codes, current: Sequence[Derivation]) -> tuple[Edge, ...]:
+    def _edges(self, wiring: Wiring[PipelineSource], row: Codes, current: Sequence[Derivation]) -> tuple[Edge, ...]:
         edges = []
         for name, sources in wiring:
             for source in sources:
@@ -233,11 +221,6 @@ class ResourceTable:
             found = self._merged[key] = self.interned(merge(own, upstreams))
             self._interned.update((one, one) for one in upstreams)
         return found
-
-
-def _has_bash(stage: Callee) -> bool:
-    parts = stage.stages() if isinstance(stage, ScatterGather) else (stage,)
-    return any(isinstance(part, Stage) and part.kind == "bash" for part in parts)
 
 
 def _nothing(_: Codes) -> Codes:

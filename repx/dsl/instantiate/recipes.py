@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from repx.agent.base.wire import InputSpec
 from repx.dsl.interface import check_output_path, refuse_equal_paths
 from repx.dsl.node import Callee
 from repx.dsl.scatter import ScatterGather
 from repx.dsl.stage import Stage
 from repx.errors import DefinitionError, Finding, RepxError, nearest
-from repx.model.derivation import HashMode, InputSpec, Parts, StageRecipe, Step
+from repx.model.derivation import HashMode, Parts, StageRecipe, Step
 from repx.model.fingerprint import fingerprinted, package_digest
 from repx.model.names import check_name, check_variable
 from repx.model.resources import Resources, merge
@@ -133,14 +134,14 @@ class RecipeBook:
         parts = Parts(
             scatter=part(whole.scatter),
             steps=tuple(
-                Step(step.name, part(step.stage), step.wiring, tuple((n, self.identified(v)) for n, v in step.fixed))
+                Step(step.name, part(step.stage), step.wires, tuple((n, self.identified(v)) for n, v in step.fixed))
                 for step in whole.steps
             ),
             gather=part(whole.gather),
             items=whole.items_output,
             sink_output=whole.sink_output,
             results=whole.results_input,
-            gather_wiring=whole.gather_wiring,
+            gather_wires=whole.gather_wires,
         )
         return StageRecipe(
             name=whole.name,
@@ -214,7 +215,7 @@ def part_resources(
 
     asked = {"scatter": merge(own(whole.scatter, {}), upstream)}
     for step in whole.steps:
-        before = [asked[source.replace("step:", "step-")] for _, source, _ in step.wiring if source.startswith("step:")]
+        before = [asked[f"step-{wire.step}"] for wire in step.wires if wire.source == "step"]
         asked[f"step-{step.name}"] = merge(own(step.stage, dict(step.fixed)), [asked["scatter"], *before])
     asked["gather"] = merge(own(whole.gather, {}), list(asked.values()))
     return tuple(asked.items())
