@@ -1,4 +1,4 @@
-"""The one door to child processes of the definition side: argv in, Completed out; no shell, ever."""
+"""Starts every child process outside the agent: an argv in, a Completed out; never through a shell."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Run(Protocol):
 
 
 class TimedOutError(Exception):
-    """A child took longer than it was given, and was ended."""
+    """A child did not end within its time limit, and was killed."""
 
 
 def run(
@@ -59,15 +59,15 @@ def run(
 
 
 class Follow(Protocol):
-    """A `Run` whose standard error is handed over line by line while it works, and is kept as well."""
+    """A `Run` that calls `on_line` with each line of standard error as it comes, and keeps the lines too."""
 
     def __call__(
-        self, argv: Sequence[str], hear: Callable[[str], None], *, env: Mapping[str, str] | None = None
+        self, argv: Sequence[str], on_line: Callable[[str], None], *, env: Mapping[str, str] | None = None
     ) -> Completed: ...
 
 
-def follow(argv: Sequence[str], hear: Callable[[str], None], *, env: Mapping[str, str] | None = None) -> Completed:
-    """The real `Follow`. The child ends with an interrupt of ours. Raises FileNotFoundError without such a program."""
+def follow(argv: Sequence[str], on_line: Callable[[str], None], *, env: Mapping[str, str] | None = None) -> Completed:
+    """The real `Follow`. An interrupt of ours ends the child. Raises FileNotFoundError without such a program."""
     with (
         tempfile.TemporaryFile() as answer,
         subprocess.Popen(  # noqa: S603 - argv lists only; this is the door
@@ -79,7 +79,7 @@ def follow(argv: Sequence[str], hear: Callable[[str], None], *, env: Mapping[str
         try:
             for line in process.stderr:
                 said.append(line)
-                hear(line.decode("utf-8", "replace").rstrip("\n"))
+                on_line(line.decode("utf-8", "replace").rstrip("\n"))
         except BaseException:
             process.terminate()
             raise
@@ -89,7 +89,7 @@ def follow(argv: Sequence[str], hear: Callable[[str], None], *, env: Mapping[str
 
 
 class Feed(Protocol):
-    """A `Run` whose standard input is longer than memory should hold: written piece by piece as it is taken."""
+    """A `Run` whose standard input is too long for memory: written piece by piece as the child reads it."""
 
     def __call__(
         self, argv: Sequence[str], pieces: Iterable[bytes], *, env: Mapping[str, str] | None = None
@@ -97,7 +97,7 @@ class Feed(Protocol):
 
 
 def feed(argv: Sequence[str], pieces: Iterable[bytes], *, env: Mapping[str, str] | None = None) -> Completed:
-    """The real `Feed`. What a child does not take, because it has ended, is not an error here: its status tells."""
+    """The real `Feed`. A child that ends before it has read everything is not an error here: its status tells."""
     with (
         tempfile.TemporaryFile() as answer,
         tempfile.TemporaryFile() as complaint,
@@ -122,10 +122,10 @@ def feed(argv: Sequence[str], pieces: Iterable[bytes], *, env: Mapping[str, str]
 
 
 class Conversation:
-    """A child that lives on and is spoken to through its standard input and output; its standard error is ours.
+    """A child that runs on while we write to its standard input and read its standard output; it shares our stderr.
 
-    It has a session of its own: a Ctrl-C in the terminal reaches the parent alone. It stands in the root directory,
-    so that nothing of where the parent stands is found by it. Writing to it never waits.
+    It has a session of its own: a Ctrl-C in the terminal reaches the parent alone. Its working directory is the root,
+    so that it finds no file of the parent's working directory. Writing to it never waits.
     """
 
     def __init__(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
@@ -137,14 +137,14 @@ class Conversation:
         self.stdin: int = self._process.stdin.fileno()
         """The descriptor to wait on before more can be written."""
         self.stdout: int = self._process.stdout.fileno()
-        """The descriptor to wait on for its words."""
+        """The descriptor to wait on before something can be read."""
         self.pid = self._process.pid
         os.set_blocking(self.stdin, False)
 
     def write(self, data: bytes | bytearray) -> int:
-        """Give it what it takes now; how many bytes that were.
+        """Write what the child takes now; returns the number of bytes.
 
-        All of them, when it has ended: the end of what it says tells.
+        When the child has ended, all bytes count as written: the end of its output tells.
         """
         try:
             return os.write(self.stdin, data)
@@ -154,17 +154,17 @@ class Conversation:
             return len(data)
 
     def read(self) -> bytes:
-        """What it has said by now; waits for a first word; empty when it has ended."""
+        """The output by now; waits for the first byte; empty when the child has ended."""
         return os.read(self.stdout, 1 << 16)
 
     def close_stdin(self) -> None:
-        """Close its standard input: there is nothing more to do."""
+        """Close the child's standard input, which tells it to end."""
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
 
     def drain(self) -> bytes:
-        """Everything it says until it ends, which this waits for."""
+        """Wait for the child's end; returns the rest of its output."""
         assert self._process.stdout is not None
         words = self._process.stdout.read()
         self.wait()
@@ -172,5 +172,5 @@ class Conversation:
         return words
 
     def wait(self) -> int:
-        """Wait for its end; its exit status."""
+        """Wait for the child's end; returns its exit status."""
         return self._process.wait()

@@ -1,7 +1,7 @@
 """Checks stages against their own closures: every command of a Bash stage, every import of a Python stage.
 
-What a package holds is seen when it is on this machine. Before a build it may not be, and then only what cannot be
-right is a finding; after the build everything is looked at.
+The checks look into the packages that are on this machine. Before a build some packages are not, and then only what
+is certainly wrong is a finding; after the build the checks look at everything.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from repx.errors import Finding
-from repx.model.closure import name_of
 from repx.model.software import SoftwareRequest
 from repx.process import Run
 from repx.realizer.base_programs import BASE_NAMES, BASE_PROGRAMS
@@ -20,15 +19,16 @@ from repx.realizer.checks.bash import check_bash
 from repx.realizer.checks.bash_commands import CommandUse
 from repx.realizer.checks.python import either, syntax_findings
 from repx.realizer.nix.contents import StoreContents
+from repx.realizer.nix.evaluation import ListedPackage
 from repx.realizer.nix.json import Package
 
 MAY_BRING = 3
-"""How many packages that have what is missing are named."""
+"""How many packages a remedy names at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a stage has asked of a package set: attributes of its own, those of the base, and their store paths."""
+    """What a stage asks of a package set: its own attributes, those of the base, and the store paths of both."""
 
     packages: tuple[str, ...]
     base: tuple[str, ...]
@@ -45,7 +45,7 @@ class NixChecks:
         self,
         reference: str,
         packages: Mapping[str, Package],
-        programs: Sequence[tuple[str, str, tuple[str, ...]]],
+        listed: Sequence[ListedPackage],
         contents: StoreContents,
         uses: Mapping[str, Sequence[CommandUse]],
         is_there: Callable[[Sequence[str]], frozenset[str]],
@@ -53,7 +53,7 @@ class NixChecks:
     ) -> None:
         self._reference = reference
         self._packages = packages
-        self._programs = programs
+        self._listed = listed
         self._contents = contents
         self._uses = uses
         self._is_there = is_there
@@ -62,7 +62,7 @@ class NixChecks:
     def findings(
         self, requests: Sequence[tuple[SoftwareRequest, Asked]], *, is_built: bool
     ) -> list[tuple[Finding, ...]]:
-        """The findings for each request, in order. After the build ShellCheck has spoken already."""
+        """The findings for each request, in order. After the build ShellCheck is not asked again."""
         asked = dict(requests)
         commands = _Commands(self, asked)
         of_bash = check_bash(
@@ -74,12 +74,12 @@ class NixChecks:
         ]
 
     def has_command(self, asked: Asked, name: str) -> bool | None:
-        """Whether a stage has a command; None when that is seen only after the build."""
+        """Whether a stage has a command; None when only the build can tell."""
         own = self._contents.has_program(
             [one for attribute in asked.packages for one in self._packages[attribute].names], name
         )
         of_base = self._contents.has_program(self._base_with(asked, name), name)
-        # It is written down what the base has: a typo need not wait until it is built.
+        # BASE_PROGRAMS lists what the base has, so that a typo shows before the base is built.
         if own or of_base or (of_base is None and name in BASE_NAMES):
             return True
         if own is None and any(name in (one, self._packages[one].program) for one in asked.packages):
@@ -87,17 +87,13 @@ class NixChecks:
         return own
 
     def who_has_command(self, name: str) -> str:
-        """The packages of the set that bring a command, as a remedy."""
-        found = [attribute for attribute, program, _ in self._programs if name in (attribute, program)]
-        found += [
-            attribute
-            for attribute, _, paths in self._programs
-            if self._contents.has_program([name_of(path) for path in paths], name)
-        ]
+        """A remedy that names the packages of the set that bring a command."""
+        found = [one.attribute for one in self._listed if name in (one.attribute, one.program)]
+        found += [one.attribute for one in self._listed if self._contents.has_program(one.names, name)]
         return self._remedy(found or sorted(self._is_there([name])), name)
 
     def _base_with(self, asked: Asked, name: str) -> Iterator[str]:
-        """The store paths of the base that could have a command: all, unless one of them is known to."""
+        """The store paths of the base that may have a command: those of the package that brings it, else all."""
         for attribute in asked.base:
             if name in BASE_PROGRAMS.get(attribute, ()) or name not in BASE_NAMES:
                 yield from self._packages[attribute].names
@@ -128,11 +124,9 @@ class NixChecks:
             yield Finding(request.stage, module.location, message, self._who_has_module(top))
 
     def _who_has_module(self, top: str) -> str:
-        found = []
-        for attribute, _, paths in self._programs:
-            names = [name_of(path) for path in paths]
-            if any(self._contents.has_module(name, top) for name in names):
-                found.append(attribute)
+        found = [
+            one.attribute for one in self._listed if any(self._contents.has_module(name, top) for name in one.names)
+        ]
         if not found:
             spelled = [top, f"python3Packages.{top}", f"python3Packages.{top.replace('_', '-')}"]
             present = self._is_there(list(dict.fromkeys(spelled)))
@@ -140,7 +134,7 @@ class NixChecks:
         return self._remedy(found, top)
 
     def _remedy(self, found: Sequence[str], missing: str) -> str:
-        # What is called like it comes first: it is meant for it.
+        # The package that has the same name comes first: most likely the user means that one.
         names = sorted(dict.fromkeys(found), key=lambda name: name.rpartition(".")[2] != missing)[:MAY_BRING]
         if names:
             return f"add {either(names)} to packages"
@@ -155,7 +149,7 @@ class _Commands:
         self._asked = asked
 
     def provides(self, request: SoftwareRequest, name: str) -> bool:
-        # What nobody can say yet is looked at again after the build.
+        # None, "only the build can tell", is no finding: the same question comes again after the build.
         return self._checks.has_command(self._asked[request], name) is not False
 
     def remedy(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""The `nix` program as we use it: pins a flake, evaluates attributes, builds, tells closures; decides nothing.
+"""Runs the `nix` program: pins a flake, evaluates attributes, builds, asks for closures; decides nothing.
 
 Flakes are switched on by argument, so that nobody's nix.conf has to change.
 """
@@ -24,20 +24,20 @@ from repx.realizer.nix.json import (
     parse_path_info,
     parse_version,
 )
-from repx.realizer.nix.log import BuildLog, Progress, last_words
+from repx.realizer.nix.log import BuildLog, Progress, last_lines
 from repx.realizer.nix.problems import remedy
 
 Answer = TypeVar("Answer")
 
 _FLAKES = ("--extra-experimental-features", "nix-command flakes")
 _OUTPUTS_OF_DERIVATION = (2, 13)
-"""From this version on `nix build X.drv` means the file X.drv itself, and `X.drv^out` what it makes."""
+"""From this version on `nix build X.drv` means the file X.drv itself, and `X.drv^out` its output."""
 _FORMATS_OF_PATH_INFO = (2, 33)
-"""From this version on `nix path-info --json` wants to be told its format, which Lix does not know."""
+"""From this version on `nix path-info --json` wants an option for its format, which Lix does not have."""
 
 
 class BuildFailedError(Exception):
-    """`nix build` has failed; `log` has heard all it said."""
+    """`nix build` has failed; `log` has its messages."""
 
     def __init__(self, log: BuildLog) -> None:
         super().__init__("nix build failed")
@@ -45,7 +45,7 @@ class BuildFailedError(Exception):
 
 
 class Nix:
-    """The program on PATH. Looks for it, and at its version, when it is first used."""
+    """The program on PATH; looked for, and asked for its version, at its first use."""
 
     def __init__(self, run: Run = run, follow: Follow = follow, program: str = "nix") -> None:
         self._run = run
@@ -77,7 +77,7 @@ class Nix:
         return self._version
 
     def flake(self, reference: str) -> FlakeState:
-        """Pin a flake by its lock file, which is not written. Raises SoftwareError."""
+        """Pin a flake by its lock file, which Nix may not change. Raises SoftwareError."""
         done = self._nix(["flake", "metadata", "--json", "--no-update-lock-file", reference])
         said = done.stderr.decode("utf-8", "replace")
         if done.exit_status and "requires lock file changes" in said:
@@ -90,14 +90,14 @@ class Nix:
         return self._parsed(parse_metadata, done)
 
     def evaluate(self, url: str, system: str, asked: Sequence[str], hints: Sequence[str]) -> Evaluation:
-        """Evaluate attributes of a pinned flake, all in one go; whether the set has `hints` is told too.
+        """Evaluate attributes of a pinned flake in one call, and see which of the attributes `hints` the set has.
 
         Raises SoftwareError when the flake itself cannot be evaluated.
         """
         done = self._eval(Question(url, system, asked, hints, programs=bool(asked)))
         failed: list[str] = []
         if done.exit_status:
-            # What tryEval lets pass ends all of it: once more without those attributes that it comes from.
+            # An error that tryEval does not catch ends the whole evaluation: ask again without what raises it.
             if (
                 self._eval(Question(url, system, asked)).exit_status
                 and not self._eval(Question(url, system)).exit_status
@@ -110,20 +110,20 @@ class Nix:
         return replace(found, failed=(*found.failed, *failed))
 
     def why_not(self, url: str, system: str, attribute: str) -> str:
-        """What Nix says when it evaluates one attribute that fails; empty when it does not fail."""
+        """What Nix says when it evaluates one failing attribute alone; empty when that succeeds."""
         done = self._eval(Question(url, system, [attribute], safe=False))
-        return last_words(_said(done)) if done.exit_status else ""
+        return last_lines(_said(done)) if done.exit_status else ""
 
     def build(self, packages: Sequence[Package], watch: Callable[[Progress], None]) -> None:
-        """Make all outputs valid, in one call. Raises BuildFailedError."""
+        """Build all outputs in one call. Raises BuildFailedError."""
         if self.version >= _OUTPUTS_OF_DERIVATION:
             wanted = [f"{one.drv}^{','.join(one.outputs)}" for one in packages]
         else:
             wanted = [one.drv for one in packages]
         log = BuildLog()
 
-        def hear(line: str) -> None:
-            progress = log.hear(line)
+        def read_line(line: str) -> None:
+            progress = log.read_line(line)
             if progress is not None:
                 watch(progress)
 
@@ -132,13 +132,13 @@ class Nix:
                 *(self.program, *_FLAKES, "build", "--no-link", "--json", "--log-format", "internal-json", "-v"),
                 *sorted(set(wanted)),
             ],
-            hear,
+            read_line,
         )
         if done.exit_status:
             raise BuildFailedError(log)
 
     def closure(self, paths: Sequence[str]) -> list[StorePath]:
-        """All store paths reachable from some that are valid. Raises SoftwareError."""
+        """All store paths that are reachable from these valid ones. Raises SoftwareError."""
         has_formats = self.version >= _FORMATS_OF_PATH_INFO and not self._is_lix
         form = ["--json-format", "2"] if has_formats else []
         done = self._nix(["path-info", "--json", *form, "--recursive", *paths])
@@ -147,7 +147,7 @@ class Nix:
         return self._parsed(parse_path_info, done)
 
     def inputs_of(self, drv: str) -> frozenset[str]:
-        """The derivations that a derivation needs, itself among them; empty when they cannot be told."""
+        """The derivations that a derivation needs, itself included; empty when Nix cannot tell them."""
         done = self._nix(["path-info", "--recursive", "--derivation", drv])
         return frozenset(done.stdout.decode("utf-8", "replace").split()) if not done.exit_status else frozenset()
 
@@ -158,7 +158,7 @@ class Nix:
         return self._run([self.program, *_FLAKES, *arguments])
 
     def _failed(self, headline: str, said: str) -> SoftwareError:
-        words = last_words(said)
+        words = last_lines(said)
         return SoftwareError(headline, facts=[("nix says", words)], hint=remedy(words))
 
     def _parsed(self, parse: Callable[[bytes], Answer], done: Completed) -> Answer:

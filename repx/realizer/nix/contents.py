@@ -1,6 +1,6 @@
-"""What store paths hold: programs, interpreters, Python modules; as far as they are on this machine.
+"""Looks into store paths: programs, interpreters, Python modules; as far as the paths are on this machine.
 
-Before a build some are not, and then the answer is None: nobody can say yet.
+Before a build some paths are not there, and then the answer is None: only the build can tell.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class StoreContents:
         self._programs: dict[str, frozenset[str] | None] = {}
 
     def place(self, name: str) -> str | None:
-        """Where a store path is."""
+        """The directory of a store path on this machine; None when it is not there."""
         for directory in self._places:
             if os.path.lexists(f"{directory}/{name}"):
                 return f"{directory}/{name}"
         return None
 
     def programs(self, name: str) -> frozenset[str] | None:
-        """The names in its bin/."""
+        """The names in the bin/ of a store path; None when the path is not there."""
         if name not in self._programs:
             place = self.place(name)
             try:
@@ -42,7 +42,7 @@ class StoreContents:
         return self._programs[name]
 
     def has_program(self, names: Iterable[str], program: str) -> bool | None:
-        """Whether one of some store paths has a program."""
+        """Whether one of these store paths has a program; None when only the build can tell."""
         return _any(None if (held := self.programs(name)) is None else program in held for name in names)
 
     def has_module(self, name: str, module: str) -> bool:
@@ -55,16 +55,16 @@ class StoreContents:
         return any(_holds_module(f"{place}/lib/{library}/site-packages", module) for library in libraries)
 
     def path_directories(self, names: Iterable[str]) -> list[str]:
-        """The directories to have on PATH, of those that are there, as their programs see them."""
+        """The bin/ directories of these store paths, as a job sees them; paths without programs are left out."""
         return [f"{STORE_DIR}/{name}/bin" for name in dict.fromkeys(names) if self.programs(name)]
 
     def pythons(self, names: Iterable[str]) -> list[PythonIn]:
-        """The Pythons among some store paths."""
+        """The Pythons among these store paths."""
         found = (PythonIn(self, name) for name in dict.fromkeys(names))
         return [python for python in found if python.program]
 
     def with_propagated(self, names: Iterable[str]) -> list[str]:
-        """Some store paths and those that they say must come along with them, in order."""
+        """These store paths and those that they propagate (`propagated-build-inputs`), in order."""
         found: dict[str, None] = {}
         waiting = list(names)
         while waiting:
@@ -108,7 +108,7 @@ class PythonIn:
         return f"lib/{found[-1]}" if found else ""
 
     def module_directories(self, names: Iterable[str]) -> list[str]:
-        """Where the modules of other store paths stand, as a job sees it: what PYTHONPATH is to be."""
+        """PYTHONPATH for this Python: the directories with modules in other store paths, as a job sees them."""
         found = []
         for name in self._contents.with_propagated(names):
             place = self._contents.place(name)

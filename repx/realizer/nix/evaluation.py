@@ -1,4 +1,4 @@
-"""What is asked of Nix's evaluator, in its language, and what it answers in JSON; starts nothing."""
+"""Writes a question to Nix's evaluator in the Nix language, and parses its answer in JSON; starts nothing."""
 
 from __future__ import annotations
 
@@ -7,33 +7,49 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
+from typing import NamedTuple
 
 from repx.model.closure import name_of
 from repx.realizer.nix.json import Package, UnreadableAnswerError
 
 
+class NotAPackage(NamedTuple):
+    """An attribute of another type than a package: its type, and the packages inside it."""
+
+    kind: str
+    inside: tuple[str, ...]
+
+
+class ListedPackage(NamedTuple):
+    """A package of the set, whether asked for or not: its main program, and the names of its store paths."""
+
+    attribute: str
+    program: str
+    names: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What an evaluation has found: packages by attribute; those that cannot be evaluated; those that are not there.
+    """What an evaluation has found, by attribute.
 
-    `absent` says for each what stands where it would, `other` what an attribute is that is no package, and what stands
-    in it. `present` is which of the hints the set has, and `programs` is (attribute, main program, output paths) of
-    every package of a small set.
+    `failed` are the attributes that Nix cannot evaluate. `absent` gives for each attribute that is not there the names
+    that stand beside its place. `present` are those of the hints that the set has. `listed` are all packages of the
+    set, or none where the set is large.
     """
 
     packages: Mapping[str, Package]
     failed: tuple[str, ...]
     absent: Mapping[str, tuple[str, ...]]
-    other: Mapping[str, tuple[str, tuple[str, ...]]]
+    other: Mapping[str, NotAPackage]
     present: frozenset[str]
-    programs: tuple[tuple[str, str, tuple[str, ...]], ...]
+    listed: tuple[ListedPackage, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of a pinned flake: attributes, and of which others it is told whether they are there.
+    """What Nix is asked of a pinned flake: the packages `asked`, and whether the set has the attributes `hints`.
 
-    `safe` keeps what one attribute throws from ending the whole; `programs` asks what a small set has altogether.
+    With `safe`, an attribute that throws does not end the evaluation; `programs` asks for all packages of a small set.
     """
 
     url: str
@@ -51,7 +67,7 @@ def expression(question: Question) -> str:
 
 
 def parse_evaluation(data: bytes) -> Evaluation:
-    """What `expression` has become. Raises UnreadableAnswerError."""
+    """The answer to `expression`. Raises UnreadableAnswerError."""
     try:
         content = json.loads(data)
         packages, failed, absent, other = {}, [], {}, {}
@@ -59,7 +75,7 @@ def parse_evaluation(data: bytes) -> Evaluation:
             if "absent" in answer:
                 absent[name] = tuple(answer["absent"])
             elif "other" in answer:
-                other[name] = (answer["other"], tuple(answer["inside"]))
+                other[name] = NotAPackage(answer["other"], tuple(answer["inside"]))
             elif "failed" in answer:
                 failed.append(name)
             else:
@@ -70,8 +86,10 @@ def parse_evaluation(data: bytes) -> Evaluation:
                     answer["version"],
                     tuple(map(name_of, answer["paths"])),
                 )
-        programs = tuple((one["name"], one["program"], tuple(one["paths"])) for one in content["programs"])
-        return Evaluation(packages, tuple(failed), absent, other, frozenset(content["present"]), programs)
+        listed = tuple(
+            ListedPackage(one["name"], one["program"], tuple(map(name_of, one["paths"]))) for one in content["programs"]
+        )
+        return Evaluation(packages, tuple(failed), absent, other, frozenset(content["present"]), listed)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UnreadableAnswerError(str(error)) from None
 

@@ -1,4 +1,4 @@
-"""Reads what Nix prints, of Nix 2.4 and of current ones, whose JSON differs; starts nothing.
+"""Parses what Nix prints, from Nix 2.4 to current versions, whose JSON differs; starts nothing.
 
 What changed: `path-info --json` was a list (to 2.18), is an object by path (from 2.19), and in its second format (from
 2.33) has names of paths below "info". Hashes are SRI (`sha256-<base64>`), base-32 or hex after `sha256:`, or objects.
@@ -26,7 +26,7 @@ class UnreadableAnswerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FlakeState:
-    """What a reference means today: the URL that pins it, what of its source never changes, its lock's digest."""
+    """What a reference means today: the URL that pins it, the revision of its source, and the digest of its lock."""
 
     url: str
     revision: str
@@ -35,18 +35,18 @@ class FlakeState:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """One attribute of a package set, evaluated: its derivation and the names of the outputs that are to be there."""
+    """One evaluated attribute of a package set: its derivation, and the outputs that a Lab needs of it."""
 
     drv: str
     outputs: tuple[str, ...]
     program: str
     version: str
     names: tuple[str, ...]
-    """The store paths of `outputs`, by name."""
+    """The names of the store paths of `outputs`."""
 
 
 def parse_version(text: str) -> tuple[int, ...]:
-    """(2, 8, 0) of `nix (Nix) 2.8.0`; () when no number is in it. A house with numbers of its own says them first."""
+    """(2, 8, 0) of `nix (Nix) 2.8.0`; () without a number. Forks print their own version first and Nix's last."""
     found = re.findall(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
     return tuple(int(part) for part in found[-1] if part) if found else ()
 
@@ -74,7 +74,7 @@ def parse_path_info(data: bytes) -> list[StorePath]:
     elif isinstance(content, dict) and isinstance(content.get("info"), dict):
         entries = content["info"].items()
     elif isinstance(content, dict):
-        # From 2.33 on, what holds for all of them stands between the paths.
+        # From 2.33 on, two keys beside the paths describe the whole answer.
         entries = ((path, entry) for path, entry in content.items() if path not in ("version", "storeDir"))
     else:
         raise UnreadableAnswerError("neither a list nor an object")
@@ -94,7 +94,7 @@ def parse_sha256(digest: Any) -> str:
             return nix_base32_bytes(digest[7:]).hex()
     except ValueError:
         pass
-    raise UnreadableAnswerError(f"{digest!r} is no SHA-256")
+    raise UnreadableAnswerError(f"{digest!r} is not a SHA-256")
 
 
 def _store_path(path: Any, entry: Any) -> StorePath:
@@ -108,17 +108,17 @@ def _store_path(path: Any, entry: Any) -> StorePath:
 
 
 def _name(path: Any) -> str:
-    """The name of a store path that is told whole, or by its name. ValueError for anything else."""
+    """The name of a store path, which Nix gives whole or as a name. Raises ValueError for anything else."""
     name = path.removeprefix(f"{STORE_DIR}/") if isinstance(path, str) else path
     if not is_store_name(name):
-        raise ValueError(f"{path!r} is no store path")
+        raise ValueError(f"{path!r} is not a store path")
     return str(name)
 
 
 def _object(data: bytes) -> dict[str, Any]:
     content = _json(data)
     if not isinstance(content, dict):
-        raise UnreadableAnswerError("no object")
+        raise UnreadableAnswerError("not an object")
     return content
 
 
@@ -126,8 +126,8 @@ def _json(data: bytes) -> Any:
     try:
         return json.loads(data, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
-        raise UnreadableAnswerError(f"no JSON: {error}") from None
+        raise UnreadableAnswerError(f"not JSON: {error}") from None
 
 
 def _no_number(text: str) -> None:
-    raise ValueError(f"{text} is no number")
+    raise ValueError(f"{text} is not a number")

@@ -1,4 +1,4 @@
-"""Hears what Nix says while it builds, of Nix 2.4 and of current ones: progress, messages, logs; starts nothing."""
+"""Reads what Nix prints while it builds, from 2.4 to current versions: progress, messages, logs; starts nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _REASON_ENDS = re.compile(r"\n\s*(Output paths|Last \d+ log lines|last \d+ log l
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a build is, and what it is at."""
+    """How many derivations are built, of how many, and which one is being built."""
 
     done: int
     expected: int
@@ -36,8 +36,8 @@ class BuildLog:
         self._builds: dict[int, str] = {}
         self._totals: int | None = None
 
-    def hear(self, line: str) -> Progress | None:
-        """Take in one line; how far the build is when that has changed."""
+    def read_line(self, line: str) -> Progress | None:
+        """Read one line; returns the progress when it has changed."""
         if not line.startswith("@nix "):
             if line.strip():
                 self.errors.append(_COLOUR.sub("", line))
@@ -53,16 +53,16 @@ class BuildLog:
             elif event.get("action") == "result":
                 return self._result(event)
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            # Progress is a courtesy: an event that we do not understand is none.
+            # The build does not need its progress shown: an event of an unknown form is left out.
             pass
         return None
 
     def failed(self) -> list[str]:
-        """The derivations that errors name, as paths; what has failed by itself comes first."""
+        """The paths of the derivations that errors name; those that failed themselves come first."""
         return list(dict.fromkeys(_DERIVATION.findall("\n".join(self.errors))))
 
     def reason(self, drv: str) -> str:
-        """The first error that names a derivation, without what is known otherwise."""
+        """The first error that names a derivation, without the parts that an error of ours shows anyway."""
         said = next((error for error in self.errors if f"'{drv}'" in error), "")
         return "\n".join(line.strip() for line in _REASON_ENDS.sub("", said.removeprefix("error:").strip()).split("\n"))
 
@@ -84,8 +84,8 @@ class BuildLog:
         return None
 
 
-def last_words(text: str, count: int = 12) -> str:
-    """The last lines of what Nix said that say something, without colours."""
+def last_lines(text: str, count: int = 12) -> str:
+    """The last lines of what Nix said, without colours, blank lines and warnings."""
     plain = _COLOUR.sub("", text)
     lines = [line.rstrip() for line in plain.splitlines() if line.strip() and not line.startswith("@nix ")]
     lines = [line for line in lines if not line.lstrip().startswith(("warning:", "(use '--show-trace'", "… "))]

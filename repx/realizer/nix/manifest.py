@@ -1,4 +1,4 @@
-"""What a Lab says of a stage's software when it comes from a closure: PATH, interpreters, modules; starts nothing."""
+"""Writes the manifest of a stage whose software is a closure: PATH, interpreters, modules; starts nothing."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from repx.realizer.nix.contents import StoreContents
 
 
 def closure_manifest(software: Software, contents: StoreContents, closure: Closure) -> dict[str, Json]:
-    """The manifest of a built stage: what was asked for, and where in the closure everything is.
+    """The manifest of a built stage: the packages it asks for, and the places of programs and modules in the closure.
 
-    PATH has the stage's own packages first, then the base. `locale` is where the C library finds C.UTF-8, which jobs
-    are given: a library made for another place looks there in vain.
+    PATH has the stage's own packages first, then the base. `locale` is the directory of the locale C.UTF-8, which every
+    job gets: a C library that was built for another place does not find it by itself.
     """
     own, base = (_names(software, key) for key in ("packages", "base"))
     manifest = dict(software.manifest)

@@ -1,4 +1,4 @@
-"""What Nix has answered for one package set, kept so that it need not be asked again; may be deleted at any time.
+"""Keeps what Nix has answered for one package set, so that Nix need not be asked again; may be deleted at any time.
 
 One JSON file for each state of a flake, below `$XDG_CACHE_HOME/repx/nix`: a changed flake or lock is another file.
 """
@@ -12,35 +12,36 @@ from typing import Any
 
 from repx.agent.base.files import publish_file, read_if_there
 from repx.model.closure import StorePath, is_store_name
+from repx.realizer.nix.evaluation import ListedPackage
 from repx.realizer.nix.json import FlakeState, Package
 
-FORMAT = 1
+FORMAT = 2
 
 
 class NixMemory:
-    """The answers for one state of a package set. What cannot be read counts as never told."""
+    """The answers for one state of a package set. A file that cannot be read counts as missing."""
 
     def __init__(self, directory: str, key: str) -> None:
         self._path = f"{directory}/{key}.json"
         self.state: FlakeState | None = None
         self.packages: dict[str, Package] = {}
         self.lacking: frozenset[str] = frozenset()
-        """Attributes that were asked for and need not be there."""
-        self.programs: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+        """The optional packages that the set does not have."""
+        self.listed: tuple[ListedPackage, ...] = ()
         self.paths: dict[str, StorePath] = {}
         try:
             self._read(json.loads(read_if_there(self._path) or b"{}"))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            self.state, self.packages, self.lacking, self.programs, self.paths = None, {}, frozenset(), (), {}
+            self.state, self.packages, self.lacking, self.listed, self.paths = None, {}, frozenset(), (), {}
 
-    def knows(self, needed: Iterable[str], welcome: Iterable[str] = ()) -> bool:
-        """Whether all that is needed has been evaluated, and it is known of the rest whether it is there."""
-        if self.state is None or not all(name in self.packages for name in needed):
+    def knows(self, required: Iterable[str], optional: Iterable[str] = ()) -> bool:
+        """Whether the required packages have been evaluated, and Nix has told which optional ones the set has."""
+        if self.state is None or not all(name in self.packages for name in required):
             return False
-        return all(name in self.packages or name in self.lacking for name in welcome)
+        return all(name in self.packages or name in self.lacking for name in optional)
 
     def knows_closure(self, names: Iterable[str]) -> bool:
-        """Whether everything reachable from some store paths has been told."""
+        """Whether Nix has told everything that is reachable from these store paths."""
         waiting, seen = list(names), set()
         while waiting:
             name = waiting.pop()
@@ -53,7 +54,7 @@ class NixMemory:
         return True
 
     def keep(self) -> None:
-        """Write it down. Where that cannot be done, Nix is asked again the next time."""
+        """Write the file. Where that fails, Nix is asked again the next time."""
         assert self.state is not None
         content = {
             "format": FORMAT,
@@ -65,7 +66,7 @@ class NixMemory:
                 for name, one in self.packages.items()
             },
             "lacking": sorted(self.lacking),
-            "programs": [[name, program, list(paths)] for name, program, paths in self.programs],
+            "listed": [[attribute, program, list(names)] for attribute, program, names in self.listed],
             "paths": {one.name: [one.nar_sha256, one.nar_size, list(one.references)] for one in self.paths.values()},
         }
         try:
@@ -82,7 +83,9 @@ class NixMemory:
                 raise ValueError(name)
             self.packages[name] = Package(drv, tuple(outputs), program, version, tuple(names))
         self.lacking = frozenset(content["lacking"])
-        self.programs = tuple((name, program, tuple(paths)) for name, program, paths in content["programs"])
+        self.listed = tuple(
+            ListedPackage(attribute, program, tuple(names)) for attribute, program, names in content["listed"]
+        )
         for name, (digest, size, references) in content["paths"].items():
             if not all(map(is_store_name, [name, *references])):
                 raise ValueError(name)
@@ -91,5 +94,5 @@ class NixMemory:
 
 
 def memory_directory() -> str:
-    """Where answers are kept."""
+    """The directory of the files, in the user's cache."""
     return f"{os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')}/repx/nix"

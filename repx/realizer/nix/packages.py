@@ -1,8 +1,8 @@
 """The package set `nix(…)`: attributes of a flake, identified by their store paths before anything is built.
 
-Order of events: pin the flake, evaluate all attributes in one call, identify and check every stage as far as that can
-be done without a build; then, when a Lab is realized, build in one call, check what could not be checked, and bring the
-closure into the store. A package set that has not changed is asked nothing at all (`repx.realizer.nix.memory`).
+`resolve` pins the flake, evaluates all attributes in one call, and identifies and checks every stage as far as that is
+possible without a build. `realize` builds in one call, checks what `resolve` could not check, and brings the closure
+into the store. For a package set that has not changed Nix is not asked at all (`repx.realizer.nix.memory`).
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from repx.store.closure import add_store_paths, discard_broken
 from repx.store.writer import StoreWriter
 
 PYTHON = "python3"
-"""The attribute whose Python a Python stage gets when it names none."""
+"""The attribute whose Python a Python stage gets when its packages bring no Python."""
 
-NEEDED = (*sorted(BASE_PROGRAMS), PYTHON)
-"""What every package set has to have."""
+REQUIRED = (*sorted(BASE_PROGRAMS), PYTHON)
+"""The packages that every package set must have."""
 
-WELCOME = tuple(name for name in TOOLS if name not in NEEDED)
-"""What a Lab carries when the package set has it."""
+OPTIONAL = tuple(name for name in TOOLS if name not in REQUIRED)
+"""The packages that a Lab carries when the package set has them."""
 
 
 class NixSoftware:
@@ -69,9 +69,9 @@ class NixSoftware:
         """One answer per request, in order. Raises SoftwareError when Nix or the flake cannot be used."""
         self._reference = read_reference(self._text, self._base, self._location)
         self._memory = NixMemory(self._memory_directory, self._reference.key)
-        wanted = set(NEEDED).union(*(request.packages for request in requests))
+        wanted = set(REQUIRED).union(*(request.packages for request in requests))
         problems: dict[str, tuple[str, str]] = {}
-        if not self._memory.knows(wanted, WELCOME):
+        if not self._memory.knows(wanted, OPTIONAL):
             problems = self._evaluate(wanted, requests)
         answers = [self._software(request, problems) for request in requests]
         self._uses |= commands_used(requests, self._run)
@@ -86,7 +86,7 @@ class NixSoftware:
         return answers
 
     def realize(self, software: Iterable[Software], writer: StoreWriter, watch: Callable[[str], None]) -> Closure:
-        """Build what some stages need, check it, and have its closure in the store; `watch` hears how far it is.
+        """Build what these stages need, check it, and copy its closure into the store; `watch` is told the progress.
 
         Raises SoftwareError when something cannot be built, CheckError for scripts that use what is not there.
         """
@@ -115,7 +115,7 @@ class NixSoftware:
     # -- evaluating
 
     def _pin(self) -> FlakeState:
-        """The flake as Nix pins it now: its URL may name another folder than the one remembered with equal content."""
+        """The flake as Nix pins it now. The memory may hold the URL of another folder with equal content."""
         reference = self._reference
         if self._pinned is not None:
             return self._pinned
@@ -137,36 +137,36 @@ class NixSoftware:
         return state
 
     def _evaluate(self, wanted: Iterable[str], requests: Sequence[SoftwareRequest]) -> dict[str, tuple[str, str]]:
-        """Ask Nix; message and remedy for each attribute that is not there or cannot be evaluated."""
+        """Ask Nix; returns message and remedy for each attribute that is missing or cannot be evaluated."""
         memory, reference = self._memory, self._reference
         state = memory.state = self._pin()
         try:
-            answer = self._nix.evaluate(state.url, this_system(), sorted({*wanted, *WELCOME, *memory.packages}), [])
+            answer = self._nix.evaluate(state.url, this_system(), sorted({*wanted, *OPTIONAL, *memory.packages}), [])
         except SoftwareError as error:
             error.location = error.location or self._location
             raise
         memory.packages = dict(answer.packages)
-        memory.lacking = frozenset(WELCOME).difference(answer.packages)
-        memory.programs = answer.programs
+        memory.lacking = frozenset(OPTIONAL).difference(answer.packages)
+        memory.listed = answer.listed
         memory.keep()
-        lacking = [name for name in NEEDED if name in answer.absent]
+        lacking = [name for name in REQUIRED if name in answer.absent]
         if lacking:
             raise SoftwareError(
                 f"the package set {reference.text} has no {', '.join(lacking)}, which every package set needs",
                 location=self._location,
-                hint=f"a set has at least: {', '.join(NEEDED)}",
+                hint=f"a set has at least: {', '.join(REQUIRED)}",
             )
         named = {name for request in requests for name in request.packages}
         problems = {}
         for name in [*answer.failed, *answer.absent, *answer.other]:
-            if name in named or name not in WELCOME:
+            if name in named or name not in OPTIONAL:
                 problems[name] = attribute_problem(
                     name,
                     answer,
                     f"the package set {reference.text}",
                     lambda one: self._nix.why_not(state.url, this_system(), one),
                 )
-            if name in problems and (name in NEEDED or name not in named):
+            if name in problems and (name in REQUIRED or name not in named):
                 raise SoftwareError(problems[name][0], location=self._location)
         return problems
 
@@ -193,7 +193,7 @@ class NixSoftware:
         return Software(tuple(sorted(identity)), manifest, findings, asked.roots)
 
     def _what_it_asked(self, request: SoftwareRequest) -> Asked:
-        """The attributes that a request comes down to: its own, its Python, the base."""
+        """The attributes that a request needs: its own, its Python, the base."""
         packages = self._memory.packages
         own = [name for name in request.packages if name in packages]
         is_python = request.kind == "python"
@@ -208,16 +208,16 @@ class NixSoftware:
             try:
                 return self._nix.evaluate(self._pin().url, this_system(), [], names).present
             except RepxError:
-                # It would have been a remedy for a finding; the finding stands without.
+                # The answer would only have made a remedy; the finding is shown without one.
                 return frozenset()
 
         memory = self._memory
-        return NixChecks(self._text, memory.packages, memory.programs, contents, self._uses, is_there, self._run)
+        return NixChecks(self._text, memory.packages, memory.listed, contents, self._uses, is_there, self._run)
 
     # -- building
 
     def _is_here(self, roots: Sequence[str], writer: StoreWriter) -> bool:
-        """Whether the whole closure is unbroken in our store already, so that Nix need not have it any more."""
+        """Whether the whole closure is unbroken in our store already, so that Nix may have deleted it."""
         paths = self._memory.paths
         return discard_broken(writer, [paths[name] for name in Closure(self._flake(), paths).of(roots)])
 
@@ -225,7 +225,7 @@ class NixSoftware:
         tools = [name for name in TOOLS if name in self._memory.packages]
         names = sorted({name for request, _ in asked for name in self._all_of(request)}.union(tools))
         if not all(os.path.exists(self._memory.packages[name].drv) for name in names):
-            # Nix has collected what it evaluated then; evaluating brings it back.
+            # Nix has collected the derivations since; another evaluation writes them again.
             again: Evaluation = self._nix.evaluate(self._pin().url, this_system(), names, [])
             self._memory.packages.update(again.packages)
 

@@ -1,4 +1,4 @@
-"""What `nix("…")` names: a folder with a flake, or a reference that pins one; reads the folder, starts nothing."""
+"""Reads the argument of `nix("…")`: a folder with a flake, or a reference that pins one; starts nothing."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _PINNED = re.compile(r"(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])|narHash=")
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A flake as Nix is asked for it; `key` changes when what it means may have changed.
+    """A flake in the form that Nix takes; `key` changes whenever the meaning of the reference may have changed.
 
-    `text` is what the user wrote, `recorded` the same without a path of this machine, `is_pinned` whether it can mean
-    but one thing.
+    `text` is what the user wrote, `recorded` the same without a path of this machine. `is_pinned` says that it means
+    the same flake for ever.
     """
 
     text: str
@@ -30,9 +30,10 @@ class Reference:
 
 
 def read_reference(text: str, base: str, location: SourceLocation | None) -> Reference:
-    """Raises SoftwareError when there is no flake in a folder that is named. `base` is the experiment's folder.
+    """The reference that `text` stands for; `base` is the experiment's folder.
 
-    A folder is taken as it is, whatever version control says of it: its content pins it, and its lock its inputs.
+    A folder is taken as it is, whatever version control says of it: its content pins it, and its lock pins its inputs.
+    Raises SoftwareError when the folder has no flake.
     """
     if "#" in text:
         raise SoftwareError(

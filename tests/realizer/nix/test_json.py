@@ -21,7 +21,7 @@ from repx.realizer.nix.json import (
     parse_sha256,
     parse_version,
 )
-from repx.realizer.nix.log import BuildLog, Progress, last_words
+from repx.realizer.nix.log import BuildLog, Progress, last_lines
 
 SAMPLES = Path(__file__).parents[2] / "golden" / "nix"
 
@@ -239,7 +239,7 @@ def test_an_evaluation_tells_each_attribute_apart() -> None:
     assert "jq" in found.absent["jp"]
     assert found.other == {"text": ("string", ())}
     assert found.present == {"jq"}
-    assert ("jq", "jq", ("/nix/store/" + jq.names[0],)) in found.programs
+    assert ("jq", "jq", jq.names[:1]) in found.listed
 
 
 @pytest.mark.parametrize("text", ["", 'a"b', "${x}", "\\${x}", "\\", "$${x}", "$$", "ü\n\t", "'' ${'' x}"])
@@ -268,7 +268,7 @@ def test_the_question_is_data_in_the_expression() -> None:
 
 def heard(name: str) -> tuple[BuildLog, list[Progress]]:
     log = BuildLog()
-    progress = [log.hear(line) for line in sample(name).decode().splitlines()]
+    progress = [log.read_line(line) for line in sample(name).decode().splitlines()]
     return log, [one for one in progress if one is not None]
 
 
@@ -287,14 +287,14 @@ def test_a_failure_names_what_failed_by_itself_first_and_its_last_lines(name: st
     assert log.logs[BROKEN] == ["working", "at work", "it failed"]
     assert log.reason(BROKEN).endswith("failed with exit code 3" + "." * ("2.31" in name))
     assert BROKEN in log.reason(BROKEN)
-    assert "\x1b" not in last_words("\n".join(log.errors))
+    assert "\x1b" not in last_lines("\n".join(log.errors))
 
 
 def test_a_log_keeps_its_last_lines_without_colours_and_bells() -> None:
     log = BuildLog()
-    log.hear('@nix {"action":"start","id":1,"type":105,"fields":["/nix/store/x.drv"]}')
+    log.read_line('@nix {"action":"start","id":1,"type":105,"fields":["/nix/store/x.drv"]}')
     for number in range(1000):
-        log.hear(
+        log.read_line(
             json.dumps({"action": "result", "id": 1, "type": 101, "fields": [f"\x1b[1m{number}\x07\r"]}).join(
                 ["@nix ", ""]
             )
@@ -310,8 +310,8 @@ def test_what_has_stopped_is_not_what_a_build_is_at() -> None:
         '{"action":"start","id":2,"type":105,"fields":["/nix/store/0-short.drv"]}',
         '{"action":"stop","id":2}',
     ):
-        assert log.hear(f"@nix {line}") is None
-    assert log.hear('@nix {"action":"result","id":9,"type":105,"fields":[1,2,1,0]}') == Progress(1, 2, "long")
+        assert log.read_line(f"@nix {line}") is None
+    assert log.read_line('@nix {"action":"result","id":9,"type":105,"fields":[1,2,1,0]}') == Progress(1, 2, "long")
 
 
 events = st.fixed_dictionaries(
@@ -330,10 +330,10 @@ events = st.fixed_dictionaries(
 def test_no_log_crashes_its_reader(lines: list[str]) -> None:
     log = BuildLog()
     for line in lines:
-        log.hear(line)
+        log.read_line(line)
     for drv in ["", *log.failed()]:
         log.reason(drv)
-    last_words("\n".join(log.errors))
+    last_lines("\n".join(log.errors))
 
 
 def test_last_words_leave_warnings_and_traces_out() -> None:
@@ -341,5 +341,5 @@ def test_last_words_leave_warnings_and_traces_out() -> None:
         "warning: Git tree is dirty\n\x1b[31;1merror:\x1b[0m\n       … while evaluating the attribute 'x'\n\n"
         "       error: it has no c\n(use '--show-trace' to show detailed location information)\n"
     )
-    assert last_words(said) == "error:\n       error: it has no c"
-    assert last_words("\n".join(map(str, range(100))), 3) == "97\n98\n99"
+    assert last_lines(said) == "error:\n       error: it has no c"
+    assert last_lines("\n".join(map(str, range(100))), 3) == "97\n98\n99"

@@ -25,7 +25,7 @@ from tests.golden_texts import Golden, golden_fixture
 __all__ = ["golden_fixture"]
 
 HERE = SourceLocation("experiment.py", 7)
-NEEDED = {**{name: programs[0] for name, programs in BASE_PROGRAMS.items()}, "python3": "python3"}
+REQUIRED = {**{name: programs[0] for name, programs in BASE_PROGRAMS.items()}, "python3": "python3"}
 
 
 class SetOfPackages:
@@ -37,7 +37,7 @@ class SetOfPackages:
         self.flake.mkdir()
         (self.flake / "flake.nix").write_text("{ outputs = { self }: { }; }")
         self.nix = FakeNix(
-            root / "bin", packages={**NEEDED, "bubblewrap": "bwrap", "thing": "thing", "other": ""}
+            root / "bin", packages={**REQUIRED, "bubblewrap": "bwrap", "thing": "thing", "other": ""}
         ).write()
 
     def software(self, reference: str = "./flake") -> NixSoftware:
@@ -121,7 +121,7 @@ def test_a_change_of_the_folder_is_asked_about(packages: SetOfPackages) -> None:
     assert packages.nix.commands() == []
 
 
-def test_a_set_without_what_is_welcome_only_is_remembered_as_such(packages: SetOfPackages) -> None:
+def test_a_set_without_an_optional_package_is_remembered_as_such(packages: SetOfPackages) -> None:
     del packages.nix.packages["bubblewrap"]
     packages.nix.write()
     packages.software().resolve([request()])
@@ -130,7 +130,7 @@ def test_a_set_without_what_is_welcome_only_is_remembered_as_such(packages: SetO
     assert packages.nix.commands() == []
 
 
-def test_a_welcome_package_that_throws_is_done_without(packages: SetOfPackages) -> None:
+def test_an_optional_package_that_throws_is_left_out(packages: SetOfPackages) -> None:
     packages.nix.throwing = ("bubblewrap",)
     packages.nix.write()
     packages.software().resolve([request()])
@@ -269,7 +269,7 @@ def test_a_folder_with_blanks_is_told_of_where_nix_does_not_read_it(packages: Se
     assert "hint: old versions of Nix read no folder whose path has blanks" in packages.refused(reference="./a folder")
 
 
-@pytest.mark.parametrize("name", sorted(NEEDED))
+@pytest.mark.parametrize("name", sorted(REQUIRED))
 def test_every_set_has_the_base_and_a_python(packages: SetOfPackages, name: str) -> None:
     del packages.nix.packages[name]
     packages.nix.write()
@@ -436,7 +436,7 @@ def known(directory: Path) -> NixMemory:
 def test_a_memory_reads_what_it_kept(tmp_path: Path) -> None:
     assert known(tmp_path).knows(["thing"])
     assert not known(tmp_path).knows(["other"])
-    assert not known(tmp_path).knows(["thing"], ["welcome"])
+    assert not known(tmp_path).knows(["thing"], ["optional"])
     assert not NixMemory(str(tmp_path), "another key").knows([])
 
 
