@@ -28,6 +28,11 @@ def make(data: Output = out("data.txt"), *, n: int = 0) -> str:
     return 'echo "$n" > "$data"'
 
 
+@bash(realizations=2)  # type: ignore[untyped-decorator]  # with options it takes any function
+def twice(data: Output = out("data.txt")) -> str:
+    return 'echo > "$data"'
+
+
 @bash
 def take(data: Input, more: Output = out("more.txt"), *, n: int = 0) -> str:
     return 'cat "$data" > "$more"'

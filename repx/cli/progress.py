@@ -102,12 +102,16 @@ def log_tail(unit: Unit) -> tuple[str, list[str]]:
 
 
 def print_plan(report: Report, *, as_json: bool) -> None:
-    """What is done and what would run, by stage, in the order in which the stages come."""
+    """What is done, what would run and why, by stage, in the order in which the stages come."""
     # What waits for something that would run may still find a result of the same content: hence "at most".
-    would_run = Counter(stage_of(unit) for unit in report.units if unit.state in (State.READY, State.PENDING))
+    reasons: dict[str, Counter[str]] = {}
+    for unit in report.units:
+        if unit.reason is not None:
+            reasons.setdefault(stage_of(unit), Counter())[unit.reason.value] += 1
+    would_run = Counter({stage: sum(counts.values()) for stage, counts in reasons.items()})
     done = Counter(stage_of(unit) for unit in report.units if unit.found)
     if as_json:
-        click.echo(json.dumps({"run": dict(would_run), "reuse": dict(done), "at_most": True}))
+        click.echo(json.dumps({"run": would_run, "reuse": done, "because": reasons, "at_most": True}))
         return
     if not would_run:
         print_nothing_to_run(len(report.units), as_json=False)
@@ -116,9 +120,12 @@ def print_plan(report: Report, *, as_json: bool) -> None:
     click.echo(f"at most {total} {plural('job', total)} would run; {sum(done.values())} done")
     stages = dict.fromkeys(stage_of(unit) for unit in sorted(report.units, key=lambda unit: unit.run))
     width = max(len("stage"), *(len(stage) for stage in stages))
-    click.echo(f"  {'stage':<{width}}  would run  done")
+    click.echo(f"  {'stage':<{width}}  would run  done  because")
     for stage in stages:
-        click.echo(f"  {stage:<{width}}  {would_run[stage]:>9}  {done[stage]:>4}")
+        counts = reasons.get(stage, Counter())
+        one = len(counts) == 1
+        because = ", ".join(why if one else f"{count} {why}" for why, count in counts.most_common())
+        click.echo(f"  {stage:<{width}}  {would_run[stage]:>9}  {done[stage]:>4}  {because}".rstrip())
 
 
 def print_report(report: Report, *, as_json: bool) -> None:

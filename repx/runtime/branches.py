@@ -43,7 +43,7 @@ class Branches:
             self._graph.look_later(scatter)
         unit.parts = [scatter]
         unit.on_ready = lambda gather: self._open_branches(gather, whole, scatter)
-        unit.after(scatter)
+        self._graph.wait(unit, scatter)
         return unit.waiting > 0 or unit.on_ready(unit)
 
     def _open_branches(self, unit: Unit, whole: ScatterGather, scatter: Unit) -> bool:
@@ -59,7 +59,7 @@ class Branches:
         sinks = [self._branch(unit, whole, item) for item in items]
         unit.on_ready = lambda gather: self._gather(gather, whole, scatter, sinks)
         for sink in sinks:
-            unit.after(sink)
+            self._graph.wait(unit, sink)
         self._graph.grown()
         return unit.waiting > 0 or unit.on_ready(unit)
 
@@ -72,7 +72,7 @@ class Branches:
             unit.on_ready = lambda one, step=step: self._open_step(one, whole, item, step, branch)
             gather.parts.append(unit)
             for name in step.before:
-                unit.after(branch[name])
+                self._graph.wait(unit, branch[name])
             if unit.waiting == 0:
                 self._graph.look_later(unit)
         return branch[whole.sink]
@@ -90,7 +90,7 @@ class Branches:
         leader = self._steps.setdefault(part.id, unit)
         if leader is not unit:
             unit.on_ready = lambda one: self._follow(one, leader)
-            unit.after(leader)
+            self._graph.wait(unit, leader)
             return unit.waiting > 0 or self._follow(unit, leader)
         self._graph.ask(unit, part.hints)
         unit.resolved = resolved

@@ -108,6 +108,11 @@ class UnitGraph:
         unit.blocked_by = blocked_by.blocked_by or blocked_by
         self.end(unit, State.BLOCKED)
 
+    def wait(self, unit: Unit, other: Unit) -> None:
+        """Let a unit wait for another one's end; in a dry run, what is ready counts as having ended."""
+        if not (self.dry and other.state is State.READY):
+            unit.after(other)
+
     def release(self, unit: Unit) -> None:
         """Let those that wait for a unit come one step nearer."""
         for consumer in unit.consumers:

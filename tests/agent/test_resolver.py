@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from repx import Output, Run, bash, out, soft
+from repx import Run, soft
 from repx.agent.base.layout import FAILURE, RECORD, Store, realization
 from repx.agent.lab.run_file import Job
 from repx.agent.resolve import FileInput, Reason, Resolved, ResultsInput
@@ -15,16 +15,11 @@ from repx.agent.resolver import AWAITED, Resolver
 from repx.agent.scatter import ScatterGather
 from repx.lab.directory import LabDirectory
 from tests.runtime.world import tree
-from tests.small_labs import job_of, make, parts, put_record, put_result, report, small_lab, take
+from tests.small_labs import job_of, make, parts, put_record, put_result, report, small_lab, take, twice
 
 
 def both() -> None:
     take(data=make().data)
-
-
-@bash(realizations=2)  # type: ignore[untyped-decorator]  # with options it takes any function
-def twice(data: Output = out("data.txt")) -> str:
-    return 'echo > "$data"'
 
 
 class Place:

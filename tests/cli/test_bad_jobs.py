@@ -205,19 +205,20 @@ def test_a_comment_and_a_docstring_run_nothing(world: World) -> None:
     assert done.stdout.splitlines()[-1] == "all 4 jobs are done; nothing to run"
 
 
-def test_a_dry_run_says_what_each_stage_would_do(world: World) -> None:
+def test_a_dry_run_says_what_each_stage_would_do_and_why(world: World) -> None:
     world.realize(EXPERIMENT)
     world.run("make[n=2]")
     before = tree(world.store)
     done = world.repx("run", "--dry-run")
     assert done.stdout.splitlines() == [
         "at most 3 jobs would run; 1 done",
-        "  stage  would run  done",
-        "  make           2     1",
-        "  look           1     0",
+        "  stage  would run  done  because",
+        "  make           2     1  never ran",
+        "  look           1     0  after others",
     ]
     answer = world.run("--dry-run").answer
-    assert answer == {"run": {"make": 2, "look": 1}, "reuse": {"make": 1}, "at_most": True}
+    because = {"make": {"never ran": 2}, "look": {"after others": 1}}
+    assert answer == {"run": {"make": 2, "look": 1}, "reuse": {"make": 1}, "because": because, "at_most": True}
     assert tree(world.store) == before
     world.run()
     assert world.repx("run", "--dry-run").stdout == "all 4 jobs are done; nothing to run\n"
