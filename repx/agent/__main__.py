@@ -8,9 +8,9 @@ import sys
 def main(argv: list[str]) -> int:
     """Start what the first word names."""
     if argv[:1] == ["worker"] and len(argv) == 4:
-        from repx.agent import worker
+        from repx.agent import worker_process
 
-        return worker.main(argv[1:])
+        return worker_process.main(argv[1:])
     sys.stderr.write("usage: agent worker STORE RUNNER NUMBER\n")
     return 2
 

@@ -8,10 +8,17 @@ own, unless that is the root, which the rule leaves out.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import time
 import uuid
+from collections.abc import Iterator
+
+from repx.agent.base.files import read_file
+
+WORKER_PREFIX = "repx-worker-"
+"""What the groups around workers are called: no limits are set there."""
 
 _PERIOD_US = 100_000
 _REMOVE_WITHIN_S = 1.0
@@ -101,6 +108,56 @@ def version(proc: str = "/proc/self") -> str:
     return "v%d" % number if places else "none"
 
 
+def process_family(pid: int) -> Iterator[int]:
+    """A process and those that it has started, parents first.
+
+    Whoever moves each into a group before the next is asked for misses none: what a process in the group starts is born
+    there.
+    """
+    yield pid
+    with contextlib.suppress(OSError):
+        for child in read_file("/proc/%d/task/%d/children" % (pid, pid)).split():
+            yield from process_family(int(child))
+
+
+def own_groups(proc: str = "/proc/self") -> list[str]:
+    """The directories of this process's groups in which more could be made, those of version 2 first."""
+    own = _own_paths(proc)
+    found = []
+    for kind, root, mount_point, options in sorted(_mounts(proc), reverse=True):
+        if kind == "cgroup2" and "" in own:
+            found.append(_below(mount_point, root, own[""]))
+        # Of version 1 those without a say in anything: a group of `cpuset` or `memory` is not made by a mkdir alone.
+        found += [
+            _below(mount_point, root, own[name]) for name in ("name=systemd", "pids") if name in own and name in options
+        ]
+    return [place for place in found if os.access(place + "/cgroup.procs", os.W_OK)]
+
+
+def own_group_places(controller: str, proc: str = "/proc/self") -> list[str]:
+    """The directories of this process's groups that may limit something, and of all above them that can be seen."""
+    own = _own_paths(proc)
+    found = []
+    for kind, root, mount_point, options in _mounts(proc):
+        name = "" if kind == "cgroup2" else controller
+        if name in own and (kind == "cgroup2" or controller in options):
+            place = _below(mount_point, root, own[name])
+            while place != mount_point and place.startswith(mount_point + "/"):
+                found.append(place)
+                place = os.path.dirname(place)
+            found.append(mount_point)
+    return found
+
+
+def _own_paths(proc: str) -> dict[str, str]:
+    """Where this process is in each hierarchy, by controller; that of version 2 has no name."""
+    own: dict[str, str] = {}
+    for line in _lines(proc + "/cgroup"):
+        _, controllers, path = line.split(":", 2)
+        own.update(dict.fromkeys(controllers.split(","), path))
+    return own
+
+
 def _memory_settings(size: int | None) -> _Settings:
     """Swap is no memory, where that can be said."""
     if size is None:
@@ -125,16 +182,15 @@ def _cpu_settings(cpus: float | None) -> _Settings:
 
 def _places(controller: str, proc: str) -> tuple[int, list[str]]:
     """The version that has the controller, and the directories below which a group of it can be made."""
-    own: dict[str, str] = {}
-    for line in _lines(proc + "/cgroup"):
-        _, controllers, path = line.split(":", 2)
-        own.update(dict.fromkeys(controllers.split(","), path))
+    own = _own_paths(proc)
     for kind, root, mount_point, options in _mounts(proc):
         if kind == "cgroup" and controller in options and controller in own:
             return 1, [_below(mount_point, root, own[controller])]
     for kind, root, mount_point, _ in _mounts(proc):
         if kind == "cgroup2" and "" in own:
             place = _below(mount_point, root, own[""])
+            if os.path.basename(place).startswith(WORKER_PREFIX):
+                place = os.path.dirname(place)
             around = [place] if place == mount_point else [place, os.path.dirname(place)]
             return 2, [one for one in around if controller in _words(one + "/cgroup.subtree_control")]
     return 0, []

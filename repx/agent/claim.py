@@ -1,82 +1,96 @@
 """Who works on a job: one claim a job, a hard link to its worker's own claim file; knows nothing of running it.
 
-A claim is alive while its worker process is (asked only on the same host, boot and pid namespace: containers share the
-boot id), or while its runner's heartbeat is younger than the lease, by the clock of the file server.
+No lock is taken, for a network file system may refuse them. A dead claim is renamed aside and looked at: what turns out
+to be somebody's who lives is put back, and whoever has taken the job meanwhile gives way. So a claim counts by either
+of its names, and a rescuer may be killed anywhere.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import signal
-import socket
 import time
-from typing import Any
+import uuid
+from collections.abc import Callable, Sequence
 
-from repx.agent.base.files import link_exclusive, locked_directory, read_file, read_if_there, write_file
-from repx.agent.base.layout import CLAIM, HEARTBEAT
-
-LEASE_S = 60.0
-"""Seconds without a heartbeat after which a claim of another machine is dead."""
+from repx.agent.base.files import link_exclusive
+from repx.agent.base.layout import CLAIM
+from repx.agent.held import LEASE_S, Claim, Held, is_alive, read_claim, read_held
+from repx.agent.processes import kill_group_begun_at, kill_marked, this_process
+from repx.agent.worker_cgroup import kill_cgroup
 
 HEARTBEAT_S = 10.0
 """Seconds between two heartbeats."""
 
+_DOUBT_S = LEASE_S / 2
+"""Seconds between two heartbeats from which on a worker asks whether it still has what it had."""
 
-def this_process() -> dict[str, Any]:
-    """What tells this process from any other, on any machine, ever: host, boot, pid namespace, pid, start time."""
-    return {
-        "host": socket.gethostname(),
-        "boot": boot_id(),
-        "pidns": pid_namespace(),
-        "pid": os.getpid(),
-        "start": start_time(os.getpid()),
-    }
+_MOVED = CLAIM + ".dead-"
+_TRIES = 200
 
 
-def boot_id() -> str:
-    """The kernel's name for this boot; empty where it has none."""
-    return (read_if_there("/proc/sys/kernel/random/boot_id") or b"").decode().strip()
-
-
-def pid_namespace() -> int:
-    """The inode of this process's pid namespace; 0 where there are none."""
-    try:
-        return os.stat("/proc/self/ns/pid").st_ino
-    except OSError:
-        return 0
-
-
-def start_time(pid: int) -> int:
-    """When a process started, in clock ticks since boot (proc(5), stat field 22); 0 when there is none."""
-    data = read_if_there("/proc/%d/stat" % pid)
-    if not data:
-        return 0
-    # The command name may hold blanks and brackets; the fields after its last bracket are plain.
-    fields = data[data.rindex(b")") + 2 :].split()
-    return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
+class ScratchGoneError(Exception):
+    """Somebody has taken this worker for dead and removed its files."""
 
 
 class ClaimFile:
     """The claim file of one slot. Taking a job is one link(2); the file says what the slot does at the moment."""
 
-    def __init__(self, path: str, runner: str, slot: int) -> None:
+    def __init__(self, path: str, tmp: str, runner: str, number: int) -> None:
         self.path = path
-        self._fields = {"claim": 1, "runner": runner, "slot": slot, **this_process()}
+        self._tmp = tmp
+        self._claim = Claim(runner, number, this_process())
+        self.cgroup = ""
+        """The control group that the worker's jobs are born in, as far as it is known."""
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        status = os.fstat(self._descriptor)
+        self._file = (status.st_dev, status.st_ino)
+        self._touched = _clocks()
+        self._in_doubt = False
         self.update(None, None)
 
     def update(self, job: str | None, group: int | None) -> None:
         """Say which job runs now, in which process group. When it has ended nothing is said: the next one does."""
-        now = int(time.time()) if group else None
-        data = json.dumps({**self._fields, "job": job, "group": group, "group_began": now}).encode() + b"\n"
+        began = int(time.time()) if group else 0
+        claim = self._claim._replace(job=job, group=group, group_began=began, cgroup=self.cgroup)
         # Padded and written in place: a reader never meets an empty file or the tail of a longer one.
-        os.pwrite(self._descriptor, data.ljust(1024), 0)
+        os.pwrite(self._descriptor, claim.encoded().ljust(1024), 0)
+        self._note_touch()
 
-    def take(self, job_directory: str) -> bool:
-        """Claim a job; False when somebody else has it."""
-        return link_exclusive(self.path, job_directory + "/" + CLAIM)
+    def touch(self) -> None:
+        """The heartbeat: every claim of the slot is this file, so all of them are touched."""
+        os.utime(self._descriptor)
+        self._note_touch()
+
+    def is_in_doubt(self) -> bool:
+        """Whether others may have taken this worker for dead since the last time that this was asked.
+
+        True once for each such pause; the claim file has been touched then, and claims are to be asked again.
+        """
+        if not self._in_doubt and not _is_long_ago(self._touched):
+            return False
+        self.touch()
+        self._in_doubt = False
+        return True
+
+    def take(self, job_directory: str) -> list[str] | None:
+        """Claim a job: the names of what is kept of it, or None when somebody else has it.
+
+        FileNotFoundError when there is no such directory, ScratchGoneError when this worker's files are gone.
+        """
+        place = job_directory + "/" + CLAIM
+        try:
+            if not link_exclusive(self.path, place):
+                return None
+        except FileNotFoundError:
+            if not os.path.lexists(self.path):
+                raise ScratchGoneError(self.path) from None
+            raise
+        names = os.listdir(job_directory)
+        if any(name.startswith(_MOVED) for name in names) and not self._is_alone(job_directory, names):
+            self._let_go(job_directory)
+            return None
+        return [name for name in names if not name.startswith(CLAIM)]
 
     def release(self, job_directory: str) -> None:
         """Give a job back, unless somebody else has it by now."""
@@ -84,155 +98,164 @@ class ClaimFile:
             os.unlink(job_directory + "/" + CLAIM)
 
     def holds(self, job_directory: str) -> bool:
-        """Whether the claim of a job is still this slot's."""
+        """Whether the claim of a job is still this slot's. One that was moved aside by mistake is taken back."""
+        for _ in range(_TRIES):
+            if self._is_mine(job_directory + "/" + CLAIM):
+                return True
+            if not self._moved(job_directory):
+                # Looked at twice, for it may have been on its way back.
+                return self._is_mine(job_directory + "/" + CLAIM)
+            # Whoever has linked theirs meanwhile sees that this one lives, and gives way.
+            if self.take(job_directory) is not None:
+                return True
+            time.sleep(0.001)
+        self._let_go(job_directory)
+        return False
+
+    def exists(self) -> bool:
+        """Whether this worker's files are still there."""
+        return os.path.lexists(self.path)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._descriptor)
+
+    def _note_touch(self) -> None:
+        if _is_long_ago(self._touched):
+            self._in_doubt = True
+        self._touched = _clocks()
+
+    def _is_mine(self, path: str) -> bool:
         try:
-            status = os.stat(job_directory + "/" + CLAIM)
+            status = os.stat(path)
         except FileNotFoundError:
             return False
-        mine = os.fstat(self._descriptor)
-        if (status.st_dev, status.st_ino) == (mine.st_dev, mine.st_ino):
+        if (status.st_dev, status.st_ino) == self._file:
             return True
+        if status.st_nlink > 1:
+            return False
         # Where there are no hard links it is a copy.
-        held = read_claim(job_directory)
-        return held is not None and all(
-            held.get(key) == self._fields[key] for key in ("runner", "slot", "pid", "start")
-        )
+        held = read_held(path)
+        return held is not None and held.claim.is_of(self._claim)
 
+    def _moved(self, job_directory: str) -> list[str]:
+        """This slot's claims of a job that a rescuer has moved aside."""
+        try:
+            names = os.listdir(job_directory)
+        except FileNotFoundError:
+            return []
+        paths = [job_directory + "/" + name for name in names if name.startswith(_MOVED)]
+        return [path for path in paths if self._is_mine(path)]
 
-def read_claim(job_directory: str) -> dict[str, Any] | None:
-    """The claim of a job; None when nobody has it. A claim that cannot be read is an empty one, with its age."""
-    return parse_claim(read_if_there(job_directory + "/" + CLAIM))
+    def _is_alone(self, job_directory: str, names: Sequence[str]) -> bool:
+        """Whether this claim has its name, and no living worker's was moved aside. Those of the dead are removed."""
+        mine = []
+        for name in names:
+            if name.startswith(_MOVED):
+                path = job_directory + "/" + name
+                held = read_held(path)
+                if held is not None and held.claim.is_of(self._claim):
+                    mine.append(path)
+                elif held is not None and is_alive(held, self._tmp):
+                    return False
+                else:
+                    _remove(path)
+        if not self._is_mine(job_directory + "/" + CLAIM):
+            return False
+        for path in mine:
+            _remove(path)
+        return True
 
-
-def parse_claim(data: bytes | None) -> dict[str, Any] | None:
-    """What a claim file says; None when there is none."""
-    if data is None:
-        return None
-    try:
-        claim = json.loads(data)
-    except ValueError:
-        claim = {}
-    return claim if isinstance(claim, dict) else {}
-
-
-def is_alive(claim: dict[str, Any], job_directory: str, tmp: str) -> bool:
-    """Whether somebody still works on a claimed job. `tmp` is the store's tmp directory."""
-    if _is_here(claim):
-        return _is_running(claim)
-    beat = "%s/%s/%s" % (tmp, claim.get("runner", "none"), HEARTBEAT)
-    try:
-        return server_time(tmp) - os.stat(beat).st_mtime < LEASE_S
-    except FileNotFoundError:
-        # Its runner's directory is gone or never was: only a claim just made may be ahead of its heartbeat.
-        with contextlib.suppress(FileNotFoundError):
-            return server_time(tmp) - os.stat(job_directory + "/" + CLAIM).st_mtime < LEASE_S
-        return False
-
-
-def is_runner_alive(runner: str, tmp: str) -> bool:
-    """Whether a runner still lives, by its heartbeat file, which says what process it is."""
-    path = "%s/%s/%s" % (tmp, runner, HEARTBEAT)
-    says = parse_claim(read_if_there(path))
-    if says is None:
-        return False
-    return _is_running(says) if _is_here(says) else server_time(tmp) - os.stat(path).st_mtime < LEASE_S
+    def _let_go(self, job_directory: str) -> None:
+        """Give up a job by all the names that the claim has, some of which a rescuer may be giving back just now."""
+        for _ in range(3):
+            if self._is_mine(job_directory + "/" + CLAIM):
+                _move_aside(job_directory, self._is_mine)
+            for path in self._moved(job_directory):
+                _remove(path)
 
 
 def take_over(job_directory: str, tmp: str) -> bool:
-    """Remove a dead claim, its process group killed first where it is ours to kill. False when it was alive after all.
+    """Remove a dead claim, what its worker left running here killed first. False when it is alive after all.
 
-    The job's directory is locked meanwhile, so that of two rescuers one does it; whoever then links first has the job.
+    Of several rescuers any may do it; whoever then links first has the job.
     """
-    with locked_directory(job_directory):
-        now = read_claim(job_directory)
-        if now is None:
-            return True
-        if is_alive(now, job_directory, tmp):
-            return False
-        end_processes_of(now)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(job_directory + "/" + CLAIM)
+    held = read_claim(job_directory)
+    if held is None:
         return True
+    if is_alive(held, tmp):
+        return False
+    end_processes_of([held.claim])
+    return remove_dead(job_directory, held)
 
 
-def touch_heartbeat(runner_directory: str) -> None:
-    """Say that a runner lives."""
-    path = runner_directory + "/" + HEARTBEAT
+def remove_dead(job_directory: str, dead: Held) -> bool:
+    """Take a dead claim away. False when another one stands in its place by now."""
+
+    def is_dead(path: str) -> bool:
+        held = read_held(path)
+        return held is not None and held.file == dead.file and held.claim.is_of(dead.claim)
+
+    # Looked at before it is moved as well: nobody's claim is to be moved for nothing.
+    if not is_dead(job_directory + "/" + CLAIM):
+        return not os.path.lexists(job_directory + "/" + CLAIM)
+    return _move_aside(job_directory, is_dead)
+
+
+def _move_aside(job_directory: str, is_right: Callable[[str], bool]) -> bool:
+    """Take a claim away if it is the right one, which is asked when nobody can exchange it any more.
+
+    False when it was not, and has been put back.
+    """
+    place, aside = job_directory + "/" + CLAIM, job_directory + "/" + _MOVED + uuid.uuid4().hex[:12]
     try:
-        os.utime(path)
+        os.rename(place, aside)
     except FileNotFoundError:
-        write_file(path, json.dumps(this_process()).encode())
+        return True
+    if not is_right(aside):
+        _put_back(place, aside)
+        return False
+    _remove(aside)
+    return True
 
 
-def server_time(directory: str) -> float:
-    """Now, by the clock of the machine that serves a directory: its clock gives times to files, ours may differ."""
-    probe = "%s/.clock-%s-%d" % (directory, socket.gethostname(), os.getpid())
-    write_file(probe, b"")
-    try:
-        os.utime(probe)
-        return os.stat(probe).st_mtime
-    finally:
-        os.unlink(probe)
-
-
-def kill_group(group: int, grace_s: float = 0.0) -> None:
-    """End a process group: SIGTERM and a while to tidy up when `grace_s` > 0, then SIGKILL."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if grace_s > 0:
-            os.killpg(group, signal.SIGTERM)
-            deadline = time.monotonic() + grace_s
-            while time.monotonic() < deadline:
-                os.killpg(group, 0)
-                time.sleep(0.02)
-        os.killpg(group, signal.SIGKILL)
-
-
-def end_processes_of(claim: dict[str, Any]) -> None:
-    """Kill what a dead worker was running here: its process group, and what has its slot in the environment."""
-    if not _is_here(claim):
-        return
-    group = claim.get("group")
-    if isinstance(group, int) and group > 1 and group != os.getpgrp():
-        # The id may have been given to somebody else since; a group whose leader is gone can still have members.
-        began = start_time(group)
-        if began == 0 or abs(_boot_time() + began / os.sysconf("SC_CLK_TCK") - claim.get("group_began", 0)) <= 2:
-            kill_group(group)
+def end_processes_of(claims: Sequence[Claim]) -> None:
+    """Kill what dead workers were running here: by control group, process group, and slot in the environment."""
+    here = [claim for claim in claims if claim.process.is_here()]
+    for claim in here:
+        if claim.cgroup:
+            kill_cgroup(claim.cgroup, claim.runner, claim.slot)
+        if claim.group is not None:
+            kill_group_begun_at(claim.group, claim.group_began)
     # The claim may be older than the job: a worker can be killed between starting one and saying so.
-    mark = os.fsencode("/%s/slot-%s/" % (claim.get("runner"), claim.get("slot")))
-    while found := [pid for pid in _processes() if _mentions(pid, mark)]:
-        for pid in found:
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
+    marks = [os.fsencode("/%s/slot-%d/" % (claim.runner, claim.slot)) for claim in here if claim.runner]
+    if marks:
+        kill_marked(marks)
+
+
+def _put_back(place: str, aside: str) -> None:
+    """Give a living worker's claim its name again, if that is free; else it counts under the name it has."""
+    for _ in range(_TRIES):
+        try:
+            if link_exclusive(aside, place):
+                _remove(aside)
+                return
+        except FileNotFoundError:
+            # Its worker has done so by itself.
+            return
         time.sleep(0.001)
 
 
-def _processes() -> list[int]:
-    """All processes but this one."""
-    me = str(os.getpid())
-    return [int(name) for name in os.listdir("/proc") if name.isdigit() and name != me]
+def _remove(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
-def _mentions(pid: int, mark: bytes) -> bool:
-    """Whether a living process of ours has this text in its environment."""
-    with contextlib.suppress(OSError):
-        return mark in read_file("/proc/%d/environ" % pid) and start_time(pid) != 0
-    return False
+def _clocks() -> tuple[float, float]:
+    """Clocks that go on while this machine sleeps, and while this process does not get to run."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME), time.time()
 
 
-def _is_here(claim: dict[str, Any]) -> bool:
-    """Whether the process of a claim is one that this one can ask the kernel about."""
-    me = this_process()
-    return all(claim.get(key) == me[key] for key in ("host", "boot", "pidns"))
-
-
-def _is_running(claim: dict[str, Any]) -> bool:
-    started = start_time(int(claim.get("pid", 0)))
-    return started != 0 and started == claim.get("start")
-
-
-def _boot_time() -> float:
-    """When this machine was started, in seconds since 1970."""
-    for line in (read_if_there("/proc/stat") or b"").splitlines():
-        if line.startswith(b"btime "):
-            return float(line.split()[1])
-    return 0.0
+def _is_long_ago(then: tuple[float, float]) -> bool:
+    # A clock may be set back; forward it is set as well where a virtual machine was stopped.
+    return any(now - before > _DOUBT_S for now, before in zip(_clocks(), then))

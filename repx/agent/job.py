@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -11,9 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from repx.agent.base.digest import TreeError, check_entry, digest_and_size
-from repx.agent.base.files import read_file, take_special_bits
+from repx.agent.base.files import take_special_bits
 from repx.agent.base.record import Attempt, OutputRecord
-from repx.agent.claim import ClaimFile, boot_id, kill_group
+from repx.agent.claim import ClaimFile
+from repx.agent.processes import boot_id, kill_group
 from repx.agent.sandbox import DESCRIPTOR, Command
 from repx.agent.scratch import Scratch
 
@@ -60,8 +62,7 @@ class StartedJob:
         stopped = ""
         deadline = None if time_limit_s is None else self._began + time_limit_s
         while True:
-            pid, status, usage = os.wait4(self.pid, os.WNOHANG)
-            if pid:
+            if self._has_ended():
                 break
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             must_stop = pause(left)
@@ -70,10 +71,12 @@ class StartedJob:
             elif not stopped and deadline is not None and time.monotonic() >= deadline:
                 stopped = "timeout"
             if stopped:
-                pid, status, usage = self._stop()
+                self._stop()
                 break
-        # Whatever the script left running in its group goes with it.
+        # Whatever the script left running in its group goes with it. Only then is its leader reaped: until that is
+        # done, nobody else can be given the group's id.
         kill_group(self.pid)
+        _, status, usage = os.wait4(self.pid, 0)
         exit_status = os.waitstatus_to_exitcode(status)
         cause = stopped or ("" if exit_status == 0 else "exit" if exit_status > 0 else "signal")
         return Attempt(
@@ -88,16 +91,19 @@ class StartedJob:
             cpu=round(usage.ru_utime + usage.ru_stime, 6),
         )
 
-    def _stop(self) -> tuple[int, int, Any]:
+    def _has_ended(self) -> bool:
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def _stop(self) -> None:
         kill_soft = time.monotonic() + GRACE_S
-        _signal(self.pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGTERM)
         while time.monotonic() < kill_soft:
-            pid, status, usage = os.wait4(self.pid, os.WNOHANG)
-            if pid:
-                return pid, status, usage
+            if self._has_ended():
+                return
             time.sleep(0.01)
-        _signal(self.pid, signal.SIGKILL)
-        return os.wait4(self.pid, 0)
+        kill_group(self.pid)
+        os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
 
 
 def _readable(words: Sequence[str]) -> int:
@@ -160,25 +166,6 @@ def _check_undeclared(out: str, inner: str, declared: set[str]) -> None:
             _check_undeclared(out, place + "/", declared)
 
 
-def kill_descendants(me: int) -> None:
-    """Kill and reap what escaped a job's process group: this process is their subreaper."""
-    while True:
-        try:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid:
-            continue
-        try:
-            children = read_file("/proc/self/task/%d/children" % me).split()
-        except OSError:
-            return
-        if not children:
-            return
-        for child in children:
-            _kill_process(int(child))
-
-
 def claim_and_start(
     claim: ClaimFile,
     job: str,
@@ -194,28 +181,6 @@ def claim_and_start(
         kill_group(started.pid)
         raise
     return started
-
-
-def _kill_process(pid: int) -> None:
-    _signal_one(pid, signal.SIGKILL)
-    try:
-        os.waitpid(pid, 0)
-    except ChildProcessError:
-        pass
-
-
-def _signal(group: int, number: int) -> None:
-    try:
-        os.killpg(group, number)
-    except ProcessLookupError:
-        pass
-
-
-def _signal_one(pid: int, number: int) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        pass
 
 
 HOST = socket.gethostname()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import uuid
 
-from repx.agent.claim import start_time, this_process
+from repx.agent.processes import start_time, this_process
 
 
 def maker_name(kind: str) -> str:
-    """A name that nothing else has: `<kind>,<host>,<boot>,<pid namespace>,<pid>,<start time>,<random>`."""
+    """A name that nothing else has: `<kind>,<host>,<boot>,<pid and time namespace>,<pid>,<start time>,<random>`."""
     return ",".join([kind, *_maker(), uuid.uuid4().hex[:8]])
 
 
@@ -22,4 +22,5 @@ def is_abandoned(name: str) -> bool:
 
 def _maker() -> list[str]:
     me = this_process()
-    return [me["host"].replace(",", ""), me["boot"][:8], str(me["pidns"]), str(me["pid"]), str(me["start"])]
+    namespaces = "%d-%d" % (me.pidns, me.timens)
+    return [me.host.replace(",", ""), me.boot[:8], namespaces, str(me.pid), str(me.start)]

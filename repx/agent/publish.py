@@ -1,18 +1,20 @@
 """Results put in place: out, then a pending record, then one flush for many, then the records; runs nothing.
 
 Whatever is killed between any two of these steps, a result is complete, or pending with its record beside it, or not
-there. A pending one is taken up by whoever comes next while the machine has not been switched off since.
+there. A pending one is taken up by whoever comes next, if the machine has not been switched off since or its outputs
+have the digests that the record says. Whoever changes a job's directory holds its claim: there is no other lock.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+import uuid
+from collections.abc import Sequence
 
+from repx.agent.base.digest import TreeError, digest_and_size
 from repx.agent.base.files import (
     link_exclusive,
-    locked_directory,
     make_ordinary,
     make_read_only,
     read_if_there,
@@ -31,19 +33,24 @@ from repx.agent.base.record import (
     read_attempts,
     read_outcome,
 )
-from repx.agent.claim import boot_id, is_alive, read_claim
+from repx.agent.claim import ClaimFile
+from repx.agent.processes import boot_id
 
 
 class Batch:
-    """Results in place but not flushed yet: at most `LIMIT` of them, none older than `AGE_S` seconds."""
+    """Results in place but not flushed yet: at most `LIMIT` of them, none older than `AGE_S` seconds.
+
+    `claim` holds the job of each until its record is there.
+    """
 
     LIMIT = 100
     AGE_S = 0.5
 
-    def __init__(self, store: Store, release: Callable[[str], None]) -> None:
+    def __init__(self, store: Store, claim: ClaimFile) -> None:
         self._store = store
-        self._release = release
+        self._claim = claim
         self._waiting: list[tuple[str, str, str, bool]] = []
+        self._is_flushed = True
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -52,45 +59,66 @@ class Batch:
         """Remember a result whose `out` and pending record stand in `directory`."""
         self._waiting.append((job_directory, directory, key, after_failure))
 
-    def commit(self) -> None:
-        """Flush the file system once, then turn each pending record into a record. OSError when the disk refuses."""
+    def commit(self) -> list[str]:
+        """Flush the file system once, then turn each pending record into a record. OSError when the disk refuses.
+
+        Returns the directories of results that are lost: somebody has taken their jobs from this worker, or removed
+        them. What somebody else has completed in the meantime is not lost.
+        """
         if not self._waiting:
-            return
+            return []
         sync_filesystem(self._store.root)
-        lost = None
+        self._is_flushed = False
+        lost = []
         while self._waiting:
             job_directory, directory, key, after_failure = self._waiting[0]
             try:
-                commit_pending(self._store, directory, key, after_failure=after_failure)
-            except FileNotFoundError as error:
-                # Somebody has removed it meanwhile; the others are not to wait for it.
-                lost = error
+                if self._claim.holds(job_directory):
+                    commit_pending(self._store, directory, key, after_failure=after_failure)
+                elif not _is_complete(directory, key):
+                    lost.append(directory)
+            except FileNotFoundError:
+                # The others are not to wait for it.
+                if not _is_complete(directory, key):
+                    lost.append(directory)
             # Only now: what a full disk refuses is tried again.
             del self._waiting[0]
-            self._release(job_directory)
-        if lost is not None:
-            raise lost
+            self._claim.release(job_directory)
+        return lost
+
+    def flush_records(self) -> None:
+        """Flush the records themselves, when nothing more will come: what is told then survives a loss of power."""
+        if not self._is_flushed:
+            sync_filesystem(self._store.root)
+            self._is_flushed = True
 
 
 def publish_success(
-    job_directory: str, index: int, key: str, made: str, record: bytes, tmp: str, *, is_new: bool = False
+    job_directory: str,
+    index: int,
+    key: str,
+    made: str,
+    record: bytes,
+    tmp: str,
+    *,
+    is_new: bool = False,
+    replace: bool = False,
 ) -> str:
     """Move a finished `out` from `made` into place, its pending record beside it; returns the realization's directory.
 
-    `is_new` says that nothing is kept of the job yet.
+    `is_new` says that nothing is kept of the job yet. A complete result under the same key stays, and `made` where it
+    is, unless it is to be replaced. The job's claim is held.
     """
     directory = job_directory if index == 0 else realization(job_directory, index, key)
-    if is_new:
-        os.rename(made, directory + "/" + OUT)
-        write_file(directory + "/" + PENDING, record)
-        return directory
-    os.makedirs(directory, exist_ok=True)
-    with locked_directory(job_directory):
+    if not is_new:
+        os.makedirs(directory, exist_ok=True)
         # Also records whose outputs somebody has removed: they must not speak for the new ones.
         if any(os.path.lexists(directory + "/" + name) for name in (OUT, RECORD, PENDING)):
+            if not replace and _is_complete(directory, key):
+                return directory
             displace(job_directory, directory, key, tmp)
-        os.rename(made, directory + "/" + OUT)
-        write_file(directory + "/" + PENDING, record)
+    os.rename(made, directory + "/" + OUT)
+    write_file(directory + "/" + PENDING, record)
     return directory
 
 
@@ -107,21 +135,25 @@ def publish_failure(directory: str, made: str, record: bytes) -> None:
 
 
 def commit_pending(store: Store, directory: str, key: str, *, after_failure: bool = True) -> None:
-    """Turn the pending record of a flushed result into its record, unless another record got there first."""
+    """Turn the pending record of a flushed result into its record. The job's claim is held."""
     pending = directory + "/" + PENDING
     make_read_only(directory + "/" + OUT)
     link_exclusive(pending, directory + "/" + RECORD)
     with contextlib.suppress(OSError):
         link_exclusive(pending, store.key(key))
-    os.unlink(pending)
     if after_failure:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(directory + "/" + FAILURE)
         remove_tree(directory + "/" + FAILED)
+    # Last: while it is there, whoever comes next does all of this again.
+    os.unlink(pending)
 
 
-def recover_pending(store: Store, directory: str, key: str) -> Outcome | None:
-    """Finish what a killed worker had in place: its outcome, if it is whole, of this boot and has this key."""
+def pending_outcome(directory: str) -> Outcome | None:
+    """What a worker that was killed had in place, if it is whole.
+
+    It is, when this machine has not been switched off since; else when every output has the digest it is said to have.
+    """
     data = read_if_there(directory + "/" + PENDING)
     if data is None:
         return None
@@ -129,11 +161,17 @@ def recover_pending(store: Store, directory: str, key: str) -> Outcome | None:
         outcome, attempts = decode_outcome(data), decode_attempts(data)
     except RecordError:
         return None
-    of_this_boot = bool(attempts) and attempts[-1].boot == boot_id() != ""
-    if not (of_this_boot and outcome.key == key and is_intact(directory, outcome)):
+    if not attempts or not is_intact(directory, outcome):
         return None
-    sync_filesystem(directory)
-    commit_pending(store, directory, key)
+    return outcome if attempts[-1].boot == boot_id() != "" or _has_its_digests(directory, outcome) else None
+
+
+def recover_pending(store: Store, directory: str) -> Outcome | None:
+    """Finish what a killed worker had in place, whatever its key: its outcome. The job's claim is held."""
+    outcome = pending_outcome(directory)
+    if outcome is not None:
+        sync_filesystem(directory)
+        commit_pending(store, directory, outcome.key)
     return outcome
 
 
@@ -143,8 +181,8 @@ def displace(job_directory: str, directory: str, key: str, tmp: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(directory + "/" + PENDING)
     outcome = read_outcome(directory + "/" + RECORD)
-    if outcome is not None and outcome.key != key and is_intact(directory, outcome):
-        aside = realization(job_directory, outcome.realization, outcome.key)
+    aside = "" if outcome is None else realization(job_directory, outcome.realization, outcome.key)
+    if outcome is not None and outcome.key != key and aside != directory and is_intact(directory, outcome):
         remove_tree(aside)
         os.mkdir(aside)
         _move_result(directory, aside)
@@ -152,39 +190,62 @@ def displace(job_directory: str, directory: str, key: str, tmp: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(directory + "/" + RECORD)
         if os.path.lexists(directory + "/" + OUT):
-            doomed = "%s/doomed-%d" % (tmp, os.getpid())
-            remove_tree(doomed)
+            doomed = "%s/doomed-%s" % (tmp, uuid.uuid4().hex)
             move_directory(directory + "/" + OUT, doomed)
             remove_tree(doomed)
 
 
-def make_current(store: Store, job_directory: str, index: int, key: str) -> bool:
+def make_current(store: Store, job_directory: str, index: int, key: str, claim: ClaimFile) -> bool:
     """Bring a displaced result of realization 0 back to the current place; False when somebody works there."""
     aside = realization(job_directory, index, key)
-    with locked_directory(job_directory):
+    if index != 0 or not _is_complete(aside, key):
+        return False
+    names = claim.take(job_directory)
+    if names is None:
+        return False
+    try:
         outcome = read_outcome(aside + "/" + RECORD)
-        if index != 0 or outcome is None or not is_intact(aside, outcome):
+        if outcome is None or not is_intact(aside, outcome):
             return False
-        held = read_claim(job_directory)
-        if held is not None and is_alive(held, job_directory, store.tmp):
-            return False
+        recover_pending(store, job_directory)
         if os.path.lexists(job_directory + "/" + OUT) or os.path.lexists(job_directory + "/" + RECORD):
             displace(job_directory, job_directory, key, store.tmp)
         _move_result(aside, job_directory)
         remove_tree(aside)
         return True
+    finally:
+        claim.release(job_directory)
+
+
+def _is_complete(directory: str, key: str) -> bool:
+    outcome = read_outcome(directory + "/" + RECORD)
+    return outcome is not None and outcome.key == key and is_intact(directory, outcome)
+
+
+def _has_its_digests(directory: str, outcome: Outcome) -> bool:
+    out = directory + "/" + OUT
+    try:
+        return all(
+            digest_and_size(out + "/" + output.path, out) == (output.digest, output.size)
+            for output in outcome.outputs.values()
+        )
+    except (OSError, TreeError):
+        return False
 
 
 def _move_result(source: str, target: str) -> None:
     """Give a result another place. Its record stands at both until `out` has moved, so that no kill loses it."""
-    for attempt in read_attempts(source + "/" + RECORD):
-        for log in (attempt.stdout, attempt.stderr):
-            if isinstance(log, LogFile):
-                with contextlib.suppress(FileNotFoundError):
-                    os.rename("%s/%s" % (source, log.name), "%s/%s" % (target, log.name))
+    for log in _logs(source):
+        with contextlib.suppress(FileNotFoundError):
+            os.rename("%s/%s" % (source, log.name), "%s/%s" % (target, log.name))
     link_exclusive(source + "/" + RECORD, target + "/" + RECORD)
     move_directory(source + "/" + OUT, target + "/" + OUT)
     os.unlink(source + "/" + RECORD)
+
+
+def _logs(directory: str) -> Sequence[LogFile]:
+    attempts = read_attempts(directory + "/" + RECORD)
+    return [log for attempt in attempts for log in (attempt.stdout, attempt.stderr) if isinstance(log, LogFile)]
 
 
 def move_directory(source: str, target: str) -> None:

@@ -1,31 +1,31 @@
-"""What the dead leave in a store: their processes ended, their results kept, their files removed; runs no job."""
+"""What the dead leave in a store: their processes ended, their results kept, their files removed; runs no job.
+
+In tmp/, what names its maker goes when that process is gone, a runner's directory when neither it nor a worker of its
+lives, an empty directory after a lease, anything else after a day. Of files half written elsewhere those older than a
+day go, looked for once a day.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import socket
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from repx.agent.base.files import locked_directory, read_if_there, remove_tree
+from repx.agent.base.files import remove_tree, write_file
 from repx.agent.base.layout import CLAIM, HEARTBEAT, PENDING, Store
-from repx.agent.base.record import RecordError, decode_outcome
-from repx.agent.claim import (
-    LEASE_S,
-    end_processes_of,
-    is_alive,
-    is_runner_alive,
-    parse_claim,
-    read_claim,
-    server_time,
-    start_time,
-)
+from repx.agent.claim import ClaimFile, end_processes_of, remove_dead
+from repx.agent.held import LEASE_S, Held, is_alive, read_claim, server_time
 from repx.agent.makers import is_abandoned
-from repx.agent.publish import recover_pending
+from repx.agent.publish import Batch, pending_outcome
+from repx.agent.runner import is_in_use, slots_of, temporary_claim
 
 ABANDONED_S = 86400.0
-"""Seconds after which something in tmp/ whose maker cannot be asked after is taken to have none."""
+"""Seconds after which something whose maker cannot be asked after is taken to have none."""
+
+_SWEPT = "swept"
+"""A file in verified/ that is touched when half-written files were looked for."""
 
 
 def recover_dead_runners(store: Store) -> None:
@@ -34,90 +34,96 @@ def recover_dead_runners(store: Store) -> None:
         names = os.listdir(store.tmp)
     except FileNotFoundError:
         return
+    dead = []
     now = None
     for name in names:
         path = store.tmp + "/" + name
+        # Another user's runner is theirs to clear up after.
         with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
-            if is_abandoned(name):
-                _remove(path)
-                continue
-            if os.path.exists(path + "/" + HEARTBEAT):
-                if not _is_in_use(store, name):
-                    for slot in _slots(path):
-                        recover_worker(store, slot)
-                    _remove(path)
+            if os.path.lexists(path + "/" + HEARTBEAT):
+                if not is_in_use(path, store.tmp):
+                    dead.append(path)
                 continue
             now = now or server_time(store.tmp)
-            empty = os.path.isdir(path) and not os.listdir(path)
-            limit = 0.0 if empty and _has_lost_its_maker(name) else LEASE_S if empty else ABANDONED_S
-            if now - os.lstat(path).st_mtime >= limit:
+            limit = LEASE_S if os.path.isdir(path) and not os.listdir(path) else ABANDONED_S
+            if is_abandoned(name) or now - os.lstat(path).st_mtime >= limit:
                 _remove(path)
+    recover_workers(store, [slot for path in dead for slot in slots_of(path)])
+    for path in dead:
+        _remove(path)
+    _sweep(store)
 
 
-def recover_worker(store: Store, slot: str) -> None:
-    """Clear up after one dead worker: end its job, commit what it had in place, give back what it had claimed."""
-    own = slot + "/" + CLAIM
-    claim = parse_claim(read_if_there(own))
-    if claim is None or is_alive(claim, slot, store.tmp):
+def recover_workers(store: Store, slots: Sequence[str]) -> None:
+    """Clear up after dead workers: end their jobs, commit what they had in place, give back what they had claimed."""
+    found = [held for held in map(read_claim, slots) if held is not None and not is_alive(held, store.tmp)]
+    if not found:
         return
-    end_processes_of(claim)
-    # Claims are further names of this file; only while there are some is the store searched for them.
-    links = os.stat(own).st_nlink - 1
-    for directory in _directories(store.outputs) if links else ():
-        try:
-            if not os.path.samefile(own, directory + "/" + CLAIM):
+    end_processes_of([held.claim for held in found])
+    # Claims are further names of these files; only while there are some is the store searched for them, once for all.
+    links = sum(held.links - 1 for held in found)
+    if links:
+        _recover_jobs(store, {held.file[1]: held for held in found}, links)
+
+
+def _recover_jobs(store: Store, dead: dict[int, Held], links: int) -> None:
+    with temporary_claim(store) as claim:
+        batch = Batch(store, claim)
+        for directory, name, inode in _claims(store.outputs):
+            held = dead.get(inode)
+            if held is None:
                 continue
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        with locked_directory(directory):
-            held = read_claim(directory)
-            if held is not None and not is_alive(held, directory, store.tmp):
-                _commit(store, directory)
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(directory + "/" + CLAIM)
-        links -= 1
-        if links == 0:
-            return
+            # Names moved aside by a rescuer who was killed then are removed by whoever takes the job.
+            if name == CLAIM and remove_dead(directory, held) and os.path.lexists(directory + "/" + PENDING):
+                _keep(directory, claim, batch)
+            links -= 1
+            if links == 0:
+                break
+        batch.commit()
 
 
-def _commit(store: Store, directory: str) -> None:
-    data = read_if_there(directory + "/" + PENDING)
-    if data is not None:
-        with contextlib.suppress(RecordError, OSError):
-            recover_pending(store, directory, decode_outcome(data).key)
+def _keep(directory: str, claim: ClaimFile, batch: Batch) -> None:
+    """Take a job of which a pending result stands, to commit it with others, unless somebody else has it by now."""
+    if claim.take(directory) is None:
+        return
+    outcome = pending_outcome(directory)
+    if outcome is None:
+        claim.release(directory)
+    else:
+        batch.add(directory, directory, outcome.key, after_failure=True)
 
 
-def _directories(outputs: str) -> Iterator[str]:
-    """Every directory that may hold a claim: of jobs, and of their further realizations."""
+def _claims(outputs: str) -> Iterator[tuple[str, str, int]]:
+    """Every claim in a store, of jobs and of their further realizations: directory, name, inode."""
     with os.scandir(outputs) as jobs:
         for job in jobs:
-            yield job.path
-            with contextlib.suppress(OSError), os.scandir(job.path) as entries:
-                for entry in entries:
-                    if "-" in entry.name and entry.name[0].isdigit():
-                        yield entry.path
+            waiting = [job.path]
+            while waiting:
+                directory = waiting.pop()
+                with contextlib.suppress(OSError), os.scandir(directory) as entries:
+                    for entry in entries:
+                        if entry.name.startswith(CLAIM):
+                            yield directory, entry.name, entry.inode()
+                        elif directory == job.path and "-" in entry.name and entry.name[0].isdigit():
+                            waiting.append(entry.path)
 
 
-def _is_in_use(store: Store, runner: str) -> bool:
-    """Whether a runner lives, or one of its workers still does: they end a little later."""
-    directory = store.tmp + "/" + runner
-    if is_runner_alive(runner, store.tmp):
-        return True
-    for slot in _slots(directory):
-        claim = parse_claim(read_if_there(slot + "/" + CLAIM))
-        if claim is not None and is_alive(claim, slot, store.tmp):
-            return True
-    return False
-
-
-def _has_lost_its_maker(name: str) -> bool:
-    """Whether a runner of this machine was killed between making its directory and its heartbeat."""
-    host, _, rest = name.rpartition("-")[0].rpartition("-")
-    return host == socket.gethostname() and rest.isdigit() and start_time(int(rest)) == 0
-
-
-def _slots(directory: str) -> list[str]:
-    return [directory + "/" + name for name in os.listdir(directory) if name.startswith("slot-")]
+def _sweep(store: Store) -> None:
+    """Remove files that somebody was killed over while writing them, beside those that they were to become."""
+    mark = store.verified + "/" + _SWEPT
+    with contextlib.suppress(OSError):
+        with contextlib.suppress(FileNotFoundError):
+            # By any clock: of two sweeps at once, or of one too late, nothing comes.
+            if abs(time.time() - os.stat(mark).st_mtime) < ABANDONED_S:
+                return
+        now = server_time(store.tmp)
+        for directory in (store.objects, store.verified, store.keys):
+            for name in os.listdir(directory):
+                path = directory + "/" + name
+                if name.endswith(".tmp") and now - os.lstat(path).st_mtime >= ABANDONED_S:
+                    remove_tree(path)
+        write_file(mark, b"")
+        os.utime(mark)
 
 
 def _remove(path: str) -> None:

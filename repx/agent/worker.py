@@ -18,17 +18,15 @@ When its orders end (the runner is gone) a worker ends its job, commits what is 
 
 from __future__ import annotations
 
+import _thread
 import contextlib
-import ctypes
 import json
 import os
-import signal
 import time
-from collections.abc import Iterator
 from typing import Any
 
-from repx.agent.base.files import mark_of_file, read_file
-from repx.agent.base.layout import FAILURE, RECORD, Store, realization, slot
+from repx.agent.base.files import mark_of_file
+from repx.agent.base.layout import CLAIM, FAILURE, PENDING, Store, realization, slot
 from repx.agent.base.record import (
     Attempt,
     Outcome,
@@ -40,16 +38,16 @@ from repx.agent.base.record import (
     read_outcome,
 )
 from repx.agent.base.state import State
-from repx.agent.cgroup import JobLimits
-from repx.agent.claim import ClaimFile, is_alive, read_claim, take_over
+from repx.agent.cgroup import JobLimits, process_family
+from repx.agent.claim import HEARTBEAT_S, ClaimFile, ScratchGoneError, take_over
 from repx.agent.exit_cause import add_exit_cause
-from repx.agent.job import claim_and_start, collect_outputs, kill_descendants
+from repx.agent.job import claim_and_start, collect_outputs
 from repx.agent.orders import Orders
 from repx.agent.publish import Batch, publish_failure, publish_success, recover_pending
 from repx.agent.sandbox import parse_sandbox, sandbox_command
 from repx.agent.scratch import Scratch, end_of_log, environment
-
-_PR_SET_CHILD_SUBREAPER = 36
+from repx.agent.supervisor import kill_descendants
+from repx.agent.worker_cgroup import CgroupEntry
 
 _FAILED_ELSEWHERE = Attempt(cause="elsewhere", detail="it failed in another run on this store")
 
@@ -57,15 +55,18 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Worker:
-    """One slot of a runner. `orders` and `answers` are file descriptors."""
+    """One slot of a runner. `orders` and `answers` are file descriptors; `cgroup` is where its jobs can be found."""
 
-    def __init__(self, store: Store, runner: str, number: int, orders: int, answers: int) -> None:
+    def __init__(
+        self, store: Store, runner: str, number: int, orders: int, answers: int, cgroup: CgroupEntry | None = None
+    ) -> None:
         self._store = store
         self._answers = answers
         runner_directory = "%s/%s" % (store.tmp, runner)
         self._scratch = Scratch(slot(runner_directory, number))
-        self._claim = ClaimFile(self._scratch.directory + "/claim", runner, number)
-        self._batch = Batch(store, self._claim.release)
+        self._claim = ClaimFile(self._scratch.directory + "/" + CLAIM, store.tmp, runner, number)
+        self._cgroup = cgroup
+        self._batch = Batch(store, self._claim)
         self._oldest = 0.0
         self._stages: dict[str, dict[str, Any]] = {}
         self._has_failed = False
@@ -74,7 +75,12 @@ class Worker:
         self._held: int | None = None
 
     def serve(self) -> None:
-        """Work until told to stop or until nobody gives orders any more."""
+        """Work until told to stop or until nobody gives orders any more.
+
+        Raises ScratchGoneError when somebody has taken this worker for dead and removed its files.
+        """
+        # A thread: a long digest, or a flush of a slow disk, is no reason to be taken for dead.
+        _thread.start_new_thread(self._beat, ())
         try:
             while True:
                 order = self._orders.next(self._time_to_commit())
@@ -100,8 +106,9 @@ class Worker:
                 else:
                     stage = order["stage"]
                     self._stages[stage["id"]] = {**stage, "sandbox": parse_sandbox(stage.get("sandbox"))}
-            self._commit()
         finally:
+            self._commit()
+            self._flush_records()
             self._scratch.remove()
 
     def _run(self, order: dict[str, Any]) -> dict[str, Any]:
@@ -118,16 +125,20 @@ class Worker:
                 outcome = read_outcome(claimed + "/" + FAILURE)
                 if outcome is not None and outcome.key == key:
                     return {**answer, "state": State.FAILED, "attempt": _FAILED_ELSEWHERE.encoded()}
-            if not self._take(claimed):
+            kept = self._take(claimed)
+            if kept is None:
                 return {**answer, "state": State.RUNNING, "failure": failure}
         except OSError as error:
-            return {**answer, "state": State.FAILED, "attempt": _store_trouble(error)}
+            return {**answer, "state": State.FAILED, "attempt": self._store_trouble(error)}
         pending = False
         try:
-            # Between our mkdir and our link somebody may have done it all.
-            is_new = is_new and not os.path.lexists(claimed + "/" + RECORD)
+            # Not what mkdir has said: between that and the claim somebody may have done it all, or half of it.
+            is_new = not kept
+            if PENDING in kept:
+                recover_pending(self._store, claimed)
             again = "failure_before" in order
-            found = None if (order["force"] and not again) or is_new else self._find(job_directory, index, key)
+            looks = not is_new and (again or not order["force"])
+            found = find_realization(job_directory, index, key) if looks else None
             if found is not None:
                 directory, outcome = found
                 outputs = encode_outputs(outcome.outputs)
@@ -136,34 +147,22 @@ class Worker:
             pending = result["state"] is State.SUCCEEDED
             return {**answer, **result}
         except OSError as error:
-            return {**answer, "state": State.FAILED, "attempt": _store_trouble(error)}
+            return {**answer, "state": State.FAILED, "attempt": self._store_trouble(error)}
         finally:
             if not pending:
                 self._claim.release(claimed)
 
-    def _take(self, job_directory: str) -> bool:
+    def _take(self, job_directory: str) -> list[str] | None:
+        """Claim a job: the names of what is kept of it, or None when somebody else has it."""
         for _ in range(3):
             try:
-                if self._claim.take(job_directory):
-                    return True
+                kept = self._claim.take(job_directory)
             except FileNotFoundError:
                 os.makedirs(job_directory, exist_ok=True)
                 continue
-            held = read_claim(job_directory)
-            if held is not None and is_alive(held, job_directory, self._store.tmp):
-                return False
-            if not take_over(job_directory, self._store.tmp):
-                return False
-        return False
-
-    def _find(self, job_directory: str, index: int, key: str) -> tuple[str, Outcome] | None:
-        """A result that is there already: another runner's, or a killed worker's that only lacks its record."""
-        found = find_realization(job_directory, index, key)
-        if found is None:
-            directory = job_directory if index == 0 else realization(job_directory, index, key)
-            outcome = recover_pending(self._store, directory, key)
-            return None if outcome is None else (directory, outcome)
-        return found
+            if kept is not None or not take_over(job_directory, self._store.tmp):
+                return kept
+        return None
 
     def _is_new(self, job_directory: str) -> bool:
         """Whether nothing is kept of a job yet; makes its directory then."""
@@ -178,8 +177,14 @@ class Worker:
 
     def _attempt(self, order: dict[str, Any], job_directory: str, is_new: bool) -> dict[str, Any]:
         stage = self._stages[order["stage"]]
+        index, key = order["index"], order["key"]
+        claimed = job_directory if index == 0 else realization(job_directory, index, key)
+        self._scratch.prepare(order, stage)
+        # Nothing begins under a claim that somebody may have taken while this machine stood still.
+        if self._claim.is_in_doubt() and not self._claim.holds(claimed):
+            return {"state": State.RUNNING}
         attempt = self._execute(order, stage)
-        kill_descendants(os.getpid())
+        kill_descendants()
         outputs: dict[str, OutputRecord] = {}
         if not attempt.cause:
             outputs, complaint = collect_outputs(stage, self._scratch.out)
@@ -193,7 +198,8 @@ class Worker:
     def _execute(self, order: dict[str, Any], stage: dict[str, Any]) -> Attempt:
         """Start a job, natively or shut in, and wait for its end; the attempt but for what its outputs tell."""
         scratch = self._scratch
-        scratch.prepare(order, stage)
+        if self._cgroup is not None:
+            self._claim.cgroup = self._cgroup.path()
         env = environment(order, stage, scratch)
         arguments = (scratch.out, scratch.inputs_json.path, scratch.params_json.path)
         argv = [*stage["argv"], *(scratch.seen(path, stage) for path in arguments)]
@@ -209,7 +215,7 @@ class Worker:
                 self._claim, order["job"], command, scratch, self._open_end() if is_container else None
             )
             if enforced:
-                for pid in _family(started.pid):
+                for pid in process_family(started.pid):
                     group.add(pid)
             attempt = started.wait(order["time_s"], self._pause)
             if box is not None:
@@ -261,10 +267,12 @@ class Worker:
         if state is State.FAILED:
             publish_failure(aside, scratch.out, record)
             return {"state": State.FAILED, "attempt": _told(attempt, aside), "directory": aside}
-        directory = publish_success(job_directory, index, key, scratch.out, record, scratch.directory, is_new=is_new)
+        directory = publish_success(
+            job_directory, index, key, scratch.out, record, scratch.directory, is_new=is_new, replace=order["force"]
+        )
         if not self._batch:
             self._oldest = time.monotonic()
-        self._batch.add(aside, directory, key, after_failure=bool(earlier))
+        self._batch.add(aside, directory, key, after_failure=not is_new)
         return {
             "state": State.SUCCEEDED,
             "outputs": encode_outputs(outputs),
@@ -289,10 +297,32 @@ class Worker:
 
     def _commit(self) -> None:
         try:
-            self._batch.commit()
+            for directory in self._batch.commit():
+                lost = "a result is lost, for somebody has taken its job while this machine stood still: "
+                self._answer({"trouble": lost + os.path.basename(directory)})
         except OSError as error:
             self._answer({"trouble": "results could not be committed: %s" % error})
             self._oldest = time.monotonic()
+
+    def _flush_records(self) -> None:
+        try:
+            self._batch.flush_records()
+        except OSError as error:
+            self._answer({"trouble": "results could not be flushed: %s" % error})
+
+    def _beat(self) -> None:
+        while True:
+            time.sleep(HEARTBEAT_S)
+            # Where the disk does not answer, others take this worker for dead, and it asks before it goes on.
+            with contextlib.suppress(OSError):
+                self._claim.touch()
+
+    def _store_trouble(self, error: OSError) -> dict[str, Any]:
+        """What a disk has refused, as an attempt. Raises ScratchGoneError when this worker's files are gone."""
+        if not self._claim.exists():
+            raise ScratchGoneError(self._claim.path) from error
+        detail = "%s: %s" % (error.filename or "store", error.strerror)
+        return Attempt(cause="store", detail=detail).encoded()
 
     def _answer(self, answer: dict[str, Any]) -> None:
         data = memoryview(_encode(answer).encode() + b"\n")
@@ -304,15 +334,6 @@ class Worker:
 
 def _named(order: dict[str, Any]) -> dict[str, Any]:
     return {name: order[name] for name in ("job", "index", "key")}
-
-
-def _family(pid: int) -> Iterator[int]:
-    """A process and those it has started, parents first: who of each, before the next is asked for, moves it into a
-    group, misses none, since what it starts from then on is born there."""
-    yield pid
-    with contextlib.suppress(OSError):
-        for child in read_file("/proc/%d/task/%d/children" % (pid, pid)).split():
-            yield from _family(int(child))
 
 
 def _digests(value: Any) -> Any:
@@ -328,34 +349,3 @@ def _told(attempt: Attempt, directory: str = "") -> dict[str, Any]:
         for log in (attempt.stdout, attempt.stderr)
     ]
     return attempt._replace(host="", boot="", stdout=logs[0], stderr=logs[1]).encoded()
-
-
-def _store_trouble(error: OSError) -> dict[str, Any]:
-    detail = "%s: %s" % (error.filename or "store", error.strerror)
-    return Attempt(cause="store", detail=detail).encoded()
-
-
-def main(argv: list[str]) -> int:
-    """`worker STORE RUNNER NUMBER`: orders on standard input, answers on standard output."""
-    store, runner, number = argv
-    # What a job makes has the same modes wherever it runs, and a container's ordinary user can read what root prepares.
-    os.umask(0o022)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    # Jobs get neither end of the pipes: descriptors 0 and 1 are replaced in each, these are closed on exec.
-    orders, answers = os.dup(0), os.dup(1)
-    try:
-        worker = Worker(Store(store), runner, int(number), orders, answers)
-    except OSError as error:
-        os.write(answers, _encode({"trouble": "%s: %s" % (error.filename, error.strerror)}).encode() + b"\n")
-        return 1
-    worker.serve()
-    with contextlib.suppress(OSError):
-        # The last worker of a runner that died takes its directory away.
-        for name in ("heartbeat",):
-            if len(os.listdir("%s/tmp/%s" % (store, runner))) == 1:
-                os.unlink("%s/tmp/%s/%s" % (store, runner, name))
-        os.rmdir("%s/tmp/%s" % (store, runner))
-    return 0

@@ -13,6 +13,7 @@ from repx.agent.publish import make_current
 from repx.agent.recovery import recover_dead_runners
 from repx.agent.resolve import Realized, ResultsInput
 from repx.agent.resolver import Resolver
+from repx.agent.runner import temporary_claim
 from repx.agent.scatter import PartJob
 from repx.lab.directory import LabDirectory
 from repx.lab.selection import Selection
@@ -124,7 +125,9 @@ class Engine:
         if unit.index == 0 and outcome.directory != current:
             # Where that cannot be done now, it is as good where it stands.
             with contextlib.suppress(OSError):
-                if make_current(self._store, current, 0, outcome.key):
+                with temporary_claim(self._store) as claim:
+                    has_moved = make_current(self._store, current, 0, outcome.key, claim)
+                if has_moved:
                     return outcome._replace(directory=current)
         return outcome
 

@@ -1,30 +1,26 @@
-"""What this machine has to give: CPUs and memory, as its kernel and its cgroup allow."""
+"""What this machine has to give: CPUs and memory, as its kernel and its control groups allow."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
+from repx.agent.allowance import allowed_cpus, allowed_memory
 from repx.errors import UsageError
 from repx.model.resources import Resources
 
 
 def machine_cpus() -> int:
-    """CPUs this process may run on."""
-    return len(os.sched_getaffinity(0))
+    """CPUs this process may run on, or fewer where its control groups give it less time."""
+    cpus = len(os.sched_getaffinity(0))
+    allowed = allowed_cpus()
+    return cpus if allowed is None else max(1, min(cpus, int(allowed)))
 
 
 def machine_memory() -> int:
-    """Bytes of memory: physical, or less where a cgroup (version 2 or 1) allows less."""
+    """Bytes of memory: physical, or less where one of its control groups allows less."""
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            text = Path(limit).read_text(encoding="ascii").strip()
-        except OSError:
-            continue
-        if text.isdigit():
-            return min(physical, int(text))
-    return physical
+    allowed = allowed_memory()
+    return physical if allowed is None else min(physical, allowed)
 
 
 def parse_memory(text: str) -> int:

@@ -6,14 +6,14 @@ import codecs
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from repx.agent.base.files import read_if_there
 from repx.agent.base.layout import FAILURE, PENDING, RECORD, Store, slot
 from repx.agent.base.record import Attempt, Log, read_attempts
-from repx.agent.claim import is_alive, read_claim
+from repx.agent.held import Claim, is_alive, read_claim
 
 FOLLOW_S = 0.1
 """How often a running job's log is looked at."""
@@ -42,16 +42,16 @@ def cause_text(attempt: Attempt | None) -> str:
     return attempt.cause
 
 
-def running_claim(directory: str, store: Store) -> dict[str, Any] | None:
+def running_claim(directory: str, store: Store) -> Claim | None:
     """The live claim on a realization; None when nobody works on it."""
-    claim = read_claim(directory)
-    if claim is None:
+    held = read_claim(directory)
+    if held is None:
         return None
     try:
-        return claim if is_alive(claim, directory, store.tmp) else None
+        return held.claim if is_alive(held, store.tmp) else None
     except OSError:
         # The server's clock is asked by writing a file; where we may not, the claim has the benefit of the doubt.
-        return claim
+        return held.claim
 
 
 def log_text(directory: str, attempt: Attempt, stream: str) -> str:
@@ -81,7 +81,7 @@ class RunningLog:
         self._path = ""
         claim = running_claim(directory, store)
         if claim is not None and self._is_ours(claim):
-            scratch = slot(f"{store.tmp}/{claim['runner']}", int(claim["slot"]))
+            scratch = slot(f"{store.tmp}/{claim.runner}", claim.slot)
             self._path = f"{scratch}/{stream}"
 
     @property
@@ -127,12 +127,12 @@ class RunningLog:
         claim = running_claim(self._directory, self._store)
         return claim is not None and self._is_ours(claim)
 
-    def _is_ours(self, claim: Mapping[str, Any]) -> bool:
+    def _is_ours(self, claim: Claim) -> bool:
         """Whether the slot still runs this job: it keeps its claims until results are flushed."""
-        if claim.get("job") != self._job or not claim.get("group"):
+        if claim.job != self._job or not claim.group:
             return False
         with contextlib.suppress(FileNotFoundError):
-            return Path(f"{self._directory}/{PENDING}").stat().st_mtime < float(claim.get("group_began") or 0)
+            return Path(f"{self._directory}/{PENDING}").stat().st_mtime < claim.group_began
         return True
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from repx.agent.base.files import locked_directory, remove_tree
+from repx.agent.base.digest import plain_file_digest
+from repx.agent.base.files import remove_tree
 from repx.agent.base.layout import Store
 from repx.agent.base.record import (
     Attempt,
@@ -23,7 +24,8 @@ from repx.agent.base.record import (
     find_realization,
 )
 from repx.agent.base.state import State
-from repx.agent.claim import ClaimFile, boot_id
+from repx.agent.claim import ClaimFile
+from repx.agent.processes import boot_id
 from repx.agent.publish import (
     Batch,
     commit_pending,
@@ -46,6 +48,7 @@ class Jobs:
         self.job = Path(self.store.job("job"))
         self.job.mkdir()
         self._made = root / "made"
+        self.claim = ClaimFile(str(root / "claim"), self.store.tmp, "runner", 0)
 
     def make(self, text: str) -> str:
         """An `out` that a script has just filled."""
@@ -53,8 +56,12 @@ class Jobs:
         (self._made / "r").write_text(text)
         return str(self._made)
 
-    def record(self, key: str, text: str, index: int = 0, boot: str | None = None, **attempt: Any) -> bytes:
-        outputs = {"r": OutputRecord("r", text, 1)}
+    def record(
+        self, key: str, text: str, index: int = 0, boot: str | None = None, *, is_true: bool = False, **attempt: Any
+    ) -> bytes:
+        """A record that says what its output holds; with `is_true` with the digest that this has."""
+        digest = plain_file_digest(hashlib.sha256(text.encode()).hexdigest()) if is_true else text
+        outputs = {"r": OutputRecord("r", digest, len(text))}
         outcome = Outcome("job", "s", "1", index, key, State.SUCCEEDED, "lab", {}, outputs)
         return encode_record(outcome, [Attempt(boot=boot_id() if boot is None else boot, **attempt)])
 
@@ -100,17 +107,25 @@ def test_a_further_realization_stands_by_itself(jobs: Jobs) -> None:
 
 def test_a_pending_result_is_recovered(jobs: Jobs) -> None:
     jobs.publish(A, "one")
-    outcome = recover_pending(jobs.store, str(jobs.job), A)
+    outcome = recover_pending(jobs.store, str(jobs.job))
     assert outcome is not None
     assert jobs.found(A) == "one"
-    assert recover_pending(jobs.store, str(jobs.job), A) is None
+    assert recover_pending(jobs.store, str(jobs.job)) is None
 
 
 @pytest.mark.parametrize("boot", ["another", ""])
-def test_a_pending_result_of_another_boot_is_not(jobs: Jobs, boot: str) -> None:
-    """Its bytes may never have reached the disk."""
-    publish_success(str(jobs.job), 0, A, jobs.make("one"), jobs.record(A, "one", boot=boot), jobs.store.tmp)
-    assert recover_pending(jobs.store, str(jobs.job), A) is None
+def test_a_pending_result_of_another_boot_is_recovered_if_its_outputs_are_what_they_should_be(
+    jobs: Jobs, boot: str
+) -> None:
+    """Its bytes may never have reached the disk; those that did are as good as they were."""
+    record = jobs.record(A, "one", boot=boot, is_true=True)
+    publish_success(str(jobs.job), 0, A, jobs.make("one"), record, jobs.store.tmp)
+    for damaged in ("", "on\0", "one more"):
+        (jobs.job / "out/r").write_text(damaged)
+        assert recover_pending(jobs.store, str(jobs.job)) is None
+    (jobs.job / "out/r").write_text("one")
+    assert recover_pending(jobs.store, str(jobs.job)) is not None
+    assert find_realization(str(jobs.job), 0, A) is not None
 
 
 def test_a_pending_record_cut_off_anywhere_is_none(jobs: Jobs) -> None:
@@ -119,18 +134,17 @@ def test_a_pending_record_cut_off_anywhere_is_none(jobs: Jobs) -> None:
     whole = pending.read_bytes()
     for length in range(0, len(whole) - 1, 7):
         pending.write_bytes(whole[:length])
-        assert recover_pending(jobs.store, str(jobs.job), A) is None
+        assert recover_pending(jobs.store, str(jobs.job)) is None
     pending.write_bytes(whole)
-    assert recover_pending(jobs.store, str(jobs.job), B) is None
     (jobs.job / "out" / "r").unlink()
-    assert recover_pending(jobs.store, str(jobs.job), A) is None
+    assert recover_pending(jobs.store, str(jobs.job)) is None
 
 
 def test_killed_between_the_steps_of_a_commit(jobs: Jobs) -> None:
     jobs.publish(A, "one")
     os.link(jobs.job / "pending", jobs.job / "record.jsonl")
     assert jobs.found(A) == "one"
-    assert recover_pending(jobs.store, str(jobs.job), A) is not None
+    assert recover_pending(jobs.store, str(jobs.job)) is not None
     assert not (jobs.job / "pending").exists()
     assert jobs.found(A) == "one"
 
@@ -138,7 +152,7 @@ def test_killed_between_the_steps_of_a_commit(jobs: Jobs) -> None:
 def test_killed_before_the_pending_record(jobs: Jobs) -> None:
     Path(jobs.make("lost")).rename(jobs.job / "out")
     assert jobs.found(A) is None
-    assert recover_pending(jobs.store, str(jobs.job), A) is None
+    assert recover_pending(jobs.store, str(jobs.job)) is None
     jobs.complete(A, "again")
     assert jobs.found(A) == "again"
 
@@ -150,11 +164,11 @@ def test_another_key_displaces_and_comes_back(jobs: Jobs) -> None:
     assert (jobs.found(A), jobs.found(B)) == ("one", "two")
     assert (jobs.job / "out" / "r").read_text() == "two"
     assert (jobs.job / f"0-{A[:8]}" / "stdout-1.log").read_text() == "long"
-    assert make_current(jobs.store, str(jobs.job), 0, A)
+    assert make_current(jobs.store, str(jobs.job), 0, A, jobs.claim)
     assert (jobs.job / "out" / "r").read_text() == "one"
     assert (jobs.job / "stdout-1.log").read_text() == "long"
     assert (jobs.found(A), jobs.found(B)) == ("one", "two")
-    assert make_current(jobs.store, str(jobs.job), 0, B)
+    assert make_current(jobs.store, str(jobs.job), 0, B, jobs.claim)
     assert (jobs.found(A), jobs.found(B)) == ("one", "two")
     assert sorted(path.name for path in jobs.job.iterdir()) == [f"0-{A[:8]}", "out", "record.jsonl"]
 
@@ -162,15 +176,19 @@ def test_another_key_displaces_and_comes_back(jobs: Jobs) -> None:
 def test_nothing_is_moved_under_somebodys_hands(jobs: Jobs) -> None:
     jobs.complete(A, "one")
     jobs.complete(B, "two")
-    claim = ClaimFile(jobs.store.tmp + "/claim", "runner", 0)
+    claim = ClaimFile(jobs.store.tmp + "/claim", jobs.store.tmp, "another", 0)
     claim.take(str(jobs.job))
-    assert not make_current(jobs.store, str(jobs.job), 0, A)
+    assert not make_current(jobs.store, str(jobs.job), 0, A, jobs.claim)
     assert jobs.found(A) == "one"
 
 
-def test_the_same_key_replaces(jobs: Jobs) -> None:
+def test_a_complete_result_is_replaced_by_one_of_the_same_key_only_if_that_is_asked_for(jobs: Jobs) -> None:
     jobs.complete(A, "one")
-    jobs.complete(A, "two")
+    made, record = jobs.make("two"), jobs.record(A, "two")
+    assert publish_success(str(jobs.job), 0, A, made, record, jobs.store.tmp) == str(jobs.job)
+    assert (jobs.found(A), (jobs.job / "pending").exists()) == ("one", False)
+    publish_success(str(jobs.job), 0, A, made, record, jobs.store.tmp, replace=True)
+    commit_pending(jobs.store, str(jobs.job), A)
     assert jobs.found(A) == "two"
     assert sorted(path.name for path in jobs.job.iterdir()) == ["out", "record.jsonl"]
 
@@ -230,18 +248,18 @@ def test_a_kill_at_any_step_of_displacing_loses_nothing(tmp_path: Path) -> None:
             record = jobs.record(B, "two")
             directory = publish_success(str(jobs.job), 0, B, str(made), record, jobs.store.tmp)
             commit_pending(jobs.store, directory, B)
-            make_current(jobs.store, str(jobs.job), 0, A)
+            make_current(jobs.store, str(jobs.job), 0, A, jobs.claim)
 
         killed = killed_before(step, work)
         assert jobs.found(A) == "one", step
-        recover_pending(jobs.store, str(jobs.job), B)
+        recover_pending(jobs.store, str(jobs.job))
         # Whatever was left, the same work goes on from there.
         if jobs.found(B) is None:
             remove_tree(str(made))
             jobs.complete(B, "two")
         assert (jobs.found(A), jobs.found(B)) == ("one", "two"), step
         for key, text in ((A, "one"), (B, "two"), (A, "one")):
-            make_current(jobs.store, str(jobs.job), 0, key)
+            make_current(jobs.store, str(jobs.job), 0, key, jobs.claim)
             assert jobs.found(key) == text, step
         step += 1
     assert step > 15
@@ -258,30 +276,61 @@ def test_a_failure_replaces_the_one_before_and_a_success_ends_it(jobs: Jobs) -> 
     assert sorted(path.name for path in jobs.job.iterdir()) == ["out", "record.jsonl"]
 
 
+def test_killed_at_any_step_of_a_commit_after_a_failure_leaves_nothing_of_the_failure(tmp_path: Path) -> None:
+    step = 0
+    killed = True
+    while killed:
+        root = tmp_path / str(step)
+        root.mkdir()
+        jobs = Jobs(root)
+        publish_failure(str(jobs.job), jobs.make("bad"), jobs.record(A, "bad"))
+        directory = jobs.publish(A, "good")
+
+        def work(jobs: Jobs = jobs, directory: str = directory) -> None:
+            commit_pending(jobs.store, directory, A)
+
+        killed = killed_before(step, work)
+        recover_pending(jobs.store, str(jobs.job))
+        assert jobs.found(A) == "good", step
+        assert sorted(path.name for path in jobs.job.iterdir()) == ["out", "record.jsonl"], step
+        step += 1
+    assert step > 5
+
+
 def test_a_batch_commits_all_and_gives_all_back(jobs: Jobs) -> None:
-    released: list[str] = []
-    batch = Batch(jobs.store, released.append)
-    for index in range(3):
-        batch.add(str(index), jobs.publish(A, str(index), index), A, after_failure=False)
+    batch = Batch(jobs.store, jobs.claim)
+    places = [jobs.job, jobs.job / f"1-{A[:8]}", jobs.job / f"2-{A[:8]}"]
+    for index, place in enumerate(places):
+        place.mkdir(exist_ok=True)
+        assert jobs.claim.take(str(place)) is not None
+        batch.add(str(place), jobs.publish(A, str(index), index), A, after_failure=False)
     # One of them is removed by somebody meanwhile: that is told, and the others do not suffer.
-    (jobs.job / f"1-{A[:8]}" / "pending").unlink()
-    with pytest.raises(FileNotFoundError):
-        batch.commit()
+    (places[1] / "pending").unlink()
+    assert batch.commit() == [str(places[1])]
     assert len(batch) == 0
-    assert released == ["0", "1", "2"]
+    assert not [place for place in places if (place / "claim").exists()]
     assert [jobs.found(A, index) for index in range(3)] == ["0", None, "2"]
 
 
-def test_publishing_waits_for_who_moves_results(jobs: Jobs) -> None:
-    jobs.complete(A, "one")
-    with locked_directory(str(jobs.job)):
-        thread = threading.Thread(target=jobs.publish, args=(B, "two"))
-        thread.start()
-        thread.join(0.1)
-        assert jobs.found(A) == "one"
-        assert not (jobs.job / "pending").exists()
-    thread.join()
-    assert (jobs.job / "pending").exists()
+@pytest.mark.parametrize("other", ["at work", "ended", "complete"])
+def test_a_job_that_somebody_has_taken_is_not_committed(jobs: Jobs, other: str) -> None:
+    batch = Batch(jobs.store, jobs.claim)
+    jobs.claim.take(str(jobs.job))
+    batch.add(str(jobs.job), jobs.publish(A, "mine"), A, after_failure=False)
+    # This machine stood still; somebody has taken the job, and found that what is pending is not whole.
+    (jobs.job / "claim").unlink()
+    another = ClaimFile(jobs.store.tmp + "/claim", jobs.store.tmp, "another", 0)
+    another.take(str(jobs.job))
+    displace(str(jobs.job), str(jobs.job), A, jobs.store.tmp)
+    if other != "at work":
+        jobs.publish(A, "theirs")
+    if other == "complete":
+        commit_pending(jobs.store, str(jobs.job), A)
+        another.release(str(jobs.job))
+    before = sorted(path.name for path in jobs.job.iterdir())
+    assert batch.commit() == ([] if other == "complete" else [str(jobs.job)])
+    assert sorted(path.name for path in jobs.job.iterdir()) == before
+    assert jobs.found(A) == ("theirs" if other == "complete" else None)
 
 
 def test_displacing_what_is_not_whole_throws_it_away(jobs: Jobs) -> None:

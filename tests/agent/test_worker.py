@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -18,7 +19,8 @@ import pytest
 import repx
 from repx.agent.base.layout import Store
 from repx.agent.base.record import decode_attempts, decode_outcome
-from repx.agent.claim import this_process
+from repx.agent.held import Claim, read_claim
+from repx.agent.processes import this_process
 from repx.agent.sandbox import Sandbox
 from tests.machine import needs_programs
 
@@ -53,7 +55,7 @@ class Conversation:
         self.store.create()
         runner = Path(self.store.tmp) / "runner"
         runner.mkdir()
-        (runner / "heartbeat").write_text(json.dumps(this_process()))
+        (runner / "heartbeat").write_text(json.dumps(this_process()._asdict()))
         self.process = subprocess.Popen(
             [
                 python,
@@ -117,6 +119,15 @@ class Conversation:
         assert self.process.stdin is not None
         self.process.stdin.close()
         return self.process.wait(PATIENCE_S)
+
+    def kill(self) -> None:
+        """Kill the worker, and whoever watches over it: nobody is to tidy up."""
+        claim = read_claim(f"{self.store.tmp}/runner/slot-0")
+        assert claim is not None
+        for pid in (self.process.pid, claim.claim.process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait(PATIENCE_S)
 
     @property
     def job(self) -> Path:
@@ -294,9 +305,7 @@ def test_a_killed_worker_leaves_a_pending_result_that_the_next_one_takes_up(work
     worker.ask('echo one > "$out/r.txt"')
     worker.order(f"echo $$ > {worker.root}/pid; sleep 300", job="other")
     worker.wait_for_process("pid")
-    worker.process.kill()
-    worker.process.wait(PATIENCE_S)
-    assert worker.is_running("pid")
+    worker.kill()
     following = Conversation.__new__(Conversation)
     following.__dict__.update(worker.__dict__)
     following.process = subprocess.Popen(
@@ -331,7 +340,7 @@ echo > "$out/r.txt"
 
 def test_a_claim_of_somebody_alive_is_respected(worker: Conversation) -> None:
     worker.job.mkdir()
-    (worker.job / "claim").write_text(json.dumps({"claim": 1, "runner": "x", "slot": 0, **this_process()}))
+    (worker.job / "claim").write_bytes(Claim("x", 0, this_process()).encoded())
     assert worker.ask("exit 1")["state"] == "running"
     assert (worker.job / "claim").exists()
 
@@ -342,7 +351,7 @@ def test_a_result_whose_claim_was_lost_meanwhile_is_not_published(worker: Conver
     )
     worker.wait_for("started")
     (worker.job / "claim").unlink()
-    (worker.job / "claim").write_text(json.dumps({"claim": 1, "runner": "x", "slot": 0, **this_process()}))
+    (worker.job / "claim").write_bytes(Claim("x", 0, this_process()).encoded())
     (worker.root / "go").touch()
     assert worker.hear()["state"] == "running"
     assert names(worker.job) == ["claim"]

@@ -13,7 +13,7 @@ import pytest
 
 from repx.agent.base.files import remove_tree
 from repx.agent.base.layout import Store
-from repx.agent.claim import this_process
+from repx.agent.processes import this_process
 from repx.lab.directory import LabDirectory
 from repx.lab.verification import verify
 from repx.runtime.closure import ClosurePrograms
@@ -112,7 +112,7 @@ def test_tools_and_agent_work_where_there_is_nothing_else(bare: Bare) -> None:
     store.create()
     runner = Path(store.tmp) / "runner"
     runner.mkdir()
-    (runner / "heartbeat").write_text(json.dumps(this_process()))
+    (runner / "heartbeat").write_text(json.dumps(this_process()._asdict()))
     isolation = Isolation("bwrap", f"{bare.tools}/bwrap")
     programs = ClosurePrograms(lab, store, isolation)
     jobs = {job.stage.name: job for job in lab.jobs()}

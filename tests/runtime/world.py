@@ -207,8 +207,10 @@ class World:
         return found
 
     def workers(self) -> list[int]:
-        """The process ids of agents at work."""
-        return [pid for pid, command in self.processes().items() if f" worker {self.store} " in command]
+        """The process ids of agents at work, without those that only watch over one."""
+        agents = [pid for pid, command in self.processes().items() if f" worker {self.store} " in command]
+        watched = {parent for pid in agents if (parent := parent_of(pid)) in agents}
+        return [pid for pid in agents if pid not in watched]
 
     def tidy(self) -> None:
         """End what a failed test left behind."""
@@ -222,6 +224,13 @@ class World:
                     os.kill(pid, signal.SIGKILL)
             assert time.monotonic() < deadline
             time.sleep(0.05)
+
+
+def parent_of(pid: int) -> int:
+    """The parent of a process; 0 when there is none."""
+    with contextlib.suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return 0
 
 
 def _become(argv: list[str], root: Path, store: Path, stdout: Path, stderr: Path, *, group: bool) -> NoReturn:

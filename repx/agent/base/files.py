@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import fcntl
 import os
 import shutil
 import stat
@@ -27,7 +26,8 @@ def write_file(path: str, data: bytes, mode: int = 0o644) -> None:
 
 def publish_file(path: str, data: bytes, mode: int = 0o644) -> None:
     """Put a file in place whole: written beside, flushed, renamed. An older one is replaced."""
-    beside = "%s.%d.tmp" % (path, os.getpid())
+    # Not a process id: two containers may have the same.
+    beside = "%s.%s.tmp" % (path, os.urandom(6).hex())
     try:
         write_file(beside, data, mode)
         sync_path(beside)
@@ -287,18 +287,6 @@ def walk(path: str) -> Iterator[str]:
             entries = [entry.path for entry in listing]
         for entry in entries:
             yield from walk(entry)
-
-
-@contextlib.contextmanager
-def locked_directory(path: str) -> Iterator[None]:
-    """Hold flock(2) on a directory; where locks are not supported the caller's own checks have to do."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def is_inside(relative: str) -> bool:

@@ -8,11 +8,12 @@
                         /failed/             what the last failed attempt left in $out
                         /pending             a record whose result is in place but not yet flushed
                         /claim               a hard link to the claim file of the slot that works on it
+                        /claim.dead-<random> a claim that somebody is taking over, or was killed over that
                         /<index>-<key8>/     the same files for other realizations and displaced results
 <store>/keys/<resolved key>                  hard link to a record
 <store>/gcroots/{auto,pinned}/               links to what must be kept
 <store>/verified/<digest of a path>          what a Lab's files looked like when they were last hashed
-<store>/tmp/<runner>/                        heartbeat, slot-<n>/{in,out,tmp,home}, logs and claim of each slot
+<store>/tmp/<maker>/                         a runner's: heartbeat, slot-<n>/{in,out,tmp,home}, logs, claim of each
 """
 
 from __future__ import annotations

@@ -9,15 +9,16 @@ import os
 import selectors
 import sys
 import threading
-import uuid
 from pathlib import Path
 from typing import Any
 
 import repx.agent
 from repx.agent.base.files import remove_tree
 from repx.agent.base.layout import Store, slot
-from repx.agent.claim import HEARTBEAT_S, touch_heartbeat
-from repx.agent.recovery import recover_worker
+from repx.agent.claim import HEARTBEAT_S
+from repx.agent.makers import maker_name
+from repx.agent.recovery import recover_workers
+from repx.agent.runner import make_runner_directory, touch_heartbeat
 from repx.process import Conversation
 from repx.store.location import store_error
 
@@ -59,7 +60,7 @@ class WorkerPool:
     def __init__(self, store: Store, size: int) -> None:
         self._store = store
         self._size = size
-        self.runner = f"{os.uname().nodename}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self.runner = maker_name("run")
         self._directory = f"{store.tmp}/{self.runner}"
         self._selector = selectors.DefaultSelector()
         self.workers: list[Worker] = []
@@ -138,8 +139,7 @@ class WorkerPool:
         return trouble
 
     def _start(self) -> Worker:
-        if self._begun == 0:
-            self._begin()
+        self._begin()
         # -I and -S: nothing of this environment, of where this process stands, or of what is installed is imported.
         argv = [sys.executable, "-I", "-S", "-c", _AGENT, "worker", self._store.root, self.runner]
         home = str(Path(repx.agent.__file__).parent.parent.parent)
@@ -167,7 +167,7 @@ class WorkerPool:
         """Keep what a worker had finished, end what it had begun. One that left by itself has left nothing."""
         directory = slot(self._directory, worker.number)
         try:
-            recover_worker(self._store, directory)
+            recover_workers(self._store, [directory])
             remove_tree(directory)
         except OSError as error:
             self._trouble.append(f"the results of a killed worker could not be kept: {error}")
@@ -175,12 +175,11 @@ class WorkerPool:
     def _begin(self) -> None:
         try:
             self._store.create()
-            # What a job does there before it has ended, setuid among it, is out of others' reach.
-            os.makedirs(self._directory, mode=0o700, exist_ok=True)
-            touch_heartbeat(self._directory)
+            make_runner_directory(self._store, self.runner)
         except OSError as error:
             raise store_error(error, self._store) from None
-        threading.Thread(target=self._beat, daemon=True).start()
+        if self._begun == 0:
+            threading.Thread(target=self._beat, daemon=True).start()
 
     def _beat(self) -> None:
         while not self._stopping.wait(HEARTBEAT_S):

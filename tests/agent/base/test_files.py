@@ -12,7 +12,6 @@ from repx.agent.base.files import (
     ScratchFile,
     is_inside,
     link_exclusive,
-    locked_directory,
     make_read_only,
     publish_file,
     read_file,
@@ -124,22 +123,6 @@ def test_a_scratch_text_that_gets_shorter(tmp_path: Path) -> None:
     assert text.split() == ["b=1"]
     assert text.endswith("\n")
     os.close(file.descriptor)
-
-
-def test_a_lock_excludes(tmp_path: Path) -> None:
-    order: list[str] = []
-
-    def second() -> None:
-        with locked_directory(str(tmp_path)):
-            order.append("second")
-
-    with locked_directory(str(tmp_path)):
-        thread = threading.Thread(target=second)
-        thread.start()
-        thread.join(0.1)
-        order.append("first")
-    thread.join()
-    assert order == ["first", "second"]
 
 
 def test_a_file_system_is_flushed(tmp_path: Path) -> None:
