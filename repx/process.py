@@ -22,7 +22,7 @@ class Completed:
     stderr: bytes
 
 
-class Run(Protocol):
+class RunProgram(Protocol):
     """Start a program, give it `stdin`, wait for it. Raises FileNotFoundError when there is no such program."""
 
     def __call__(
@@ -48,7 +48,7 @@ def run(
     env: Mapping[str, str] | None = None,
     timeout_s: float | None = None,
 ) -> Completed:
-    """The real `Run`. Raises TimedOutError after `timeout_s` seconds."""
+    """The real `RunProgram`. Raises TimedOutError after `timeout_s` seconds."""
     try:
         done = subprocess.run(  # noqa: S603 - argv lists only; this is the door
             list(argv), input=stdin, cwd=cwd, env=env, timeout=timeout_s, capture_output=True, check=False
@@ -58,8 +58,8 @@ def run(
     return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
 
 
-class Follow(Protocol):
-    """A `Run` that calls `on_line` with each line of standard error as it comes, and keeps the lines too."""
+class FollowProgram(Protocol):
+    """A `RunProgram` that calls `on_line` with each line of standard error as it comes, and keeps the lines too."""
 
     def __call__(
         self, argv: Sequence[str], on_line: Callable[[str], None], *, env: Mapping[str, str] | None = None
@@ -67,7 +67,7 @@ class Follow(Protocol):
 
 
 def follow(argv: Sequence[str], on_line: Callable[[str], None], *, env: Mapping[str, str] | None = None) -> Completed:
-    """The real `Follow`. An interrupt of ours ends the child. Raises FileNotFoundError without such a program."""
+    """The real `FollowProgram`. An interrupt of ours ends the child. Raises FileNotFoundError without a program."""
     with (
         tempfile.TemporaryFile() as answer,
         subprocess.Popen(  # noqa: S603 - argv lists only; this is the door
@@ -88,8 +88,8 @@ def follow(argv: Sequence[str], on_line: Callable[[str], None], *, env: Mapping[
         return Completed(tuple(argv), status, answer.read(), b"".join(said))
 
 
-class Feed(Protocol):
-    """A `Run` whose standard input is too long for memory: written piece by piece as the child reads it."""
+class FeedProgram(Protocol):
+    """A `RunProgram` whose standard input is too long for memory: written piece by piece as the child reads it."""
 
     def __call__(
         self, argv: Sequence[str], pieces: Iterable[bytes], *, env: Mapping[str, str] | None = None
@@ -97,7 +97,7 @@ class Feed(Protocol):
 
 
 def feed(argv: Sequence[str], pieces: Iterable[bytes], *, env: Mapping[str, str] | None = None) -> Completed:
-    """The real `Feed`. A child that ends before it has read everything is not an error here: its status tells."""
+    """The real `FeedProgram`. A child that ends before it has read all is not an error here: its status tells."""
     with (
         tempfile.TemporaryFile() as answer,
         tempfile.TemporaryFile() as complaint,

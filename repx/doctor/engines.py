@@ -8,68 +8,81 @@ import os
 import signal
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-from repx.doctor.probe import Answer, Capability, Machine, State
+from repx.doctor.probe import Capability, Presence, Printed, Programs
 
 _GIVES = "running jobs in images, without Nix on the machine that runs them"
 
 
-def probe_podman(machine: Machine) -> list[Capability]:
-    """Podman's own word on what it would use, without leaving it a store, a mount or a process."""
-    program = machine.find("podman")
+def probe_podman(programs: Programs) -> list[Capability]:
+    """What Podman says that it would use; leaves no store, mount or process behind."""
+    program = programs.find("podman")
     remedy = "package podman"
     if not program:
-        return [Capability("Podman", State.NO, "not found", "", _GIVES, remedy)]
-    version, told = _podman_info(machine, program)
+        return [Capability("Podman", Presence.NO, "not found", "", _GIVES, remedy)]
+    version, told = _podman_info(programs, program)
     if told.problem:
         found = f"{version}: {told.problem}"
         return [
-            Capability("Podman", State.NO, found, program, _GIVES, "see podman info; a runtime: package crun or runc")
+            Capability(
+                "Podman", Presence.NO, found, program, _GIVES, "see podman info; a runtime: package crun or runc"
+            )
         ]
     try:
-        host: dict[str, Any] = json.loads(told.stdout)["host"]
-        runtime, cgroups = str(host["ociRuntime"]["name"]), str(host["cgroupVersion"])
-        rootless = bool(host["security"]["rootless"])
+        host = _parse_podman(told.stdout)
     except (ValueError, KeyError, TypeError):
-        return [Capability("Podman", State.LIMITED, f"{version}: tells nothing of this machine", program, _GIVES)]
-    found = f"{version}, {runtime}, cgroups {cgroups}" + (", rootless" if rootless else "")
-    if rootless and "no subuid ranges" in told.stderr:
+        return [Capability("Podman", Presence.LIMITED, f"{version}: tells nothing of this machine", program, _GIVES)]
+    found = f"{version}, {host.runtime}, cgroups {host.cgroups}" + (", rootless" if host.rootless else "")
+    if host.rootless and "no subuid ranges" in told.stderr:
         lack, remedy = "images with files of several owners", "ranges in /etc/subuid and /etc/subgid (usermod)"
-        return [Capability("Podman", State.LIMITED, found + ", no subuid range", program, lack, remedy)]
-    if cgroups == "v1" and runtime == "crun":
+        return [Capability("Podman", Presence.LIMITED, found + ", no subuid range", program, lack, remedy)]
+    if host.cgroups == "v1" and host.runtime == "crun":
         lack, remedy = (
             "cgroups that crun takes: it refuses mixed ones",
             "package runc and `--runtime runc`, or cgroups v2",
         )
-        return [Capability("Podman", State.LIMITED, found, program, lack, remedy)]
-    return [Capability("Podman", State.YES, found, program)]
+        return [Capability("Podman", Presence.LIMITED, found, program, lack, remedy)]
+    return [Capability("Podman", Presence.YES, found, program)]
 
 
-def _podman_info(machine: Machine, program: str) -> tuple[str, Answer]:
-    """Its version and what it tells of this machine, in a place that is taken away again."""
+class _PodmanHost(NamedTuple):
+    """This machine as Podman sees it."""
+
+    runtime: str
+    cgroups: str
+    rootless: bool
+
+
+def _parse_podman(text: str) -> _PodmanHost:
+    host = json.loads(text)["host"]
+    return _PodmanHost(host["ociRuntime"]["name"], host["cgroupVersion"], bool(host["security"]["rootless"]))
+
+
+def _podman_info(programs: Programs, program: str) -> tuple[str, Printed]:
+    """Podman's version, and what it tells of this machine; asked with a store of its own, which is deleted again."""
     with tempfile.TemporaryDirectory(prefix="repx-doctor-", ignore_cleanup_errors=True) as place:
-        # vfs: the other drivers mount their directory, as root for good.
+        # vfs, because as root the other drivers leave their directory mounted.
         options = ["--storage-driver=vfs"]
         options += [f"--{name}={place}/{name}" for name in ("root", "runroot", "tmpdir", "network-config-dir")]
         more = {"XDG_RUNTIME_DIR": place}
-        runtime = machine.environment.get("XDG_RUNTIME_DIR")
-        if runtime and "DBUS_SESSION_BUS_ADDRESS" not in machine.environment:
-            # Where it would look for itself; without the bus it takes other cgroups.
+        runtime = programs.environment.get("XDG_RUNTIME_DIR")
+        if runtime and "DBUS_SESSION_BUS_ADDRESS" not in programs.environment:
+            # Where Podman would look without our XDG_RUNTIME_DIR; without the bus it uses other cgroups.
             more["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={runtime}/bus"
         try:
-            version = machine.ask([program, "--version"], more=more).version
-            told = machine.ask([program, *options, "info", "--format", "json"], within_s=20, more=more)
+            version = programs.ask([program, "--version"], more=more).version
+            told = programs.ask([program, *options, "info", "--format", "json"], within_s=20, more=more)
             if "unknown flag: --network-config-dir" in told.stderr:
-                # Before 4.0 it was called otherwise; what such a Podman makes there is one empty lock file.
-                told = machine.ask([program, *options[:-1], "info", "--format", "json"], within_s=20, more=more)
+                # Before 4.0 the option had another name; such a Podman leaves one empty lock file in the usual place.
+                told = programs.ask([program, *options[:-1], "info", "--format", "json"], within_s=20, more=more)
         finally:
             _end_pause_processes(Path(place))
     return version or "no version told", told
 
 
 def _end_pause_processes(place: Path) -> None:
-    """End what a rootless Podman leaves behind to keep its namespace; it takes no notice of gentler signals."""
+    """Kill the process with which a rootless Podman keeps its namespace; it ignores gentler signals."""
     for file in place.rglob("pause.pid"):
         with contextlib.suppress(OSError, ValueError):
             pid = int(file.read_text())
@@ -77,25 +90,28 @@ def _end_pause_processes(place: Path) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
-def probe_docker(machine: Machine) -> list[Capability]:
+def probe_docker(programs: Programs) -> list[Capability]:
     """Docker's client, and whether an engine answers it."""
-    program = machine.find("docker")
+    program = programs.find("docker")
     remedy = "package docker.io (Debian) or docker-ce; Podman does the same"
     if not program:
-        return [Capability("Docker", State.NO, "not found", "", _GIVES, remedy)]
-    told = machine.ask([program, "version", "--format", "{{json .}}"], within_s=10)
+        return [Capability("Docker", Presence.NO, "not found", "", _GIVES, remedy)]
+    told = programs.ask([program, "version", "--format", "{{json .}}"], within_s=10)
     try:
-        said = json.loads(told.stdout)
-        client = str(said["Client"]["Version"])
-        server = said.get("Server") or {}
-        engine = str(server.get("Version", ""))
+        client, engine = _parse_docker(told.stdout)
     except (ValueError, KeyError, TypeError, AttributeError):
-        return [Capability("Docker", State.NO, told.problem or "tells no version", program, _GIVES, remedy)]
+        return [Capability("Docker", Presence.NO, told.problem or "tells no version", program, _GIVES, remedy)]
     if engine:
-        return [Capability("Docker", State.YES, f"{client}, engine {engine}", program)]
+        return [Capability("Docker", Presence.YES, f"{client}, engine {engine}", program)]
     refused = "permission denied" in told.stderr.lower()
     why = (
         "the engine's socket is not for this user" if refused else f"no engine answers: {told.problem or 'none named'}"
     )
     remedy = "your user in the group docker" if refused else "start the engine: systemctl start docker"
-    return [Capability("Docker", State.LIMITED, f"{client}; {why}", program, _GIVES, remedy)]
+    return [Capability("Docker", Presence.LIMITED, f"{client}; {why}", program, _GIVES, remedy)]
+
+
+def _parse_docker(text: str) -> tuple[str, str]:
+    """The versions of the client and of the engine, which is empty where none answers."""
+    told = json.loads(text)
+    return str(told["Client"]["Version"]), str((told.get("Server") or {}).get("Version", ""))

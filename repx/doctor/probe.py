@@ -1,4 +1,4 @@
-"""What a probe of `repx doctor` is given and what it gives; does not know which probes there are."""
+"""What every probe of `repx doctor` takes and returns; does not know which probes there are."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from repx.process import Run, TimedOutError, run
+from repx.process import RunProgram, TimedOutError, run
 
 
-class State(Enum):
+class Presence(Enum):
     """Whether this machine has something: all of it, part of it, or not at all."""
 
     YES = "yes"
@@ -24,7 +24,7 @@ class Capability:
     """One thing this machine has or lacks; `gives` and `remedy` are for what it lacks, and may be empty."""
 
     name: str
-    state: State
+    state: Presence
     found: str
     path: str = ""
     gives: str = ""
@@ -32,8 +32,8 @@ class Capability:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a program said in time. `problem` is empty when it ended well, else one line."""
+class Printed:
+    """What a program printed. `problem` is empty when it succeeded, else one line that says why not."""
 
     stdout: str
     stderr: str
@@ -41,7 +41,7 @@ class Answer:
 
     @property
     def versions(self) -> list[str]:
-        """What looks like versions, wherever it was said: some say it where errors go."""
+        """What looks like a version; some programs print theirs on standard error."""
         return [one.rstrip(",;)") for one in re.findall(r"\d+(?:\.\d+)+\S*", self.stdout or self.stderr)]
 
     @property
@@ -51,32 +51,32 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
-    """Programs found and asked as the user would: by this environment's PATH."""
+class Programs:
+    """Finds and starts programs as the user would: by the PATH of `environment`."""
 
     environment: Mapping[str, str]
-    run: Run = run
+    run: RunProgram = run
 
     def find(self, program: str) -> str:
         """The absolute path of a program, or nothing."""
         return shutil.which(program, path=self.environment.get("PATH", "")) or ""
 
-    def ask(self, argv: Sequence[str], *, within_s: float = 5.0, more: Mapping[str, str] | None = None) -> Answer:
-        """Start a program with `more` in its environment; in English, so that its words can be read."""
+    def ask(self, argv: Sequence[str], *, within_s: float = 5.0, more: Mapping[str, str] | None = None) -> Printed:
+        """Start a program with `more` in its environment, and in English, so that a probe can read its words."""
         try:
             done = self.run(argv, env={**self.environment, "LC_ALL": "C", **(more or {})}, timeout_s=within_s)
         except TimedOutError:
-            return Answer("", "", f"no answer within {within_s:g} s")
+            return Printed("", "", f"no answer within {within_s:g} s")
         except OSError as error:
-            return Answer("", "", f"does not start: {error.strerror}")
+            return Printed("", "", f"does not start: {error.strerror}")
         stdout, stderr = (text.decode("utf-8", "replace").strip() for text in (done.stdout, done.stderr))
         said = last_line(stderr) or last_line(stdout)
         problem = "" if done.exit_status == 0 else said or f"ends with status {done.exit_status} and no word"
-        return Answer(stdout, stderr, problem)
+        return Printed(stdout, stderr, problem)
 
 
 def last_line(text: str) -> str:
-    """Where programs say why: the last line that is more than advice, without `error:` before it."""
+    """The line where programs say why: the last one that is not advice, without its `error:`."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("Try ")]
     return re.sub(r"^(?:error|fatal):\s*", "", lines[-1], flags=re.IGNORECASE) if lines else ""
 

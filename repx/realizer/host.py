@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from repx.agent.host_path import HostManifest, PythonRecord, content_sha256, find_command, python_names
 from repx.errors import Finding, nearest
 from repx.model.software import Json, Software, SoftwareRequest
-from repx.process import Run, run
+from repx.process import RunProgram, run
 from repx.realizer.base_programs import BASE_NAMES
 from repx.realizer.checks.bash import check_bash, commands_used, location
 from repx.realizer.checks.bash_commands import CommandUse
@@ -33,7 +33,7 @@ class HostSoftware:
     """The `SoftwareResolver` of `host()`; `search_path` is PATH unless given."""
 
     def __init__(
-        self, search_path: str | None = None, run: Run = run, distributions: Distributions | None = None
+        self, search_path: str | None = None, run: RunProgram = run, distributions: Distributions | None = None
     ) -> None:
         path = os.environ.get("PATH", os.defpath) if search_path is None else search_path
         self._commands = _Commands(path + os.pathsep + os.path.dirname(sys.executable))

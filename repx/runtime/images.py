@@ -36,8 +36,8 @@ def load_image(
     lab: LabDirectory,
     place: str,
     notice: Callable[[str], None],
-    run: process.Run = process.run,
-    feed: process.Feed = process.feed,
+    run: process.RunProgram = process.run,
+    feed: process.FeedProgram = process.feed,
 ) -> None:
     """Have the image in the engine. Raises SoftwareError when there is none, or the engine does not take it."""
     if not place:

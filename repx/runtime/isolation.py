@@ -37,7 +37,7 @@ NATIVE = Isolation()
 class Machine:
     """What isolation asks of a machine; passed in, so that tests can be on another one."""
 
-    run: process.Run = process.run
+    run: process.RunProgram = process.run
     which: Callable[[str], str | None] = shutil.which
     bwrap_problem: Callable[[str], str] = bwrap_problem
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)

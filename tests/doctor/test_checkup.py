@@ -95,7 +95,7 @@ def test_the_place_of_the_store(machine: Machine) -> None:
     (machine.place / "file").write_text("")
     assert told(machine.rows(f"{machine.place}/file/store")["store"]) == (
         "no",
-        f"{machine.place}/file is no directory",
+        f"{machine.place}/file is not a directory",
     )
     assert machine.rows(str(machine.place))["store"]["found"].endswith("G free")
 

@@ -1,1 +1,1 @@
-"""What is looked at in scripts before anything is built: ShellCheck, commands, imports."""
+"""Checks of scripts before anything is built: ShellCheck, commands, imports."""

@@ -1,4 +1,4 @@
-"""Checks the scripts of Bash stages: ShellCheck, and every command against the stage's software; runs none of them."""
+"""Checks the scripts of Bash stages with ShellCheck, and each command against the stage's software; runs no script."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Protocol
 
 from repx.errors import Finding, SourceLocation
 from repx.model.software import SoftwareRequest
-from repx.process import Run, run
+from repx.process import RunProgram, run
 from repx.realizer.checks.bash_commands import CommandUse, find_commands
-from repx.realizer.checks.shellcheck import Complaint, Script, lint
+from repx.realizer.checks.shellcheck import Complaint, LintedScript, lint
 
 
 class CommandSource(Protocol):
-    """What a package set knows about commands."""
+    """The commands that a package set provides."""
 
     def provides(self, request: SoftwareRequest, name: str) -> bool:
         """Whether the software of this stage, the base included, has a command of this name."""
@@ -24,7 +24,7 @@ class CommandSource(Protocol):
         ...
 
 
-def commands_used(requests: Iterable[SoftwareRequest], run: Run = run) -> Mapping[str, list[CommandUse]]:
+def commands_used(requests: Iterable[SoftwareRequest], run: RunProgram = run) -> Mapping[str, list[CommandUse]]:
     """Each distinct Bash script with the commands it uses. Raises SoftwareError when there is no shfmt."""
     return find_commands((request.script for request in requests if request.kind == "bash"), run)
 
@@ -33,10 +33,10 @@ def check_bash(
     requests: Sequence[SoftwareRequest],
     uses: Mapping[str, Sequence[CommandUse]],
     source: CommandSource,
-    run: Run = run,
+    run: RunProgram = run,
     lint_too: bool = True,
 ) -> list[tuple[Finding, ...]]:
-    """The findings for each request, in order; a Python stage has none here. `uses` is what `commands_used` has told.
+    """The findings for each request, in order; a Python stage has none here. `uses` comes from `commands_used`.
 
     ShellCheck's errors and warnings are findings, its infos and matters of style are not; without `lint_too` it is not
     asked. Equal scripts are checked once. Raises SoftwareError when there is no ShellCheck.
@@ -53,12 +53,12 @@ def check_bash(
 
 
 def location(request: SoftwareRequest, line: int) -> SourceLocation:
-    """Where line `line` of the request's script stands in the user's file."""
+    """The place in the user's file of a line of the request's script."""
     return SourceLocation(request.origin.file, request.origin.line + line - 1)
 
 
-def _script(request: SoftwareRequest) -> Script:
-    return Script(request.script, request.variables, request.arrays)
+def _script(request: SoftwareRequest) -> LintedScript:
+    return LintedScript(request.script, request.variables, request.arrays)
 
 
 def _findings(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from repx.process import Run, run
+from repx.process import RunProgram, run
 from repx.realizer.checks.bash_syntax import Syntax, read_scripts
 from repx.realizer.checks.bash_words import Word
 from repx.realizer.checks.command_wrappers import InnerCommand, InnerProgram, InnerScript, started_by
@@ -28,10 +28,10 @@ BUILTINS = frozenset(
 KEYWORDS = frozenset(
     "if then elif else fi for in do done while until case esac select function coproc { } ! [[ ]]".split()
 )
-"""Reserved words; `time` is absent, since where it is still a command name after parsing it is the program."""
+"""Reserved words without `time`: where the parser leaves `time` as a command's name, it is the program."""
 
 _DEEPEST = 20
-"""How many scripts within quotes within quotes are read; a run would have had to count their backslashes."""
+"""How deep scripts within quotes may be nested."""
 _WORD = re.compile(r"[\w.+:@%^[-]+")
 _NAME_MARKS = frozenset("._+-@:%,^[/")
 
@@ -47,7 +47,7 @@ class CommandUse(NamedTuple):
     certain: bool = True
 
 
-def find_commands(scripts: Iterable[str], run: Run = run) -> dict[str, list[CommandUse]]:
+def find_commands(scripts: Iterable[str], run: RunProgram = run) -> dict[str, list[CommandUse]]:
     """Each distinct script with the external commands it uses, in order of line, each once per line.
 
     Raises SoftwareError when there is no shfmt.
@@ -75,13 +75,13 @@ class _Candidate(NamedTuple):
 
 @dataclass(slots=True)
 class _Search:
-    """What has been met so far, in one script and in the scripts inside its quotes."""
+    """The commands and functions found so far, in one script and in the scripts inside its quotes."""
 
     candidates: list[_Candidate] = field(default_factory=list)
     functions: set[str] = field(default_factory=set)
 
     def read(self, syntax: Syntax, lines_before: int) -> Iterator[InnerScript]:
-        """Take in the commands of a script; gives the scripts inside its quotes."""
+        """Add the commands of a script; yields the scripts inside its quotes."""
         # Functions count wherever they stand: they are often defined below the function that calls them.
         self.functions |= syntax.functions
         waiting: list[tuple[tuple[Word, ...], Lookup]]
@@ -104,7 +104,7 @@ class _Search:
                         yield InnerScript(inner.text, inner.line + lines_before)
 
     def guess(self, text: str) -> None:
-        """Take in every word of a script that cannot be read."""
+        """Add every word of a script that cannot be read."""
         for number, line in enumerate(text.split("\n"), start=1):
             for word in _WORD.findall(line):
                 if _can_be_program(word):

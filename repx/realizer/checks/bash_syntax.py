@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from repx.errors import SoftwareError
-from repx.process import Run
+from repx.process import RunProgram
 from repx.realizer.checks.bash_words import Word, read_word
 from repx.realizer.checks.programs import at_once, find_program
 
@@ -27,7 +27,7 @@ class Syntax(NamedTuple):
     functions: frozenset[str]
 
 
-def read_scripts(scripts: Iterable[str], run: Run) -> dict[str, Syntax | None]:
+def read_scripts(scripts: Iterable[str], run: RunProgram) -> dict[str, Syntax | None]:
     """Each distinct script with its syntax; None for one that shfmt refuses.
 
     Raises SoftwareError when there is no shfmt or it breaks.
@@ -39,7 +39,7 @@ def read_scripts(scripts: Iterable[str], run: Run) -> dict[str, Syntax | None]:
     return dict(zip(texts, at_once(lambda text: _read(text, program, run), texts), strict=True))
 
 
-def _read(text: str, program: str, run: Run) -> Syntax | None:
+def _read(text: str, program: str, run: RunProgram) -> Syntax | None:
     script = text.encode("utf-8", "replace")
     try:
         done = run([program, "-ln=bash", "--to-json"], stdin=script)

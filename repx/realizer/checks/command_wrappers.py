@@ -30,7 +30,7 @@ class InnerCommand(NamedTuple):
 
 
 class InnerProgram(NamedTuple):
-    """A program on PATH started though no word names it."""
+    """A program on PATH that the wrapper starts though no word names it."""
 
     name: str
     line: int
@@ -47,7 +47,7 @@ Inner = InnerCommand | InnerProgram | InnerScript
 
 
 def started_by(words: tuple[Word, ...]) -> Iterator[Inner]:
-    """What the command with these words (its name first) starts in its turn."""
+    """What the command with these words (its name first) starts, if it is a command wrapper."""
     name = (words[0].text or "").rpartition("/")[2]
     finder = _FINDERS.get(name)
     if finder is not None:
@@ -128,7 +128,7 @@ def _watch(name: Word, words: tuple[Word, ...]) -> Iterator[Inner]:
 
 
 def _parallel(name: Word, words: tuple[Word, ...]) -> Iterator[Inner]:
-    """The words up to `:::` are text for a shell; without any, the lines of its input are, which nobody knows here."""
+    """The words up to `:::` are text for a shell; without any words, parallel reads commands from its input."""
     inner, _ = after_options(PARALLEL, words)
     end = next((i for i, word in enumerate(inner) if word.head.startswith(":::")), len(inner))
     yield from _eval(name, inner[:end])

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 
 class Distributions:
-    """What `importlib.metadata` sees in this process, read once and only when asked."""
+    """The distributions that `importlib.metadata` finds in this process; read at the first question, and once."""
 
     @cached_property
     def by_name(self) -> Mapping[str, importlib.metadata.Distribution]:
@@ -42,7 +42,8 @@ class Distributions:
     def closure(self, packages: Iterable[str]) -> dict[str, str]:
         """Normalised name to version, for the distributions of `packages` and all they require, sorted.
 
-        Markers count for this interpreter, an extra where somebody asks for it; what is not installed is left out.
+        Markers are evaluated for this interpreter, an extra counts where a package asks for it, and what is not
+        installed is left out.
         """
         pending = [(name, frozenset(_extras(package))) for package in packages for name in self.find(package)]
         seen: set[tuple[str, frozenset[str]]] = set()
@@ -70,7 +71,7 @@ def _parsed(lines: Iterable[str]) -> Iterable[Requirement]:
     for line in lines:
         try:
             yield Requirement(line)
-        except InvalidRequirement:  # metadata of others, older than the rule; pip ignores such lines as well
+        except InvalidRequirement:  # metadata from before the standard (PEP 508); pip ignores such lines too
             continue
 
 

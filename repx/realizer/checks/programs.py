@@ -1,4 +1,4 @@
-"""The programs that checks are made with: where they are, and several of them at work at once."""
+"""Finds the programs that check scripts, and runs several at once; does not know what they check."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Found = TypeVar("Found")
 
 
 def find_program(name: str, distribution: str) -> str:
-    """The program of this Python environment, else the one on PATH; `distribution` is what brings it into one.
+    """The program of this Python environment, else the one on PATH; `distribution` is the one to install for it.
 
     Raises SoftwareError when there is none.
     """
@@ -38,7 +38,7 @@ def processors() -> int:
 
 
 def at_once(work: Callable[[Given], Found], items: Sequence[Given]) -> list[Found]:
-    """What `work` gives for each item, in order. It is to wait for a process: threads give it no processor more."""
+    """The results of `work` for each item, in order. Threads help only because `work` waits for a process."""
     if len(items) == 1:
         return [work(items[0])]
     with ThreadPoolExecutor(processors()) as pool:

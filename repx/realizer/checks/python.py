@@ -1,4 +1,4 @@
-"""Checks the scripts of Python stages: they compile, and their imports are in the stage's software; imports nothing."""
+"""Checks that scripts of Python stages compile and import only modules of the stage's software; imports none itself."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def check_python(
 
 
 def syntax_findings(request: SoftwareRequest) -> Iterator[Finding]:
-    """A finding when the script is no Python of the version that runs repx."""
+    """A finding when the Python that runs repx cannot compile the script."""
     line, problem = 1, ""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # `"\d"` is the user's to see when they run it, not a reason to refuse
+        warnings.simplefilter("ignore")  # a warning such as that of `"\d"` is not a reason to refuse
         try:
             compile(request.script, request.origin.file, "exec", dont_inherit=True)
         except SyntaxError as error:
@@ -87,5 +87,5 @@ def _is_importable(top: str) -> bool:
 
 
 def either(names: Sequence[str]) -> str:
-    """Names to choose from, as a remedy says them."""
+    """The names as a choice in a remedy: `"a" or "b"`."""
     return " or ".join(f'"{name}"' for name in names)

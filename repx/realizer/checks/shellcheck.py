@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from repx.errors import SoftwareError
-from repx.process import Completed, Run, run
+from repx.process import Completed, RunProgram, run
 from repx.realizer.checks.programs import at_once, find_program, processors
 
 MAPPINGS = frozenset(["inputs", "outputs", "params"])
-"""The arrays that are associative by the script contract; all others are indexed."""
+"""The arrays that every Bash stage has as associative arrays; all others are indexed."""
 
 
 _ARGUMENTS = ("--norc", "--shell=bash", "--severity=warning", "--format=json1", "--")
 _ENVIRONMENT = {"SHELLCHECK_OPTS": "", "LC_ALL": "C.UTF-8"}
 
 
-class Script(NamedTuple):
+class LintedScript(NamedTuple):
     """A text to be linted, with the names that have a value before its first line."""
 
     text: str
@@ -30,14 +30,14 @@ class Script(NamedTuple):
 
 
 class Complaint(NamedTuple):
-    """One thing ShellCheck has to say; `line` counts from 1 in the script's own text."""
+    """One error or warning of ShellCheck; `line` counts from 1 in the script's own text."""
 
     line: int
     code: int
     message: str
 
 
-def lint(scripts: Sequence[Script], run: Run = run) -> list[list[Complaint]]:
+def lint(scripts: Sequence[LintedScript], run: RunProgram = run) -> list[list[Complaint]]:
     """ShellCheck's errors and warnings for each script, in order of line.
 
     Its levels "info" and "style" are left out: they are taste, and no reason to refuse an experiment. Settings of the
@@ -53,7 +53,7 @@ def lint(scripts: Sequence[Script], run: Run = run) -> list[list[Complaint]]:
     return [linted[number % shares][number // shares] for number in range(len(scripts))]
 
 
-def _lint(scripts: Sequence[Script], program: str, run: Run) -> list[list[Complaint]]:
+def _lint(scripts: Sequence[LintedScript], program: str, run: RunProgram) -> list[list[Complaint]]:
     preambles = [_preamble(script) for script in scripts]
     with tempfile.TemporaryDirectory(prefix="repx-check-") as directory:
         names = [f"{number}.bash" for number in range(len(scripts))]
@@ -74,7 +74,7 @@ def _lint(scripts: Sequence[Script], program: str, run: Run) -> list[list[Compla
 
 
 class _Preamble(NamedTuple):
-    """One line that stands after the first `after` lines of a script, and says what the runtime has set."""
+    """A line that is inserted after the first `after` lines of a script, and sets the names that the runtime sets."""
 
     after: int
     line: str
@@ -90,7 +90,7 @@ class _Preamble(NamedTuple):
         return line - 1 if line > self.after else line
 
 
-def _preamble(script: Script) -> _Preamble:
+def _preamble(script: LintedScript) -> _Preamble:
     # Comments stay above: a directive before the first command counts for the whole file, and would not below it.
     after = 0
     for line in script.text.split("\n"):

@@ -11,7 +11,7 @@ from repx.realizer.checks.bash_words import Word
 
 
 class Lookup(Enum):
-    """What a command's name may mean where it stands."""
+    """Where the shell, or a wrapper, looks for a command's name."""
 
     SHELL = "functions, then builtins, then PATH"
     NO_FUNCTIONS = "builtins, then PATH"
@@ -19,7 +19,7 @@ class Lookup(Enum):
 
 
 class Wrapper(NamedTuple):
-    """How the arguments before the started command are read: options first, then `operands`, then the command.
+    """How to read a wrapper's arguments before the inner command: options first, then `operands` many others.
 
     `short` are the option letters that take a value, `attached` those whose value can only be attached, `long` the
     long options whose value may be the next word.
@@ -34,7 +34,7 @@ class Wrapper(NamedTuple):
 
 
 def after_options(wrapper: Wrapper, words: tuple[Word, ...]) -> tuple[tuple[Word, ...], list[str]]:
-    """The words of the started command, and the options that were given, as `-x` and `--xyz`."""
+    """The words of the inner command, and the wrapper's options as `-x` and `--xyz`."""
     position, given, is_open = 0, [], False
     while position < len(words):
         word = words[position]
@@ -56,12 +56,12 @@ def after_options(wrapper: Wrapper, words: tuple[Word, ...]) -> tuple[tuple[Word
     while wrapper.assignments and position < len(words) and "=" in words[position].head:
         position += 1
     rest = words[position:]
-    # `timeout $options 5 cmd`: the expansion may stand for any number of words, so that 5 is no command.
+    # `timeout $options 5 cmd`: the expansion may stand for any number of words, so that 5 may be an operand.
     return ((), given) if is_open and rest and rest[0].head[:1].isdigit() else (rest, given)
 
 
 def _short_options(wrapper: Wrapper, word: Word, given: list[str]) -> bool:
-    """Note the letters of a cluster such as `-0n1`; whether the next word is the value of the last one."""
+    """Add the letters of a cluster such as `-0n1` to `given`; whether the next word is the value of the last letter."""
     for index, letter in enumerate(word.head[1:], start=1):
         given.append("-" + letter)
         is_last = index == len(word.head) - 1 and word.text is not None

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from repx.errors import Finding
 from repx.model.software import SoftwareRequest
-from repx.process import Run
+from repx.process import RunProgram
 from repx.realizer.base_programs import BASE_NAMES, BASE_PROGRAMS
 from repx.realizer.checks.bash import check_bash
 from repx.realizer.checks.bash_commands import CommandUse
@@ -49,7 +49,7 @@ class NixChecks:
         contents: StoreContents,
         uses: Mapping[str, Sequence[CommandUse]],
         is_there: Callable[[Sequence[str]], frozenset[str]],
-        run: Run,
+        run: RunProgram,
     ) -> None:
         self._reference = reference
         self._packages = packages

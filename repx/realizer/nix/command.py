@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from repx.errors import SoftwareError
 from repx.model.closure import StorePath
-from repx.process import Completed, Follow, Run, follow, run
+from repx.process import Completed, FollowProgram, RunProgram, follow, run
 from repx.realizer.nix.evaluation import Evaluation, Question, expression, parse_evaluation
 from repx.realizer.nix.json import (
     OLDEST,
@@ -27,7 +27,7 @@ from repx.realizer.nix.json import (
 from repx.realizer.nix.log import BuildLog, Progress, last_lines
 from repx.realizer.nix.problems import remedy
 
-Answer = TypeVar("Answer")
+Parsed = TypeVar("Parsed")
 
 _FLAKES = ("--extra-experimental-features", "nix-command flakes")
 _OUTPUTS_OF_DERIVATION = (2, 13)
@@ -47,7 +47,7 @@ class BuildFailedError(Exception):
 class Nix:
     """The program on PATH; looked for, and asked for its version, at its first use."""
 
-    def __init__(self, run: Run = run, follow: Follow = follow, program: str = "nix") -> None:
+    def __init__(self, run: RunProgram = run, follow: FollowProgram = follow, program: str = "nix") -> None:
         self._run = run
         self._follow = follow
         self._name = program
@@ -161,7 +161,7 @@ class Nix:
         words = last_lines(said)
         return SoftwareError(headline, facts=[("nix says", words)], hint=remedy(words))
 
-    def _parsed(self, parse: Callable[[bytes], Answer], done: Completed) -> Answer:
+    def _parsed(self, parse: Callable[[bytes], Parsed], done: Completed) -> Parsed:
         try:
             return parse(done.stdout)
         except UnreadableAnswerError as error:

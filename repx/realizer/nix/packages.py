@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from repx.errors import CheckError, Finding, RepxError, SoftwareError, SourceLocation
 from repx.model.closure import STORE_DIR, Closure, Flake
 from repx.model.software import Json, Software, SoftwareRequest
-from repx.process import Run, run
+from repx.process import RunProgram, run
 from repx.realizer.base_programs import BASE_PROGRAMS
 from repx.realizer.checks.bash import commands_used
 from repx.realizer.checks.bash_commands import CommandUse
@@ -50,7 +50,7 @@ class NixSoftware:
         location: SourceLocation | None = None,
         *,
         nix: Nix | None = None,
-        run: Run = run,
+        run: RunProgram = run,
         memory: str | None = None,
     ) -> None:
         self._text = reference

