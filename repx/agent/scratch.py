@@ -42,9 +42,15 @@ class Scratch:
         self.stderr = ScratchFile(directory + "/stderr", append=True)
         self._links: list[str] = []
         self.shown: list[tuple[str, str]] = []
+        self._logs_are_taken = True
 
     def prepare(self, order: Mapping[str, Any], stage: Mapping[str, Any]) -> None:
-        """Make $out empty, place the inputs, write the arguments."""
+        """Make $out and the logs empty, place the inputs, write the arguments."""
+        if not self._logs_are_taken:
+            # Nobody has asked for those of the job before; what of it still runs may go on writing to them.
+            self.stdout.renew()
+            self.stderr.renew()
+        self._logs_are_taken = False
         if os.path.lexists(self.out):
             remove_tree(self.out)
         os.mkdir(self.out)
@@ -86,8 +92,14 @@ class Scratch:
             for entry in walk(directory):
                 os.chown(entry, user, user, follow_symlinks=False)
 
-    def log(self, log: ScratchFile, kept: str) -> Log:
-        """A log for the record: its text when small, else the name of the file it is moved to."""
+    def take_logs(self, directory: str, number: int) -> tuple[Log, Log]:
+        """Standard output and error of attempt `number` for its record: too long ones go to files in `directory`."""
+        stdout = self._log(self.stdout, "%s/stdout-%d.log" % (directory, number))
+        stderr = self._log(self.stderr, "%s/stderr-%d.log" % (directory, number))
+        self._logs_are_taken = True
+        return stdout, stderr
+
+    def _log(self, log: ScratchFile, kept: str) -> Log:
         data = log.take(SMALL_LOG)
         if data is not None:
             return data.decode("utf-8", "replace")

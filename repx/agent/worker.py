@@ -255,10 +255,8 @@ class Worker:
             # Taken over while this machine did not answer: whoever has it now decides.
             return {"state": State.RUNNING}
         scratch = self._scratch
-        logs = "%s/%%s-%d.log" % (aside.replace("%", "%%"), len(earlier) + 1)
-        attempt = attempt._replace(
-            stdout=scratch.log(scratch.stdout, logs % "stdout"), stderr=scratch.log(scratch.stderr, logs % "stderr")
-        )
+        stdout, stderr = scratch.take_logs(aside, len(earlier) + 1)
+        attempt = attempt._replace(stdout=stdout, stderr=stderr)
         inputs = {name: _digests(value) for name, value in order["inputs"].items()}
         outcome = Outcome(
             order["job"], stage["name"], stage["version"], index, key, state, order["lab"], inputs, outputs

@@ -30,6 +30,11 @@ import sys, types
 package = types.ModuleType("repx")
 package.__path__ = [sys.argv.pop(1)]
 sys.modules["repx"] = package
+import repx.agent.claim, repx.agent.worker_cgroup
+repx.agent.claim.HEARTBEAT_S = {beats_every_s}
+if not {has_cgroup}:
+    # As where no group may be made.
+    repx.agent.worker_cgroup.own_groups = lambda: []
 from repx.agent.__main__ import main
 sys.exit(main(sys.argv[1:]))
 """
@@ -49,7 +54,7 @@ def pythons() -> list[str]:
 class Conversation:
     """A store, a stage with a script of its own, and a worker to talk to."""
 
-    def __init__(self, root: Path, python: str) -> None:
+    def __init__(self, root: Path, python: str, *, has_cgroup: bool = True, beats_every_s: float = 10.0) -> None:
         self.root = root
         self.store = Store(str(root / "store"))
         self.store.create()
@@ -62,7 +67,7 @@ class Conversation:
                 "-I",
                 "-S",
                 "-c",
-                START,
+                START.format(has_cgroup=has_cgroup, beats_every_s=beats_every_s),
                 str(Path(repx.__file__).parent),
                 "worker",
                 self.store.root,
@@ -357,6 +362,19 @@ def test_a_result_whose_claim_was_lost_meanwhile_is_not_published(worker: Conver
     assert names(worker.job) == ["claim"]
 
 
+def test_the_log_of_a_job_that_was_lost_is_not_that_of_the_next(worker: Conversation) -> None:
+    worker.order(f"echo noise; head -c 20000 /dev/zero; touch {worker.root}/begun; sleep 300 & wait", job="lost")
+    worker.wait_for("begun")
+    (Path(worker.store.job("lost")) / "claim").unlink()
+    claim = read_claim(f"{worker.store.tmp}/runner/slot-0")
+    assert claim is not None
+    assert claim.claim.group is not None
+    os.killpg(claim.claim.group, signal.SIGKILL)
+    assert worker.hear()["state"] == "running"
+    answer = worker.ask('echo mine; echo > "$out/r.txt"')
+    assert (answer["state"], answer["attempt"]["stdout"], answer["attempt"]["stderr"]) == ("succeeded", "mine\n", "")
+
+
 def test_attempts_and_their_logs_are_kept_apart(worker: Conversation) -> None:
     for number in range(3):
         answer = worker.ask(f"echo number {number}; exit 1")
@@ -387,9 +405,9 @@ def test_a_program_that_is_not_there_fails_one_job(worker: Conversation) -> None
 
 
 def test_usage() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", START, str(Path(repx.__file__).parent), "nonsense"], capture_output=True, check=False
-    )
+    start = START.format(has_cgroup=True, beats_every_s=10.0)
+    command = [sys.executable, "-c", start, str(Path(repx.__file__).parent), "nonsense"]
+    done = subprocess.run(command, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (2, b"usage: agent worker STORE RUNNER NUMBER\n")
 
 
@@ -418,3 +436,36 @@ def test_signals_reach_a_job_as_usual(worker: Conversation) -> None:
     """A worker ignores Ctrl-C; its jobs must not inherit that."""
     answer = worker.ask("kill -INT $$; sleep 1")
     assert (answer["state"], answer["attempt"]["signal"]) == ("failed", signal.SIGINT)
+
+
+def test_a_worker_beats_whatever_its_job_does(tmp_path: Path) -> None:
+    worker = Conversation(tmp_path, sys.executable, beats_every_s=0.05)
+    try:
+        worker.order(f"touch {tmp_path}/begun; sleep 300")
+        worker.wait_for("begun")
+        claim = worker.job / "claim"
+        os.utime(claim, (1, 1))
+        deadline = time.monotonic() + PATIENCE_S
+        while claim.stat().st_mtime < time.time() - 5:
+            assert time.monotonic() < deadline, "it does not beat"
+            time.sleep(0.01)
+    finally:
+        worker.clean()
+
+
+@pytest.mark.parametrize("moment", ["idle", "at work"])
+def test_a_worker_whose_files_are_gone_leaves_and_says_so(worker: Conversation, moment: str) -> None:
+    assert worker.ask('echo > "$out/r.txt"')["state"] == "succeeded"
+    if moment == "at work":
+        worker.order(f"touch {worker.root}/begun; sleep 0.5", job="other")
+        worker.wait_for("begun")
+        (Path(worker.store.job("other")) / "claim").unlink()
+    shutil.rmtree(f"{worker.store.tmp}/runner")
+    if moment == "at work":
+        assert worker.hear()["state"] == "running"
+    worker.order('echo > "$out/r.txt"', job="next")
+    assert "its files are gone" in worker.hear()["trouble"]
+    assert worker.process.wait(PATIENCE_S) == 1
+    # What had been finished is kept: its claim had not been taken.
+    assert (worker.job / "record.jsonl").exists()
+    assert not (worker.job / "claim").exists()

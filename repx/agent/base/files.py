@@ -110,6 +110,14 @@ class ScratchFile:
         """Give the file away, with the mode that it was made with, and begin another one."""
         os.fchmod(self.descriptor, 0o644)
         os.rename(self.path, target)
+        self._open_anew()
+
+    def renew(self) -> None:
+        """Begin another file at the same path; whoever still has this one open writes to nobody's."""
+        os.unlink(self.path)
+        self._open_anew()
+
+    def _open_anew(self) -> None:
         os.close(self.descriptor)
         self._length = 0
         self.descriptor = os.open(self.path, self._flags, 0o644)
