@@ -148,12 +148,6 @@ class Derivation:
         self.resources = resources
         self.part_resources = part_resources
 
-    def upstreams(self) -> Iterator[Derivation]:
-        """The jobs whose outputs it takes, in the order of its edges."""
-        for edge in self.edges:
-            if isinstance(edge.source, Derivation):
-                yield edge.source
-
     def values(self) -> Iterator[Value]:
         """The values of its params, those that steps of a scatter-gather are given included."""
         yield from self.params

@@ -85,7 +85,7 @@ class RunFile:
     def checked(self) -> Iterator[tuple[str, Job | None, list[str]]]:
         """Every line: its id, and the job or all complaints. Raises where there are no lines any more."""
         for identity, start, end in self._lines():
-            line, wrong = self._line(identity, start, end)
+            line, wrong = self._line(start, end)
             yield identity, None if line is None else Job(identity, self, line), wrong
 
     def ids(self) -> Iterator[str]:
@@ -164,12 +164,12 @@ class RunFile:
             start = end + 1
 
     def _job(self, identity: str, start: int, end: int) -> Job:
-        line, wrong = self._line(identity, start, end)
+        line, wrong = self._line(start, end)
         if line is None:
             raise self._broken(*("job %s: %s" % (identity, one) for one in wrong))
         return Job(identity, self, line)
 
-    def _line(self, identity: str, start: int, end: int) -> tuple[JobLine | None, list[str]]:
+    def _line(self, start: int, end: int) -> tuple[JobLine | None, list[str]]:
         if end - start > LINE_LIMIT:
             return None, ["its line has more than %d MiB" % (LINE_LIMIT >> 20)]
         text = self._data[start:end]

@@ -89,7 +89,7 @@ def parse_stage(digest: str, value: Any) -> tuple[Stage | None, list[str]]:
     return (None, wrong) if wrong else (_stage(digest, value), [])
 
 
-def _stage(digest: str, value: Mapping[str, Any], parts: Parts | None = None) -> Stage:
+def _stage(digest: str, value: Mapping[str, Any]) -> Stage:
     inner = value.get("parts")
     return Stage(
         digest=digest,

@@ -120,9 +120,9 @@ class Needs:
         elif self._is_repx(name, found):
             self._repx(use, source)
         else:
-            self._bound(use, source, number, found)
+            self._bound(use, number, found)
 
-    def _bound(self, use: Use, source: SourceText, number: int, found: list[Binding]) -> None:
+    def _bound(self, use: Use, number: int, found: list[Binding]) -> None:
         piece, name = self.module.pieces[number], use.name
         unfit = next((binding for binding in found if binding.kind == "unfit"), None)
         alone = _as_one(found)
@@ -178,7 +178,7 @@ class Needs:
             )
         elif name in _MODULE_NAMES or (name in _BUILTINS and not live):
             return
-        elif star := self._star(name):
+        elif star := self._star():
             place, module = star
             self._problem(
                 place,
@@ -203,8 +203,8 @@ class Needs:
             hint = near if near.startswith("did you mean") else f"bind {name} at the top level, or make it a param"
             self._problem(source.at(use.line), f"{name} is not bound anywhere", hint)
 
-    def _star(self, name: str) -> tuple[SourceLocation, str] | None:
-        """The star import that `name` could come from."""
+    def _star(self) -> tuple[SourceLocation, str] | None:
+        """The last star import of the module: an unbound name may come from it."""
         for piece, bindings in reversed(self.module.each()):
             for module, line in bindings.stars:
                 return piece.at(line), module

@@ -99,7 +99,7 @@ class _Search:
                     case InnerCommand():
                         waiting.append((inner.words, inner.lookup))
                     case InnerProgram():
-                        self._candidate(inner.name, inner.line + lines_before, Lookup.PATH)
+                        self._candidate(inner.name, line, Lookup.PATH)
                     case InnerScript():
                         yield InnerScript(inner.text, inner.line + lines_before)
 

@@ -33,7 +33,6 @@ class InnerProgram(NamedTuple):
     """A program on PATH that the wrapper starts though no word names it."""
 
     name: str
-    line: int
 
 
 class InnerScript(NamedTuple):
@@ -51,39 +50,39 @@ def started_by(words: tuple[Word, ...]) -> Iterator[Inner]:
     name = (words[0].text or "").rpartition("/")[2]
     finder = _FINDERS.get(name)
     if finder is not None:
-        yield from finder(words[0], words[1:])
+        yield from finder(words[1:])
     elif name in WRAPPERS:
         inner, _ = after_options(WRAPPERS[name], words[1:])
         if inner:
             yield InnerCommand(inner, WRAPPERS[name].lookup)
 
 
-def _command(name: Word, words: tuple[Word, ...]) -> Iterator[Inner]:
+def _command(words: tuple[Word, ...]) -> Iterator[Inner]:
     """`command -v x` only asks whether there is an x."""
     inner, given = after_options(COMMAND, words)
     if inner and "-v" not in given and "-V" not in given:
         yield InnerCommand(inner, Lookup.NO_FUNCTIONS)
 
 
-def _env(name: Word, words: tuple[Word, ...]) -> Iterator[Inner]:
+def _env(words: tuple[Word, ...]) -> Iterator[Inner]:
     inner, given = after_options(ENV, words)
     if "-S" in given or "--split-string" in given:
         text = next((w for w in words if w.text is not None and " " in w.text), None)
         if text is not None and text.text is not None:
             split = text.text.removeprefix("-S").removeprefix("--split-string=")
             parts = tuple(Word(part, part, part, text.line) for part in split.split())
-            yield from _env(name, parts)
+            yield from _env(parts)
     elif inner:
         yield InnerCommand(inner, Lookup.PATH)
 
 
-def _xargs(name: Word, words: tuple[Word, ...]) -> Iterator[Inner]:
+def _xargs(words: tuple[Word, ...]) -> Iterator[Inner]:
     """Without a command xargs runs `echo`, the program."""
     inner, _ = after_options(XARGS, words)
-    yield InnerCommand(inner, Lookup.PATH) if inner else InnerProgram("echo", name.line)
+    yield InnerCommand(inner, Lookup.PATH) if inner else InnerProgram("echo")
 
 
-def _find(name: Word, words: tuple[Word, ...]) -> Iterator[Inner]:
+def _find(words: tuple[Word, ...]) -> Iterator[Inner]:
     position = 0
     while position < len(words):
         if words[position].text in ("-exec", "-execdir", "-ok", "-okdir"):
@@ -98,51 +97,51 @@ def _find(name: Word, words: tuple[Word, ...]) -> Iterator[Inner]:
         position += 1
 
 
-def _shell(name: Word, words: tuple[Word, ...]) -> Iterator[Inner]:
+def _shell(words: tuple[Word, ...]) -> Iterator[Inner]:
     inner, given = after_options(SHELL, words)
     if inner and "-c" in given:
         yield InnerScript(inner[0].source, inner[0].line)
 
 
-def _eval(name: Word, words: tuple[Word, ...]) -> Iterator[Inner]:
+def _eval(words: tuple[Word, ...]) -> Iterator[Inner]:
     inner = words[1:] if words and words[0].text == "--" else words
     if inner:
         yield InnerScript(" ".join(word.source for word in inner), inner[0].line)
 
 
-def _trap(name: Word, words: tuple[Word, ...]) -> Iterator[Inner]:
+def _trap(words: tuple[Word, ...]) -> Iterator[Inner]:
     inner = words[1:] if words and words[0].text == "--" else words
     if len(inner) > 1 and not inner[0].head.startswith("-"):
         yield InnerScript(inner[0].source, inner[0].line)
 
 
-def _mapfile(name: Word, words: tuple[Word, ...]) -> Iterator[Inner]:
+def _mapfile(words: tuple[Word, ...]) -> Iterator[Inner]:
     for option, value in pairwise(words):
         if option.text == "-C":
             yield InnerScript(value.source, value.line)
 
 
-def _watch(name: Word, words: tuple[Word, ...]) -> Iterator[Inner]:
+def _watch(words: tuple[Word, ...]) -> Iterator[Inner]:
     inner, _ = after_options(WATCH, words)
-    yield from _eval(name, inner)
+    yield from _eval(inner)
 
 
-def _parallel(name: Word, words: tuple[Word, ...]) -> Iterator[Inner]:
+def _parallel(words: tuple[Word, ...]) -> Iterator[Inner]:
     """The words up to `:::` are text for a shell; without any words, parallel reads commands from its input."""
     inner, _ = after_options(PARALLEL, words)
     end = next((i for i, word in enumerate(inner) if word.head.startswith(":::")), len(inner))
-    yield from _eval(name, inner[:end])
+    yield from _eval(inner[:end])
 
 
-def _flock(name: Word, words: tuple[Word, ...]) -> Iterator[Inner]:
+def _flock(words: tuple[Word, ...]) -> Iterator[Inner]:
     inner, _ = after_options(FLOCK, words)
     if inner and inner[0].text in ("-c", "--command"):
-        yield from _eval(name, inner[1:2])
+        yield from _eval(inner[1:2])
     elif inner:
         yield InnerCommand(inner, Lookup.PATH)
 
 
-_FINDERS: Mapping[str, Callable[[Word, tuple[Word, ...]], Iterator[Inner]]] = MappingProxyType(
+_FINDERS: Mapping[str, Callable[[tuple[Word, ...]], Iterator[Inner]]] = MappingProxyType(
     {
         **dict.fromkeys(("sh", "bash", "dash", "ksh", "zsh"), _shell),
         **dict.fromkeys(("mapfile", "readarray"), _mapfile),
