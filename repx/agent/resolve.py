@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any, Callable, NamedTuple, Union
 
+from repx.agent.base.fingerprint import Line, content_source, input_line
 from repx.agent.base.layout import FAILURE, RECORD, Store, realization
 from repx.agent.base.record import OutputRecord, find_realization, read_outcome, resolved_key
 from repx.agent.lab.job_line import FromJob, FromRun, InputSource
@@ -136,11 +137,16 @@ def filled_inputs(stage: Stage, values: Iterable[tuple[str, Given]]) -> Inputs:
 
 def key_of(recipe: str, index: int, inputs: Inputs) -> str:
     """The resolved key of a realization with these inputs."""
-    hashed = []
-    for name, value in sorted(inputs.items()):
-        for one in _values(value):
-            hashed.append((name, one.file, one.digest))
-    return resolved_key(recipe, index, hashed)
+    return resolved_key(recipe, index, _by_content(inputs))
+
+
+def content_lines(inputs: Inputs) -> tuple[Line, ...]:
+    """Inputs as lines that say their contents, whatever made them."""
+    return tuple(input_line(name, content_source(digest, file)) for name, file, digest in _by_content(inputs))
+
+
+def _by_content(inputs: Inputs) -> list[tuple[str, str, str]]:
+    return [(name, one.file, one.digest) for name, value in sorted(inputs.items()) for one in _values(value)]
 
 
 def output_input(outcome: Realized, name: str) -> FileInput:

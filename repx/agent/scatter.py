@@ -12,18 +12,33 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Callable, NamedTuple
 
-from repx.agent.base.digest import canonical_json, digest_of_text
+from repx.agent.base.digest import canonical_json
+from repx.agent.base.fingerprint import encode, job_digest
 from repx.agent.base.wire import Wire
+from repx.agent.lab.identity import Identity, scatter_identity
 from repx.agent.lab.job_line import Hints
 from repx.agent.lab.run_file import Job
 from repx.agent.lab.stage import Stage, Step
-from repx.agent.resolve import Given, Inputs, ItemInput, Realized, Resolved, filled_inputs, key_of, output_input
+from repx.agent.resolve import (
+    Given,
+    Inputs,
+    ItemInput,
+    Realized,
+    Resolved,
+    content_lines,
+    filled_inputs,
+    key_of,
+    output_input,
+)
 
 SCATTER = "scatter"
 
 
 class PartJob(NamedTuple):
-    """A part of a scatter-gather as a job, with what `Job` has; `whole` is the id of the scatter-gather."""
+    """A part of a scatter-gather as a job, with what `Job` has; `whole` is the id of the scatter-gather.
+
+    A gather stands for the whole, and has the identity of that.
+    """
 
     id: str
     stage: Stage
@@ -32,6 +47,7 @@ class PartJob(NamedTuple):
     references: Mapping[str, str]
     hints: Hints
     whole: str
+    identity: Identity
 
 
 class Part(NamedTuple):
@@ -67,6 +83,7 @@ class ScatterGather:
         self._inputs = inputs
         self._parts = job.stage.parts
         self._recipes = job.parts
+        self._identity = job.identity
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -83,6 +100,7 @@ class ScatterGather:
         stage, recipes = self._parts.scatter, self._recipes
         inputs = {name: self._inputs.get(name) for name in stage.inputs}
         part = self._part(stage, recipes.scatter, {}, recipes.scatter_id, recipes.scatter_hints)
+        part = part._replace(identity=scatter_identity(self.job))
         return part, Resolved(inputs, key_of(recipes.scatter, 0, inputs))
 
     def items(self, scatter: Realized) -> list[str]:
@@ -115,11 +133,11 @@ class ScatterGather:
 
         inputs = filled_inputs(step.stage, [(wire.input, given(wire)) for wire in step.wires])
         recipe = self._recipes.steps[step.name]
-        key = key_of(recipe, 0, inputs)
-        stage = step.stage
-        identity = "%s-%s-%s" % (digest_of_text("repx-step 1 " + key), stage.name, stage.version)
+        stage, lines = step.stage, content_lines(inputs)
+        identity = "%s-%s-%s" % (job_digest(recipe, encode(lines)), stage.name, stage.version)
         part = self._part(stage, recipe, step.fixed, identity, self._recipes.step_hints[step.name], step.references)
-        return part, Resolved(inputs, key)
+        part = part._replace(identity=Identity(stage, part.params, part.references, lines))
+        return part, Resolved(inputs, key_of(recipe, 0, inputs))
 
     def gather(self, sinks: Sequence[Realized], scatter: Realized) -> tuple[PartJob, Resolved]:
         """The gather, which stands for the whole: it has the id of the job."""
@@ -193,4 +211,5 @@ class ScatterGather:
             },
             hints=hints,
             whole=self.job.id,
+            identity=self._identity,
         )

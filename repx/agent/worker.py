@@ -1,17 +1,16 @@
 """A slot that lives as long as its run: takes orders as JSON lines, runs one job at a time, answers in JSON lines.
 
-    orders    {"stage": {"id", "kind", "argv", "path", "env", "outputs", "name", "version"}}   told once per stage
-                  with "sandbox": {"kind", "program", "store", …} where its jobs are to be shut in (repx.agent.sandbox)
-              {"job", "stage": id, "index", "key", "inputs", "params", "cpus", "time_s", "force", "lab"}
+    orders    {"stage": {"id", "kind", "argv", "path", "env", "outputs", "name", "version", "lines"}}
+                  told once per stage; with "sandbox" where its jobs are to be shut in (repx.agent.sandbox)
+              {"job", "stage": id, "index", "key", "inputs", "params", "cpus", "time_s", "force", "lab", "fingerprint"}
                   with "after_success": only if the job before it did not fail; else it is dropped
                   with "failure_before": asked again, after "running"; another failure by now counts as this one's
               {"forget": true}       drop the orders that have not been begun
               {"commit": true}       flush and commit what is pending, answer {"committed": n}
               {"stop": true}         end the running job, commit, leave
     answers   {"job", "index", "key", "state", "outputs", "directory", "attempt"}; "state" is a `State`:
-                  succeeded (with "found" where it was done already), failed or cancelled;
-                  running where somebody else works on it (with the mark of the
-                  "failure" that stands there), ready where it was dropped before it was begun
+                  succeeded (with "found" where it was done already), failed or cancelled; running where somebody else
+                  works on it (with the mark of the "failure" that stands there), ready where it was dropped
 
 When its orders end (the runner is gone) a worker ends its job, commits what is finished and leaves.
 """
@@ -46,6 +45,7 @@ from repx.agent.orders import Orders
 from repx.agent.publish import Batch, publish_failure, publish_success, recover_pending
 from repx.agent.sandbox import parse_sandbox, sandbox_command
 from repx.agent.scratch import Scratch, end_of_log, environment
+from repx.agent.stage_lines import StageLines
 from repx.agent.supervisor import kill_descendants
 from repx.agent.worker_cgroup import CgroupEntry
 
@@ -69,6 +69,7 @@ class Worker:
         self._batch = Batch(store, self._claim)
         self._oldest = 0.0
         self._stages: dict[str, dict[str, Any]] = {}
+        self._lines = StageLines(store)
         self._has_failed = False
         self._orders = Orders(orders)
         self._input: int | None = None
@@ -258,10 +259,9 @@ class Worker:
         stdout, stderr = scratch.take_logs(aside, len(earlier) + 1)
         attempt = attempt._replace(stdout=stdout, stderr=stderr)
         inputs = {name: _digests(value) for name, value in order["inputs"].items()}
-        outcome = Outcome(
-            order["job"], stage["name"], stage["version"], index, key, state, order["lab"], inputs, outputs
-        )
-        record = encode_record(outcome, [*earlier, attempt])
+        job, name, version = order["job"], stage["name"], stage["version"]
+        outcome = Outcome(job, name, version, index, key, state, order["lab"], inputs, outputs)
+        record = encode_record(outcome, [*earlier, attempt], self._lines.told(order, stage))
         if state is State.FAILED:
             publish_failure(aside, scratch.out, record)
             return {"state": State.FAILED, "attempt": _told(attempt, aside), "directory": aside}
@@ -335,9 +335,7 @@ def _named(order: dict[str, Any]) -> dict[str, Any]:
 
 
 def _digests(value: Any) -> Any:
-    if isinstance(value, list):
-        return [one["digest"] for one in value]
-    return None if value is None else value["digest"]
+    return [one["digest"] for one in value] if isinstance(value, list) else value and value["digest"]
 
 
 def _told(attempt: Attempt, directory: str = "") -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from repx.agent.base.fingerprint import Line
 from repx.agent.base.layout import Store
 from repx.agent.lab.stage import Stage
 from repx.lab.directory import LabDirectory
@@ -37,10 +39,10 @@ class Orders:
     def order(self, unit: Unit, *, force: bool) -> Order:
         """The order of a unit whose inputs are resolved. Raises SoftwareError."""
         assert unit.job is not None
-        stage, image = unit.job.stage, self._images.reference(unit.run)
+        stage, image, lines = unit.job.stage, self._images.reference(unit.run), unit.job.identity.stage.fingerprint
         return Order(
             stage_id(stage, image),
-            lambda: stage_order(stage, image, self._software),
+            lambda: stage_order(stage, image, self._software, lines),
             job_order(unit, image, self._lab, self._software, force=force),
         )
 
@@ -50,7 +52,7 @@ def stage_id(stage: Stage, image: str) -> str:
     return f"{stage.executable} {image}"
 
 
-def stage_order(stage: Stage, image: str, software: Programs) -> dict[str, Any]:
+def stage_order(stage: Stage, image: str, software: Programs, lines: Sequence[Line]) -> dict[str, Any]:
     """What all jobs of a stage share: how its script starts, PATH, env, outputs. Raises SoftwareError."""
     return {
         "stage": {
@@ -59,6 +61,7 @@ def stage_order(stage: Stage, image: str, software: Programs) -> dict[str, Any]:
             "name": stage.name,
             "version": stage.version,
             "outputs": stage.outputs,
+            "lines": list(lines),
             **software.stage(stage, image),
         }
     }
@@ -86,6 +89,7 @@ def job_order(unit: Unit, image: str, lab: LabDirectory, software: Programs, *, 
         "key": resolved.key,
         "inputs": resolved.encoded_inputs(),
         "params": params,
+        "fingerprint": job.identity.fingerprint().json(),
         "cpus": unit.needs.cpus,
         "time_s": unit.time_s,
         "force": force,

@@ -116,7 +116,7 @@ def test_tools_and_agent_work_where_there_is_nothing_else(bare: Bare) -> None:
     isolation = Isolation("bwrap", f"{bare.tools}/bwrap")
     programs = ClosurePrograms(lab, store, isolation)
     jobs = {job.stage.name: job for job in lab.jobs()}
-    told = [stage_order(jobs[name].stage, "", programs) for name in ("text", "count")]
+    told = [stage_order(jobs[name].stage, "", programs, jobs[name].stage.fingerprint) for name in ("text", "count")]
     there = json.loads(json.dumps(told).replace(str(bare.root), ""))
     common = {"index": 0, "cpus": 1, "time_s": 30, "force": False, "lab": lab.lab_id}
     text, count = jobs["text"], jobs["count"]

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from repx.agent.base.layout import Store
+from repx.agent.base.record import decode_fingerprint
+from repx.agent.stage_lines import read_stage_lines
 from tests.runtime.world import World, a_world, tree
 
 __all__ = ["a_world"]
@@ -207,3 +210,19 @@ lab = Lab(runs=[Run("work", lambda: use(whole()))])
     done = world.run()
     assert done.status == 0, done.stderr
     assert world.output("use", "n.txt") == "b 1\na 1\nb 2\na 2\n"
+
+
+def test_every_record_explains_its_id_without_the_lab(world: World) -> None:
+    realize(world, [1, {"b": 1}])
+    assert world.run().status == 0
+    store = Store(str(world.store))
+    stages = []
+    for directory in (world.store / "outputs").iterdir():
+        data = (directory / "record.jsonl").read_bytes()
+        own = decode_fingerprint(data)
+        assert own is not None
+        lines = dict(read_stage_lines(store, own.stage) or ())
+        assert directory.name == f"{own.digest}-{lines['stage.name']}-{lines['stage.version']}"
+        stages.append(lines["stage.name"])
+    assert sorted(stages) == ["check", "check", "checked", "extract", "extract", "split", "use"]
+    assert len(list((world.store / "stages").iterdir())) == 5

@@ -11,6 +11,7 @@
                         /claim.dead-<random> a claim that somebody is taking over, or was killed over that
                         /<index>-<key8>/     the same files for other realizations and displaced results
 <store>/keys/<resolved key>                  hard link to a record
+<store>/stages/<digest>                      the lines that identify a stage; records name it
 <store>/gcroots/{auto,pinned}/               links to what must be kept
 <store>/verified/<digest of a path>          what a Lab's files looked like when they were last hashed
 <store>/tmp/<maker>/                         a runner's: heartbeat, slot-<n>/{in,out,tmp,home}, logs, claim of each
@@ -32,7 +33,7 @@ HEARTBEAT = "heartbeat"
 class Store:
     """The names below one base path. A relative base is refused by whoever parses it, not here."""
 
-    __slots__ = ("gcroots", "keys", "labs", "objects", "outputs", "root", "tmp", "verified")
+    __slots__ = ("gcroots", "keys", "labs", "objects", "outputs", "root", "stages", "tmp", "verified")
 
     def __init__(self, root: str) -> None:
         self.root = root
@@ -40,6 +41,7 @@ class Store:
         self.objects = root + "/objects"
         self.outputs = root + "/outputs"
         self.keys = root + "/keys"
+        self.stages = root + "/stages"
         self.gcroots = root + "/gcroots"
         self.tmp = root + "/tmp"
         self.verified = root + "/verified"
@@ -47,7 +49,8 @@ class Store:
     def directories(self) -> list[str]:
         """The directories a store consists of, parents first."""
         auto, pinned = self.gcroots + "/auto", self.gcroots + "/pinned"
-        return [self.root, self.labs, self.objects, self.outputs, self.keys, auto, pinned, self.tmp, self.verified]
+        shared = [self.labs, self.objects, self.outputs, self.keys, self.stages]
+        return [self.root, *shared, auto, pinned, self.tmp, self.verified]
 
     def create(self) -> None:
         """Make what is missing of `directories`; OSError when that cannot be done."""
@@ -57,6 +60,10 @@ class Store:
     def job(self, job_id: str) -> str:
         """Everything that is kept of a job."""
         return "%s/%s" % (self.outputs, job_id)
+
+    def stage(self, digest: str) -> str:
+        """The lines of a stage."""
+        return "%s/%s" % (self.stages, digest)
 
     def key(self, key: str) -> str:
         """The record of a resolved key."""

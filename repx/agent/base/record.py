@@ -1,11 +1,12 @@
 """The record of an outcome: its format on disk, and the resolved key it stands under; starts nothing.
 
-A record is a file of JSON lines. Line 1 is the outcome, and all that a command needs to see that a job is done; each
-further line is one attempt, first to last, with its logs when they are small. Reading 100,000 outcomes therefore
-parses 100,000 short lines.
+A record is a file of JSON lines. Line 1 is the outcome, and all that a command needs to see that a job is done; then
+come the job's own lines, and a line for each attempt, first to last, with its logs when they are small. Reading 100,000
+outcomes therefore parses 100,000 short lines.
 
     outcome   {"record": 1, "job", "stage", "version", "index", "key", "state": "succeeded" | "failed",
                "lab", "inputs": {name: digest | [digest] | null}, "outputs": {name: {"path", "digest", "size"}}}
+    lines     {"fingerprint": the fields of `JobFingerprint`}: why the job has its id, without any Lab
     attempt   the fields of `Attempt`; a log is {"file": name} where it is too long to stand here
 """
 
@@ -17,7 +18,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, Union
 
 from repx.agent.base.files import is_inside, read_if_there
-from repx.agent.base.fingerprint import content_source, digest_of_lines, encode, input_line
+from repx.agent.base.fingerprint import (
+    JobFingerprint,
+    content_source,
+    digest_of_lines,
+    encode,
+    input_line,
+    parse_fingerprint,
+)
 from repx.agent.base.layout import FAILURE, OUT, RECORD, realization
 from repx.agent.base.state import State
 
@@ -25,6 +33,8 @@ FORMAT = 1
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _Read = TypeVar("_Read")
+_FINGERPRINT = "fingerprint"
+_OWN_LINES = b'{"fingerprint":'
 
 
 class RecordError(Exception):
@@ -104,11 +114,13 @@ def resolved_key(recipe: str, index: int, inputs: Sequence[tuple[str, str, str]]
     return digest_of_lines("repx-resolved-key 2", encode(lines))
 
 
-def encode_record(outcome: Outcome, attempts: Sequence[Attempt]) -> bytes:
+def encode_record(outcome: Outcome, attempts: Sequence[Attempt], fingerprint: JobFingerprint | None = None) -> bytes:
     """The bytes of a record file."""
     fields = {"record": FORMAT, **outcome._asdict(), "outputs": encode_outputs(outcome.outputs)}
     fields["index"] = fields.pop("realization")
-    return ("\n".join([_encode(fields), *(_encode(attempt.encoded()) for attempt in attempts)]) + "\n").encode()
+    own = [] if fingerprint is None else [_encode({_FINGERPRINT: fingerprint.json()})]
+    lines = [_encode(fields), *own, *(_encode(attempt.encoded()) for attempt in attempts)]
+    return ("\n".join(lines) + "\n").encode()
 
 
 def encode_outputs(outputs: Mapping[str, OutputRecord]) -> dict[str, Any]:
@@ -126,7 +138,15 @@ def decode_outcome(data: bytes) -> Outcome:
 
 def decode_attempts(data: bytes) -> list[Attempt]:
     """All attempts of a record, first to last. Raises RecordError."""
-    return [_read(line, parse_attempt) for line in data.split(b"\n")[1:] if line]
+    return [_read(line, parse_attempt) for line in data.split(b"\n")[1:] if line and not line.startswith(_OWN_LINES)]
+
+
+def decode_fingerprint(data: bytes) -> JobFingerprint | None:
+    """The job's own lines, of which its id is made; None in a record without. Raises RecordError."""
+    line = data.split(b"\n", 2)[1:2]
+    if not line or not line[0].startswith(_OWN_LINES):
+        return None
+    return _read(line[0], lambda value: parse_fingerprint(value[_FINGERPRINT]))
 
 
 def parse_outputs(value: Any) -> dict[str, OutputRecord]:

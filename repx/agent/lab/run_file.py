@@ -14,6 +14,7 @@ from typing import Any, Literal
 from repx.agent.base.names import JOB_ID_LENGTH, JOB_ID_PATTERN, is_digest, is_file_name, is_place
 from repx.agent.lab.checks import complaints, dict_of, is_count, is_object, is_text, one_of
 from repx.agent.lab.format import HEADER_LIMIT, JOBS_END, JOBS_START, LAB_FORMAT, LINE_LIMIT
+from repx.agent.lab.identity import Identity, job_identity
 from repx.agent.lab.job_line import FromJob, FromRun, JobLine, parse_job
 from repx.agent.lab.json_file import decode_quickly, decode_strictly
 from repx.agent.lab.place import LabRoot
@@ -39,6 +40,11 @@ class Job:
     def stage_type(self) -> str:
         """`simple` or `scatter-gather`, as people are told."""
         return "simple" if self.parts is None else "scatter-gather"
+
+    @property
+    def identity(self) -> Identity:
+        """What its id is made of."""
+        return job_identity(self)
 
     def upstream_ids(self) -> list[str]:
         """The jobs it takes from, each once, in order."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
+from repx.agent.base.fingerprint import Line, parse_lines, stage_digest
 from repx.agent.base.names import is_file_name, is_output_path, is_place, is_variable
 from repx.agent.base.wire import InputSpec, Wire
 from repx.agent.lab.checks import (
@@ -78,7 +79,8 @@ class Stage(NamedTuple):
     hash_mode: Literal["pure", "params-only"]
     takes_index: bool
     source: str
-    fingerprint: tuple[tuple[str, str], ...]
+    fingerprint: tuple[Line, ...]
+    fingerprint_digest: str
     doc: str
     parts: Parts | None
 
@@ -91,6 +93,7 @@ def parse_stage(digest: str, value: Any) -> tuple[Stage | None, list[str]]:
 
 def _stage(digest: str, value: Mapping[str, Any]) -> Stage:
     inner = value.get("parts")
+    lines = parse_lines(value["fingerprint"])
     return Stage(
         digest=digest,
         name=value["name"],
@@ -107,7 +110,8 @@ def _stage(digest: str, value: Mapping[str, Any]) -> Stage:
         hash_mode=value["hash_mode"],
         takes_index=value["takes_index"],
         source=value["source"],
-        fingerprint=tuple((label, text) for label, text in value["fingerprint"]),
+        fingerprint=lines,
+        fingerprint_digest=stage_digest(lines),
         doc=value.get("doc", ""),
         parts=None if inner is None else _parts(digest, inner),
     )

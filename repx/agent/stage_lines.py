@@ -1,0 +1,55 @@
+"""The lines of stages, kept once in a store for all records that name their digest; reads no record."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from repx.agent.base.files import read_if_there, write_file
+from repx.agent.base.fingerprint import JobFingerprint, Line, parse_fingerprint, parse_lines, stage_digest
+from repx.agent.base.layout import Store
+
+
+class StageLines:
+    """The lines of stages that this process knows to be in a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._kept: set[str] = set()
+
+    def told(self, order: Mapping[str, Any], stage: Mapping[str, Any]) -> JobFingerprint | None:
+        """Why a job has its id, by its order; the lines of its stage are in the store from then on."""
+        if "fingerprint" not in order:
+            return None
+        own = parse_fingerprint(order["fingerprint"])
+        if own.stage not in self._kept:
+            keep_stage_lines(self._store, parse_lines(stage["lines"]))
+            self._kept.add(own.stage)
+        return own
+
+
+def keep_stage_lines(store: Store, lines: Sequence[Line]) -> None:
+    """Have the lines of a stage in the store. Flushed with the result that needs them."""
+    digest = stage_digest(lines)
+    # What a loss of power has left empty is written again.
+    if read_stage_lines(store, digest) is not None:
+        return
+    os.makedirs(store.stages, exist_ok=True)
+    beside = "%s/stage-%s" % (store.tmp, uuid.uuid4().hex)
+    write_file(beside, (json.dumps(list(lines), ensure_ascii=False, indent=0) + "\n").encode("utf-8", "surrogatepass"))
+    os.rename(beside, store.stage(digest))
+
+
+def read_stage_lines(store: Store, digest: str) -> tuple[Line, ...] | None:
+    """The lines with this digest; None where they are not, or are others."""
+    data = read_if_there(store.stage(digest))
+    if data is None:
+        return None
+    try:
+        lines = parse_lines(json.loads(data.decode("utf-8", "surrogatepass")))
+    except (ValueError, RecursionError):
+        return None
+    return lines if stage_digest(lines) == digest else None
