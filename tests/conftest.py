@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import compileall
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+import repx
 from tests.machine import OPTIONAL, must_test_everything
 from tests.ordinary import OrdinaryUser, ordinary_user
 
@@ -22,6 +24,12 @@ settings.load_profile("ci" if must_test_everything() else "repx")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """One flag for all golden texts."""
     parser.addoption("--rewrite-golden", action="store_true", help="write the texts below tests/golden anew")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile repx once: tests start some hundreds of Pythons, and a third of a second of each would go into that."""
+    if not hasattr(config, "workerinput"):
+        compileall.compile_dir(str(Path(repx.__file__).parent), quiet=2)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
