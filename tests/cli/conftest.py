@@ -18,9 +18,12 @@ from click.testing import CliRunner
 from repx.agent.base.files import remove_tree
 from repx.cli.main import cli
 from repx.errors import RepxError
+from tests.forked import run_repx
 from tests.golden_texts import golden_fixture
 
 __all__ = ["golden_fixture"]
+
+PATIENCE_S = 120
 
 REPX = (sys.executable, "-c", "from repx.cli.main import main; main()")
 
@@ -158,10 +161,7 @@ class World:
 
     def run(self, *args: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         """A command in a process of its own."""
-        environment = {**os.environ, "REPX_STORE": self.store}
-        return subprocess.run(
-            [*REPX, *args], cwd=cwd or self.directory, env=environment, capture_output=True, text=True, check=False
-        )
+        return run_repx(args, cwd or self.directory, {**os.environ, "REPX_STORE": self.store}, PATIENCE_S)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from repx import Lab, Output, Run, bash, out
 def slow(end: Output = out("end.txt"), *, gate: str, lines: int):
     return """
         echo "été begins"
-        until [ -e "$gate" ]; do :; done
+        until [ -e "$gate" ]; do sleep 0.05; done
         for ((n = 0; n < lines; n++)); do echo "line $n of the log"; done
         echo ended > "$end"
     """
@@ -38,7 +38,7 @@ def test_a_running_job_is_followed_to_its_end(tmp_path: Path) -> None:
     running = subprocess.Popen([*REPX, "run", "experiment.py", "-j", "2"], cwd=tmp_path, env=environment)
     try:
         _wait(lambda: (tmp_path / "result").exists() and world.see("status", "--json").answer["total"]["running"] == 2)
-        assert world.see("log", "slow[lines=3]").stdout == "été begins\n"
+        _wait(lambda: world.see("log", "slow[lines=3]").stdout == "été begins\n")
         follow = [*REPX, "log", "-f", "--lab", world.lab, "--store", world.store]
         with (
             subprocess.Popen([*follow, "slow[lines=3]"], stdout=subprocess.PIPE, text=True) as few,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from repx.agent.base.files import remove_tree
+from tests.forked import run_repx
 
 ROOT = Path(__file__).parents[2]
 PACKAGE_SET = ROOT / "examples" / "nix-debian"
@@ -53,16 +54,7 @@ class World:
 
     def start(self, *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Run `repx` in a process of its own."""
-        command = [sys.executable, "-c", "from repx.cli.main import main; main()", *words]
-        return subprocess.run(
-            command,
-            cwd=cwd or self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            check=False,
-        )
+        return run_repx(words, cwd or self.folder, self.environment, PATIENCE_S)
 
     def repx(self, *words: str, cwd: Path | None = None) -> str:
         """What a command prints; it must end well."""

@@ -6,26 +6,18 @@ import contextlib
 import json
 import os
 import signal
-import sys
 import time
-import traceback
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
-import repx.cli.main as cli
 from repx.agent.base.files import remove_tree
 from repx.agent.base.record import Attempt, Outcome, decode_attempts, decode_outcome
-
-# What the commands of these tests import, so that a fork has it.
-for name in ("repx.api", "repx.cli.progress", "repx.cli.realize", "repx.cli.run", "repx.realizer.checks.bash"):
-    import_module(name)
+from tests.forked import fork_repx
 
 PATIENCE_S = 30.0
 """Seconds after which a test gives up waiting for something that should happen at once."""
@@ -108,17 +100,10 @@ class World:
         return self.repx("run", "--json", *argv)
 
     def start(self, *argv: str, store: Path | None = None, group: bool = False) -> Command:
-        """Start a command; `group` gives it a process group of its own, as a shell does.
-
-        It is a fork of this process, which has imported everything already: a third of a second less for each.
-        """
+        """Start a command; `group` gives it a process group of its own, as a shell does."""
         stdout, stderr = self._files()
-        pid = os.fork()
-        if pid == 0:
-            try:
-                _become(list(argv), self.root, store or self.store, stdout, stderr, group=group)
-            finally:
-                os._exit(99)
+        environment = {**os.environ, "REPX_STORE": str(store or self.store)}
+        pid = fork_repx(argv, self.root, environment, stdout, stderr, has_group=group)
         self._started.append(Command(pid, stdout, stderr))
         return self._started[-1]
 
@@ -231,30 +216,6 @@ def parent_of(pid: int) -> int:
     with contextlib.suppress(OSError):
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     return 0
-
-
-def _become(argv: list[str], root: Path, store: Path, stdout: Path, stderr: Path, *, group: bool) -> NoReturn:
-    """Be `repx` from here on."""
-    if group:
-        os.setpgid(0, 0)
-    os.chdir(root)
-    os.environ["REPX_STORE"] = str(store)
-    for number, path in ((0, Path(os.devnull)), (1, stdout), (2, stderr)):
-        os.dup2(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), number)
-    sys.stdin, sys.stdout, sys.stderr = (os.fdopen(number, mode) for number, mode in ((0, "r"), (1, "w"), (2, "w")))
-    warnings.resetwarnings()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    status = 0
-    try:
-        cli.main(argv)
-    except SystemExit as ended:
-        status = ended.code if isinstance(ended.code, int) else 1
-    except BaseException:
-        traceback.print_exc()
-        status = 70
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
 
 
 def tree(root: Path) -> dict[str, tuple[int, int, float]]:
