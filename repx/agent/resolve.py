@@ -9,7 +9,7 @@ from typing import Any, Callable, NamedTuple, Union
 
 from repx.agent.base.fingerprint import Line, content_source, input_line
 from repx.agent.base.layout import FAILURE, RECORD, Store, realization
-from repx.agent.base.record import OutputRecord, find_realization, read_outcome, resolved_key
+from repx.agent.base.record import OutputRecord, find_realization, read_outcome, read_outputs, resolved_key
 from repx.agent.lab.job_line import FromJob, FromRun, InputSource
 from repx.agent.lab.place import LabRoot
 from repx.agent.lab.run_file import Job
@@ -157,7 +157,12 @@ def output_input(outcome: Realized, name: str) -> FileInput:
 
 def look_up(store: Store, job: str, index: int, key: str) -> Realized | None:
     """A complete realization by job, index and resolved key."""
-    found = find_realization(store.job(job), index, key)
+    directory = store.job(job)
+    if index == 0:
+        outputs = read_outputs(directory, key)
+        if outputs is not None:
+            return Realized(directory, outputs, key)
+    found = find_realization(directory, index, key)
     return None if found is None else Realized(found[0], found[1].outputs, key)
 
 

@@ -98,7 +98,17 @@ class Resolver:
     def resolve(self, job: Job, index: int = 0) -> Resolved | None:
         """The inputs and the key of a realization; None while something upstream, or a part of it, has no result."""
         self._pull(job)
-        return self._resolve(job, index)
+        return self.resolve_seen(job, index)
+
+    def resolve_seen(self, job: Job, index: int = 0) -> Resolved | None:
+        """The same of a job all of whose upstreams have been seen or noted."""
+        try:
+            inputs = job_inputs(job, self._lab.root, self._must, self._must_results)
+        except _MissingError:
+            return None
+        if job.parts is not None:
+            return ScatterGather(job, inputs).resolve_gather(self.look_up_part)
+        return Resolved(inputs, key_of(job.recipe, index, inputs))
 
     def inputs(self, job: Job) -> Inputs | None:
         """The inputs of a job, of a scatter-gather those of the whole; None while something upstream has no result."""
@@ -166,7 +176,7 @@ class Resolver:
 
     def _see(self, job: Job) -> None:
         """Look for a job all of whose upstreams have been seen."""
-        resolved = self._resolve(job, 0)
+        resolved = self.resolve_seen(job, 0)
         self.note(job.id, None if resolved is None else self.look_up(job, resolved))
 
     def _is_seen(self, identity: str) -> bool:
@@ -187,15 +197,6 @@ class Resolver:
                 waiting = [identity for identity in run.ids() if not self._is_seen(identity)]
                 unknown.extend(one for one in map(run.job, waiting) if one is not None)
         return unknown
-
-    def _resolve(self, job: Job, index: int) -> Resolved | None:
-        try:
-            inputs = job_inputs(job, self._lab.root, self._must, self._must_results)
-        except _MissingError:
-            return None
-        if job.parts is not None:
-            return ScatterGather(job, inputs).resolve_gather(self.look_up_part)
-        return Resolved(inputs, key_of(job.recipe, index, inputs))
 
     def _must(self, identity: str) -> Realized:
         try:

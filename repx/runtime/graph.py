@@ -64,6 +64,7 @@ class UnitGraph:
         self._waits: dict[int, Waits] = {}
         self._needs: dict[Hints, tuple[Needs, float | None, dict[str, int]]] = {}
         self._open_scatter: Callable[[Unit], bool] | None = None
+        self._has_bad = False
 
     def build(self, open_scatter: Callable[[Unit], bool]) -> None:
         """A unit for every realization of every selected job, wired to those it takes from.
@@ -91,6 +92,7 @@ class UnitGraph:
     def end(self, unit: Unit, state: State) -> None:
         """A unit has come to its end; those that wait for it come one step nearer."""
         unit.move(state)
+        self._has_bad |= state is not State.SUCCEEDED
         if unit.index == 0 and unit.job is not None:
             self.resolver.note(unit.job.id, unit.outcome)
         if not self.dry:
@@ -159,7 +161,7 @@ class UnitGraph:
     def blocker(self, unit: Unit) -> Unit | None:
         """The unit that keeps this one from running, if any."""
         job = unit.job
-        if not isinstance(job, Job):
+        if not self._has_bad or not isinstance(job, Job):
             return None
         for identity in job.upstream_ids():
             upstream = self._by_job[identity]
@@ -214,7 +216,7 @@ class UnitGraph:
             self.block(unit, blocker)
             return
         if isinstance(unit.job, Job) and unit.job.parts is None:
-            unit.resolved = self.resolver.resolve(unit.job, unit.index)
+            unit.resolved = self.resolver.resolve_seen(unit.job, unit.index)
         if unit.resolved is None:
             # A dry run has come to something that would run first: what follows is at most.
             self._expect(unit, Reason.UPSTREAM)

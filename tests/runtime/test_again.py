@@ -140,7 +140,9 @@ def test_a_dry_run_says_at_most_and_writes_nothing(world: World) -> None:
     chain(world)
     before = tree(world.root / "store")
     said = world.repx("run", "--dry-run", "--json")
-    assert said.answer == {"run": {"source": 1, "middle": 1, "end": 1}, "reuse": {}, "at_most": True}
+    because = {"source": {"never ran": 1}, "middle": {"after others": 1}, "end": {"after others": 1}}
+    would_run = {"source": 1, "middle": 1, "end": 1}
+    assert said.answer == {"run": would_run, "reuse": {}, "because": because, "at_most": True}
     assert "at most" in world.repx("run", "--dry-run").stdout
     assert tree(world.store) == before
     world.run("source")

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from repx.agent.base.layout import RECORD
 from repx.agent.base.record import (
     Attempt,
     LogFile,
@@ -22,6 +23,7 @@ from repx.agent.base.record import (
     find_realization,
     read_attempts,
     read_outcome,
+    read_outputs,
     resolved_key,
 )
 from repx.agent.base.state import State
@@ -152,3 +154,40 @@ def test_a_key_tells_recipe_index_names_files_and_contents_apart() -> None:
         resolved_key("r", 0, [("a", "f", "e"), ("a", "f", "d")]),
     }
     assert len(keys) == 9
+
+
+DIGEST, KEY = "0" * 64, "k" * 32
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_found"),
+    [
+        ({}, True),
+        ({"outputs": {}}, True),
+        ({"outputs": {"a": OutputRecord("a.txt", DIGEST, 1), "b": OutputRecord("sub/b", DIGEST, 20)}}, True),
+        ({"inputs": {"key": "z" * 32, "more": ["x", "y"], "none": None}}, True),
+        ({"outputs": {"a": OutputRecord("gone", DIGEST, 1)}}, False),
+        ({"outputs": {"a": OutputRecord("d\u00e9j\u00e0", DIGEST, 1)}}, True),
+        ({"outputs": {"a": OutputRecord("../out/a.txt", DIGEST, 1)}}, False),
+        ({"state": State.FAILED}, True),
+        ({"realization": 1}, False),
+        ({"key": "y" * 32}, False),
+        ({"stage": f'","key":"{KEY}","state":"succeeded"'}, True),
+        ({"lab": f'","key":"{KEY}","state":"succeeded"', "key": "y" * 32}, False),
+    ],
+)
+def test_reading_outputs_quickly_and_with_care_comes_to_the_same(
+    tmp_path: Path, changes: dict[str, Any], is_found: bool
+) -> None:
+    outcome = Outcome("j", "s", "1", 0, KEY, State.SUCCEEDED, "l" * 32, {}, {"a": OutputRecord("a.txt", DIGEST, 1)})
+    for name in ("out/a.txt", "out/sub/b", "out/d\u00e9j\u00e0"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / RECORD).write_bytes(encode_record(outcome._replace(**changes), []))
+    careful = find_realization(str(tmp_path), 0, KEY)
+    assert (careful is not None) == is_found
+    quick = read_outputs(str(tmp_path), KEY)
+    # What is unusual is left to those who take their time.
+    assert quick is None or (careful is not None and quick == careful[1].outputs)
+    if changes.keys() <= {"inputs"}:
+        assert quick is not None
