@@ -1,4 +1,4 @@
-"""Every error repx raises on purpose: what is wrong, where, and what to do next; knows nothing of how it is printed.
+"""Every error repx raises on purpose: what is wrong, where, and what to do next; does not know how it is printed.
 
 RepxError                 exit code 2, headline, facts, hint
 ├── DefinitionError       the experiment file says something that cannot be
@@ -6,7 +6,7 @@ RepxError                 exit code 2, headline, facts, hint
 ├── SoftwareError         a package is unknown, missing or has changed
 ├── LabError              a Lab is missing, broken, tampered with or of an unknown format
 ├── StoreError            the store cannot be read or written
-├── UsageError            a command was given something that names nothing, or too much
+├── UsageError            an argument of a command names nothing, or more than one thing
 ├── JobsFailedError       exit code 1: the command worked, some jobs did not
 └── InterruptedRunError   exit code 130: stopped by the user or by a signal
 """
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SourceLocation:
-    """A place in a file of the user: path as it was given, line counted from 1."""
+    """A place in a file of the user: the path as the user gave it, the line counted from 1."""
 
     file: str
     line: int
@@ -40,7 +40,7 @@ class Finding:
 
 
 class RepxError(Exception):
-    """A user's mistake or a fault of the world, told in a headline, aligned facts and one hint."""
+    """A user's mistake, or a fault of the machine: a headline, aligned facts and one hint."""
 
     exit_code = 2
 
@@ -111,7 +111,7 @@ class StoreError(RepxError):
 
 
 class UsageError(RepxError):
-    """A command was given something that names nothing, or more than one thing."""
+    """An argument of a command names nothing, or more than one thing."""
 
 
 class JobsFailedError(RepxError):

@@ -49,7 +49,7 @@ def _checker(name: str, distribution: str) -> str:
 
         return find_program(name, distribution)
     except (SoftwareError, ModuleNotFoundError):
-        # A Lab's own repx checks no scripts, and has nothing to do it with.
+        # The repx that a Lab carries checks no scripts, and has no programs for that.
         return ""
 
 
@@ -66,7 +66,7 @@ def _as_json(group: Group, one: Capability) -> dict[str, str | None]:
 
 
 def _lines(group: Group) -> Iterator[str]:
-    """A title, a row for each capability, and below those that are lacking what they would give and how to get them."""
+    """A title, and a row for each capability; below one that is lacking, what it would give and how to get it."""
     colored = is_terminal()
     yield click.style(group.title, bold=True) if colored else group.title
     for one in group.capabilities:

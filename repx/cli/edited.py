@@ -1,4 +1,4 @@
-"""Whether what a Lab was made from was edited since: compares bytes and names, loads nothing."""
+"""Whether the sources of a Lab were edited after it was made: compares bytes and names, loads no experiment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SHOWN = 3
 
 
 def edited_sources(lab: LabDirectory, link: str) -> tuple[str, list[str]] | None:
-    """The experiment of a Lab, beside the link or else here, and what of it has changed; None when nothing is known."""
+    """The experiment of a Lab, beside the link or else here, and its changed sources; None when it is not found."""
     sources = parse_sources(lab.metadata.sources)
     if sources.experiment is None:
         return None
@@ -27,7 +27,7 @@ def edited_sources(lab: LabDirectory, link: str) -> tuple[str, list[str]] | None
 
 
 def warn_if_edited(lab: LabDirectory, link: str) -> None:
-    """Say on standard error that the Lab is not what its sources are now, and with which command it is."""
+    """Warn on standard error when the sources have changed since the Lab was made, and name the command to run."""
     known = edited_sources(lab, link)
     if known is not None and known[1]:
         experiment, changed = known

@@ -71,7 +71,7 @@ list_group.add_command(jobs)
 @store_option
 @json_option
 def deps(job: str, lab_path: str, store_path: str | None, as_json: bool) -> None:
-    """What a JOB takes from, and what that takes from, as a tree. Also `repx list dependencies`."""
+    """The jobs that JOB depends on, as a tree. Also `repx list dependencies`."""
     from repx.analysis.dependencies import edges, tree
     from repx.lab.selection import find_job
 

@@ -1,4 +1,4 @@
-"""`repx list jobs`: the one listing with many questions."""
+"""`repx list jobs`: the jobs of runs, groups and stages, with filters and columns."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def print_jobs(
     quiet: bool = False,
     as_json: bool = False,
 ) -> None:
-    """A listing in the form that was asked for."""
+    """Print a listing in the form that the options ask for."""
     from repx.analysis.listing import Listing
 
     listing = Listing(lab, store, query, with_params=as_json)

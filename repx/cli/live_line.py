@@ -1,4 +1,4 @@
-"""One line on the terminal that is drawn again and again while something takes its time; nothing elsewhere."""
+"""Draws one line on the terminal again and again while a command works; without a terminal, draws nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import TracebackType
 
 
 class LiveLine:
-    """A context: `show` replaces the line, the end takes it away. Without a terminal nothing is shown."""
+    """A context: `show` replaces the line, and the end of the context clears it."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet or not sys.stderr.isatty()
@@ -32,7 +32,7 @@ class LiveLine:
         self._width = len(line)
 
     def clear(self) -> None:
-        """Take the line away."""
+        """Clear the line."""
         if self._width:
             sys.stderr.write("\r" + " " * self._width + "\r")
             sys.stderr.flush()

@@ -20,7 +20,7 @@ _COMMANDS = {
     "status": ("repx.cli.status:status", "Say what is done, and what is not."),
     "doctor": ("repx.cli.doctor:doctor", "Say what this machine can do."),
 }
-"""Subcommand to where it lives and its one line of help, so that `repx --help` imports none of them."""
+"""Each subcommand with its module and its line of help, so that `repx --help` imports none of them."""
 
 
 class _LazyGroup(click.Group):
@@ -79,7 +79,7 @@ def main(argv: list[str] | None = None) -> None:
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        # Whoever read our output has had enough; what is still buffered has nowhere to go.
+        # The reader of our output has closed it: drop what is still buffered.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except KeyboardInterrupt:
@@ -87,7 +87,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _as_usage_error(error: click.ClickException) -> UsageError:
-    """What click complains about, said as everything else is."""
+    """An error of click, in the form of our own errors."""
     message = error.format_message().rstrip(".")
     said, _, suggestion = message.partition(". Did you mean ")
     context = getattr(error, "ctx", None)
@@ -97,7 +97,7 @@ def _as_usage_error(error: click.ClickException) -> UsageError:
 
 
 def print_error(error: RepxError) -> None:
-    """An error on standard error, its headline in red where that is a terminal."""
+    """Print an error on standard error, its headline in red on a terminal."""
     first, *rest = error.lines()
     click.secho(first, fg="red", bold=True, err=True)
     for line in rest:

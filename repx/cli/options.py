@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they open; each spelled once."""
+"""The options that several commands share, and the Lab and the store that they name."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def store_option(command: Command) -> Command:
 
 
 def isolation_options(command: Command) -> Command:
-    """`--native`, `--bwrap`, `--podman`, `--docker`: what jobs are shut in with, whatever the target says."""
+    """`--native`, `--bwrap`, `--podman`, `--docker`: the sandbox for jobs, whatever the target's configuration says."""
     for kind, text in (
         ("docker", "Run each job in a Docker container."),
         ("podman", "Run each job in a Podman container."),
@@ -39,7 +39,7 @@ def isolation_options(command: Command) -> Command:
 
 
 def packages_option(command: Command) -> Command:
-    """`--packages FLAKE`: another package set than the experiment's."""
+    """`--packages FLAKE`: a package set in place of the experiment's."""
     return click.option(
         "--packages",
         default=None,

@@ -17,11 +17,11 @@ from repx.runtime.units import Unit
 from repx.store.attempts import cause_text
 
 TAIL_LINES = 15
-"""Lines of a failed job's log that are shown at once."""
+"""How many lines of a failed job's log are shown at most."""
 
 DRAWS_AT_ONCE = 20
 DRAWS_PER_S = 10
-"""How often the live line is drawn: at once for jobs that take their time, and rarely in a flood of short ones."""
+"""The live line is drawn at once for DRAWS_AT_ONCE changes, and then at most DRAWS_PER_S times a second."""
 
 
 class Progress:
@@ -55,12 +55,12 @@ class Progress:
         self._draw()
 
     def notice(self, text: str) -> None:
-        """One line above the live one."""
+        """Print a line above the live one."""
         self._line.clear()
         click.secho(text, fg="yellow", err=True)
 
     def close(self) -> None:
-        """Take the live line away."""
+        """Clear the live line."""
         self._line.clear()
 
     def _print_failure(self, unit: Unit) -> None:
@@ -92,18 +92,18 @@ class Progress:
 
 
 def log_tail(unit: Unit) -> tuple[str, list[str]]:
-    """The last lines a failed job wrote to stderr, or else to stdout, with the name of the stream."""
+    """The stream that a failed job wrote to (stderr, or else stdout), and its last lines."""
     attempt = unit.attempt or Attempt()
     for stream, text in (("stderr", attempt.stderr), ("stdout", attempt.stdout)):
-        # A worker tells the end of a log that stands in a file.
+        # Of a log in a file of its own, the worker has sent the end.
         if text and isinstance(text, str):
             return stream, text.rstrip("\n").split("\n")[-TAIL_LINES:]
     return "", []
 
 
 def print_plan(report: Report, *, as_json: bool) -> None:
-    """What is done, what would run and why, by stage, in the order in which the stages come."""
-    # What waits for something that would run may still find a result of the same content: hence "at most".
+    """Print for each stage how many jobs are done, how many would run, and why."""
+    # "At most": a job that waits for one that would run may still find a result of the same content.
     reasons: dict[str, Counter[str]] = {}
     for unit in report.units:
         if unit.reason is not None:
@@ -129,7 +129,7 @@ def print_plan(report: Report, *, as_json: bool) -> None:
 
 
 def print_report(report: Report, *, as_json: bool) -> None:
-    """What came of a run: counts, and each failure in a line."""
+    """Print the outcome of a run: counts, and a line for each failure."""
     counts = {state.value: report.count(state) for state in State if state in ENDED}
     if as_json:
         failures = [
@@ -163,7 +163,7 @@ def print_report(report: Report, *, as_json: bool) -> None:
 
 
 def print_nothing_to_run(jobs: int, *, as_json: bool) -> None:
-    """All is done already."""
+    """Print that all jobs are done already."""
     if as_json:
         counts = {state.value: jobs if state is State.SUCCEEDED else 0 for state in State if state in ENDED}
         click.echo(json.dumps({"jobs": jobs, "found": jobs, **counts, "failures": [], "trouble": []}))

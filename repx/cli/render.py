@@ -1,4 +1,4 @@
-"""Answers on standard output: aligned columns, facts, JSON, as they come; knows nothing of Labs."""
+"""Prints answers on standard output: aligned columns, facts, JSON; does not know what they are about."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Any
 import click
 
 _MEASURED_ROWS = 100
-"""Columns are as wide as the first rows need: the answer to a large question starts at once."""
+"""The first rows set the width of the columns, so that a long table starts at once."""
 
 _COLORS = {"succeeded": "green", "failed": "red", "running": "cyan", "blocked": "yellow"}
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Lines as they come; what cannot be encoded is escaped."""
+    """Print lines as they come; characters that the terminal cannot encode are escaped."""
     stream = sys.stdout
     if stream is None:
         return
@@ -33,11 +33,11 @@ def print_lines(lines: Iterable[str]) -> None:
 
 @contextmanager
 def answer_may_be_cut() -> Iterator[None]:
-    """Whoever reads our output may stop when they have seen enough: that is no failure."""
+    """A context in which the reader of our output may close it: the command then ends with status 0."""
     try:
         yield
     except BrokenPipeError:
-        # What is still buffered has nowhere to go.
+        # Python flushes its buffer at exit, which would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise click.exceptions.Exit(0) from None
 
@@ -45,7 +45,7 @@ def answer_may_be_cut() -> Iterator[None]:
 def print_table(
     titles: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = (), empty: str = ""
 ) -> None:
-    """Columns under titles, those of `numbers` to the right. Without rows, `empty` is said on standard error."""
+    """Print columns under titles, those of `numbers` to the right; without rows, print `empty` on standard error."""
     remaining = iter(rows)
     first = list(islice(remaining, _MEASURED_ROWS))
     if not first:
@@ -65,7 +65,7 @@ def print_table(
 
 
 def print_facts(facts: Iterable[tuple[str, str]]) -> None:
-    """Labels and what belongs to them, aligned; a value of several lines stands below itself."""
+    """Print labels and values in two aligned columns; the further lines of a value stand below its first."""
     pairs = [(label, value) for label, value in facts if value]
     width = max((len(label) for label, _ in pairs), default=0)
     lines = []
@@ -77,12 +77,12 @@ def print_facts(facts: Iterable[tuple[str, str]]) -> None:
 
 
 def print_json(value: Any) -> None:
-    """One value, indented."""
+    """Print one value as indented JSON."""
     print_lines([json.dumps(value, indent=2, ensure_ascii=False)])
 
 
 def print_json_array(values: Iterable[Mapping[str, Any]]) -> None:
-    """An array, one value a line, as they come."""
+    """Print a JSON array, one value a line, as the values come."""
 
     def lines() -> Iterator[str]:
         before = None
@@ -95,12 +95,12 @@ def print_json_array(values: Iterable[Mapping[str, Any]]) -> None:
 
 
 def note(text: str) -> None:
-    """Talk, for standard error."""
+    """Print a remark on standard error."""
     click.echo(text, err=True)
 
 
 def size_text(size: int) -> str:
-    """Bytes as people read them: `734`, `12.3K`, `1.0G`."""
+    """A number of bytes as people read it: `734`, `12.3K`, `1.0G`."""
     amount = float(size)
     for unit in ("", "K", "M", "G", "T"):
         if amount < 1024 or unit == "T":

@@ -61,7 +61,7 @@ def run(
     from repx.runtime.targets import find_target
     from repx.store.complete_runs import known_complete
 
-    # Until the engine has its own way to stop: a half-made Lab is tidied up on SIGTERM as on Ctrl-C.
+    # Until the engine handles signals: SIGTERM clears a half-made Lab as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     find_target(target_name)
     if names and names[0].endswith(".py"):
@@ -114,7 +114,7 @@ def run(
         signal.signal(number, lambda *_: engine.interrupt())
     report = engine.execute()
     with contextlib.suppress(OSError):
-        # Nobody may be reading any more.
+        # The reader of standard error may have closed it.
         progress.close()
     if report.watching_failed is not None and not isinstance(report.watching_failed, OSError):
         click.echo(f"what was shown is not all: {report.watching_failed!r}", err=True)
@@ -138,7 +138,7 @@ def _refuse_second(experiment: str, names: Sequence[str]) -> None:
 
 
 def _realized(definition: Lab, store: Store, *, as_json: bool) -> LabDirectory:
-    """The Lab of an experiment, linked as ./result."""
+    """Realize an experiment, and link its Lab as ./result."""
     from repx import api
     from repx.cli.live_line import LiveLine
 
@@ -152,7 +152,7 @@ def _realized(definition: Lab, store: Store, *, as_json: bool) -> LabDirectory:
 
 
 def _plan_unwritten(definition: Lab, names: Sequence[str], store: Store, *, force: bool, as_json: bool) -> None:
-    """The plan for an experiment whose Lab is made aside and thrown away: a dry run leaves the store as it is."""
+    """Print the plan for an experiment; its Lab is made in a temporary store, so that a dry run changes nothing."""
     from repx import api
     from repx.cli.progress import Progress, print_plan
     from repx.runtime.isolation import NATIVE

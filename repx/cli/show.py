@@ -28,7 +28,7 @@ def show_group() -> None:
 @store_option
 @json_option
 def show_job(job: str, lab_path: str, store_path: str | None, as_json: bool) -> None:
-    """What JOB is, takes and makes, and what came of its last attempt."""
+    """Describe JOB: its params, inputs and outputs, and its last attempt."""
     from repx.analysis.describe import describe_job, describe_stored
     from repx.analysis.steps import StoredJob, find_job_or_step
 
@@ -68,15 +68,15 @@ def show_output(job: str, wanted: str | None, index: int, lab_path: str, store_p
 
 
 def _print_file(file: OutputFile) -> None:
-    """The bytes as they are; but a terminal gets only text."""
+    """Write the bytes as they are, but only text to a terminal."""
     with file.path.open("rb") as source:
         if sys.stdout.isatty():
             head = source.read(8192)
             source.seek(0)
-            # The last character may have been cut in two.
+            # The first bytes may end within a character.
             if b"\0" in head or "\ufffd" in head.decode("utf-8", "replace").rstrip("\ufffd"):
                 raise UsageError(
-                    f"{file.place} is no text",
+                    f"{file.place} is not text",
                     facts=[("path", file.path), ("size", size_text(file.size))],
                     hint="send it to a file or another program: repx show output … > file",
                 )

@@ -1,4 +1,4 @@
-"""A described job as labelled lines; knows only the description."""
+"""Turns the description of a job into labelled lines; reads no Lab and no store."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from repx.lab.params import shown
 
 
 def job_facts(job: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Labels and texts of `repx.analysis.describe.describe_job`; empty texts are for the printer to leave out."""
+    """Labels and texts for a description by `describe_job`; the printer leaves out empty texts."""
     yield "job", job["id"]
     yield "about", job.get("about") or ""
     yield "stage", job["stage"] + (f", version {job['version']}" if "version" in job else "")

@@ -1,4 +1,4 @@
-"""`repx status`: how the runs stand."""
+"""`repx status`: how many jobs of each run are done, failed, running, waiting or blocked."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ def test_a_terminal_gets_text_only(world: World) -> None:
         os.close(theirs)
         os.close(ours)
     assert done.returncode == 2
-    assert "extra/raw.bin is no text" in done.stderr
+    assert "extra/raw.bin is not text" in done.stderr
 
 
 def test_logs_say_where_the_other_stream_is(world: World) -> None:

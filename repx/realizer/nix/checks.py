@@ -149,7 +149,7 @@ class _Commands:
         self._asked = asked
 
     def provides(self, request: SoftwareRequest, name: str) -> bool:
-        # None, "only the build can tell", is no finding: the same question comes again after the build.
+        # None, "only the build can tell", makes no finding: the same question comes again after the build.
         return self._checks.has_command(self._asked[request], name) is not False
 
     def remedy(self, name: str) -> str:
