@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import compileall
+import os
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -27,7 +29,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compile repx once: tests start some hundreds of Pythons, and a third of a second of each would go into that."""
+    """Give all tests the same start; and compile repx once, which would cost each Python they start half a second."""
+    # The same wherever they are started: by `nohup`, by a script's `&`, by somebody who shows nobody his files.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    os.umask(0o022)
     if not hasattr(config, "workerinput"):
         compileall.compile_dir(str(Path(repx.__file__).parent), quiet=2)
 

@@ -97,7 +97,6 @@ def test_who_may_not_write_nix_store_is_told_so(
     nix_world: World, ordinary: OrdinaryUser, open_package_set: Path
 ) -> None:
     overlay(nix_world.folder / "nix", base=open_package_set)
-    subprocess.run(["chmod", "-R", "a+rX", nix_world.folder], check=True)
     nix_world.write(bash())
     nix_world.folder.chmod(0o755)
     home = nix_world.folder / "home"

@@ -94,14 +94,12 @@ def test_a_disk_that_is_full_when_a_lab_is_made(small: World, room: int) -> None
 def a_world_others_may_see() -> Iterator[World]:
     """One that an ordinary user may look at, whatever the folder for temporary files lets others see."""
     root = Path(tempfile.mkdtemp(prefix="repx-shared-", dir="/tmp"))
-    mask = os.umask(0o022)
     try:
         root.chmod(0o755)
         world = World(root)
         yield world
         world.tidy()
     finally:
-        os.umask(mask)
         remove_tree(str(root))
 
 
