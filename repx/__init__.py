@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     from repx.model.resources import Resources as Resources
     from repx.model.values import package as package
 
-__version__ = "0.1.0"
+from repx.agent.base.version import VERSION
+
+__version__ = VERSION
 
 _HOMES = {
     "repx.analysis.experiment": ("Experiment",),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import html
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from repx import process
 from repx.agent.base.digest import digest_of_text
 from repx.agent.base.layout import Store
 from repx.agent.base.record import Attempt
@@ -27,17 +26,17 @@ from repx.lab.directory import LabDirectory
 from repx.model.graph import DerivationGraph
 from repx.model.names import JobId, unknown
 from repx.model.software import SoftwareResolver
+from repx.realizer.checks.memory import ScriptMemory, memory_path
+from repx.realizer.commit import commit_of
 from repx.realizer.host import HostSoftware
 from repx.realizer.lab import WrittenLab, write_lab
-from repx.realizer.nix.packages import NixSoftware
 from repx.realizer.package_set import PackageSet
-from repx.runtime.bar import Bar
-from repx.runtime.local import local_engine
-from repx.runtime.report import Report, unit_title
-from repx.store.attempts import cause_text
 from repx.store.location import open_store, store_error
 from repx.store.memory import open_memory
 from repx.store.writer import StoreWriter, open_writer
+
+if TYPE_CHECKING:
+    from repx.runtime.report import Report
 
 
 def _hear_nothing(_: str) -> None:
@@ -65,9 +64,9 @@ def instantiate(
     SoftwareError, or CheckError with the findings of all stages.
     """
     lab = as_lab(target)
-    commit, date = git_commit(experiment_folder(lab))
-    resolver = software or resolver_of(lab)
-    return instantiate_lab(lab, resolver, git_commit=commit, placed=placed).dated(date)
+    with commit_of(experiment_folder(lab)) as commit:
+        graph = instantiate_lab(lab, software or resolver_of(lab), placed=placed)
+        return replace(graph, git_commit=commit().name, date=commit().date)
 
 
 def realize_lab(
@@ -192,6 +191,10 @@ def realize_many(
 
     A node gives its realizations, a run or a Lab those of all its jobs. Raises JobsFailedError with the failures.
     """
+    # Imported here: `repx realize` runs nothing.
+    from repx.runtime.bar import Bar
+    from repx.runtime.local import local_engine
+
     place = open_store(store)
     listed = targets if isinstance(targets, Lab) else [targets] if isinstance(targets, Node | Run) else list(targets)
     lab = as_lab(listed)
@@ -223,6 +226,8 @@ def realize_many(
 
 def failures_error(report: Report) -> JobsFailedError:
     """What failed, as one error."""
+    from repx.runtime.report import unit_title
+
     facts = [(unit_title(unit), _cause(unit.attempt)) for unit in report.failed[:10]]
     blocked = report.count(State.BLOCKED)
     facts += [("blocked", f"{blocked} that need what failed")] if blocked else []
@@ -232,6 +237,8 @@ def failures_error(report: Report) -> JobsFailedError:
 
 def realizations_html(realizations: Sequence[Realization]) -> str:
     """A table of realizations: job, params, outputs; everything escaped."""
+    import html  # all names of characters are in it
+
     rows = []
     for one in realizations:
         params = ", ".join(f"{name}={value!r}" for name, value in one.params.items())
@@ -242,6 +249,8 @@ def realizations_html(realizations: Sequence[Realization]) -> str:
 
 
 def _cause(attempt: Attempt | None) -> str:
+    from repx.store.attempts import cause_text
+
     reason = cause_text(attempt)
     last = attempt.stderr.rstrip().rpartition("\n")[2] if attempt and isinstance(attempt.stderr, str) else ""
     return f"{reason}: {last}" if last else reason
@@ -261,19 +270,10 @@ def experiment_folder(lab: Lab) -> str:
 
 def resolver_of(lab: Lab) -> PackageSet:
     """The package set of a Lab at work."""
-    if isinstance(lab.packages, HostPackages):
-        return HostSoftware()
-    return NixSoftware(lab.packages.flake, lab.packages.base, lab.packages.location)
+    packages, scripts = lab.packages, ScriptMemory(memory_path())
+    if isinstance(packages, HostPackages):
+        return HostSoftware(scripts=scripts)
+    # Imported here: most Labs have nothing to do with Nix.
+    from repx.realizer.nix.packages import NixSoftware
 
-
-def git_commit(folder: str) -> tuple[str, str]:
-    """(commit, its date) of the working tree of a folder; a changed tree has "-dirty" behind. Empty without git."""
-    try:
-        shown = process.run(["git", "-C", folder, "log", "-1", "--format=%H %cs"], timeout_s=10)
-        if shown.exit_status != 0:
-            return "", ""
-        changed = process.run(["git", "-C", folder, "status", "--porcelain", "--", "."], timeout_s=30)
-    except (FileNotFoundError, process.TimedOutError):
-        return "", ""
-    commit, _, date = shown.stdout.decode().strip().partition(" ")
-    return commit + ("-dirty" if changed.stdout.strip() else ""), date
+    return NixSoftware(packages.flake, packages.base, packages.location, scripts=scripts)

@@ -6,7 +6,7 @@ import contextlib
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -56,6 +56,35 @@ def run(
     except subprocess.TimeoutExpired:
         raise TimedOutError(f"{argv[0]} took longer than {timeout_s} s") from None
     return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
+
+
+@contextlib.contextmanager
+def started(argvs: Sequence[Sequence[str]]) -> Iterator[Callable[[float], list[Completed]]]:
+    """Programs at work while the caller does something else; what is given waits for all of them, for some seconds.
+
+    They are ended with the context. Raises FileNotFoundError when one is not there, TimedOutError.
+    """
+    with contextlib.ExitStack() as stack:
+        pipe, null = subprocess.PIPE, subprocess.DEVNULL
+        children = []
+        for argv in argvs:
+            child = subprocess.Popen(list(argv), stdin=null, stdout=pipe, stderr=pipe)  # noqa: S603 - this is the door
+            stack.enter_context(child)
+            # Before the child's own exit, which waits for it.
+            stack.callback(child.kill)
+            children.append(child)
+
+        def wait(timeout_s: float) -> list[Completed]:
+            try:
+                said = [child.communicate(timeout=timeout_s) for child in children]
+            except subprocess.TimeoutExpired as error:
+                raise TimedOutError(f"{error.cmd[0]} took longer than {timeout_s} s") from None
+            return [
+                Completed(tuple(argv), child.returncode, *told)
+                for argv, child, told in zip(argvs, children, said, strict=True)
+            ]
+
+        yield wait
 
 
 class FollowProgram(Protocol):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -183,5 +182,5 @@ def claim_and_start(
     return started
 
 
-HOST = socket.gethostname()
+HOST = os.uname().nodename
 BOOT = boot_id()

@@ -7,7 +7,6 @@ import json
 import os
 import select
 import signal
-import socket
 import time
 from typing import Any
 
@@ -21,16 +20,14 @@ class Orders:
         self._descriptor = descriptor
         self._buffer = b""
         self._ready: list[dict[str, Any]] = []
-        wakeup, signalled = socket.socketpair()
-        for end in (wakeup, signalled):
-            end.setblocking(False)
-        self._wakeup = wakeup
-        self._signalled = signalled
-        signal.set_wakeup_fd(signalled.fileno(), warn_on_full_buffer=False)
+        self._wakeup, signalled = os.pipe()
+        for end in (self._wakeup, signalled):
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(signalled, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGTERM, self._stop)
         self._poll = select.poll()
-        self._poll.register(wakeup, select.POLLIN)
+        self._poll.register(self._wakeup, select.POLLIN)
         self._poll.register(descriptor, select.POLLIN)
 
     def next(self, timeout_s: float | None) -> dict[str, Any] | None:
@@ -57,7 +54,7 @@ class Orders:
                 self._read()
             else:
                 with contextlib.suppress(BlockingIOError):
-                    self._wakeup.recv(4096)
+                    os.read(self._wakeup, 4096)
 
     def _read(self) -> None:
         data = os.read(self._descriptor, 1 << 16)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -39,7 +38,7 @@ class Process(NamedTuple):
 def this_process() -> Process:
     """This one."""
     pid = os.getpid()
-    return Process(socket.gethostname(), boot_id(), _namespace("pid"), _namespace("time"), pid, start_time(pid))
+    return Process(os.uname().nodename, boot_id(), _namespace("pid"), _namespace("time"), pid, start_time(pid))
 
 
 def boot_id() -> str:

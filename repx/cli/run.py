@@ -6,7 +6,6 @@ import contextlib
 import signal
 import sys
 from collections.abc import Sequence
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
@@ -153,6 +152,8 @@ def _realized(definition: Lab, store: Store, *, as_json: bool) -> LabDirectory:
 
 def _plan_unwritten(definition: Lab, names: Sequence[str], store: Store, *, force: bool, as_json: bool) -> None:
     """Print the plan for an experiment; its Lab is made in a temporary store, so that a dry run changes nothing."""
+    from tempfile import TemporaryDirectory
+
     from repx import api
     from repx.cli.progress import Progress, print_plan
     from repx.runtime.isolation import NATIVE

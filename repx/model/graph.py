@@ -48,7 +48,7 @@ class DerivationGraph:
     runs: tuple[RunGraph, ...]
     groups: tuple[tuple[str, tuple[str, ...]], ...]
     version: str
-    git_commit: str
+    git_commit: str = ""
     date: str = ""
     """Of the commit, as YYYY-MM-DD."""
     packages: tuple[tuple[str, Software], ...] = ()
@@ -59,10 +59,6 @@ class DerivationGraph:
     """Which images are made: "unified", "per-run" or "none", where a run does not say otherwise."""
     run_container: str = "none"
     """The same for a slice of one run."""
-
-    def dated(self, date: str) -> DerivationGraph:
-        """The same graph with the date of its commit."""
-        return replace(self, date=date)
 
     def sliced(self, run: str) -> DerivationGraph:
         """One run and what it comes after; groups keep what is left of them. KeyError when there is no such run."""

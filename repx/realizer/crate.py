@@ -1,10 +1,9 @@
-"""What a Lab says of itself to people and to RO-Crate readers: stages, not jobs; writes nothing."""
+"""What a Lab says of itself to RO-Crate readers: stages, not jobs; writes nothing."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from importlib.resources import files
 from typing import Any
 
 from repx.model.derivation import StageRecipe
@@ -13,16 +12,6 @@ from repx.realizer.render import StageFiles, relative_location
 
 NO_DATE = "1970-01-01"
 """The date of a crate whose experiment is under no version control."""
-
-
-def readme_text(graph: DerivationGraph, *, closure: bool = False, images: bool = False) -> str:
-    """The README of a Lab, for someone who has never heard of repx; whether it has a closure, and images."""
-    from jinja2 import Environment, StrictUndefined
-
-    template = files("repx").joinpath("templates/readme.md.j2").read_text(encoding="utf-8")
-    # A Markdown text, not HTML: nothing is to be escaped.
-    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)  # noqa: S701
-    return environment.from_string(template).render(graph=graph, runs=graph.runs, closure=closure, images=images)
 
 
 def crate_json(graph: DerivationGraph, stages: Mapping[StageRecipe, StageFiles], base: str) -> str:

@@ -16,9 +16,10 @@ from repx.errors import Finding, nearest
 from repx.model.software import Json, Software, SoftwareRequest
 from repx.process import RunProgram, run
 from repx.realizer.base_programs import BASE_NAMES
-from repx.realizer.checks.bash import check_bash, commands_used, location
+from repx.realizer.checks.bash import check_bash, location
 from repx.realizer.checks.bash_commands import CommandUse
 from repx.realizer.checks.distributions import Distributions
+from repx.realizer.checks.memory import ScriptMemory
 from repx.realizer.checks.python import check_python
 from repx.store.writer import StoreWriter
 
@@ -33,18 +34,23 @@ class HostSoftware:
     """The `SoftwareResolver` of `host()`; `search_path` is PATH unless given."""
 
     def __init__(
-        self, search_path: str | None = None, run: RunProgram = run, distributions: Distributions | None = None
+        self,
+        search_path: str | None = None,
+        run: RunProgram = run,
+        distributions: Distributions | None = None,
+        scripts: ScriptMemory | None = None,
     ) -> None:
         path = os.environ.get("PATH", os.defpath) if search_path is None else search_path
         self._commands = _Commands(path + os.pathsep + os.path.dirname(sys.executable))
         self._distributions = distributions or Distributions()
-        self._run = run
+        self._scripts = scripts or ScriptMemory(None, run)
 
     def resolve(self, requests: Sequence[SoftwareRequest]) -> list[Software]:
         """One answer per request, in order. Raises SoftwareError when there is no ShellCheck for a Bash stage."""
         source = _HostCommands(self._commands, self._distributions)
-        uses = commands_used(requests, self._run)
-        of_bash = check_bash(requests, uses, source, self._run)
+        self._scripts.look_at(requests)
+        uses = self._scripts.uses
+        of_bash = check_bash(requests, uses, source, self._scripts.lint)
         of_python = check_python(requests, self._distributions)
         return [
             self._software(request, uses.get(request.script, ()), [*in_bash, *in_python])

@@ -7,11 +7,11 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from repx.agent.base.digest import canonical_json, digest_of_text, short_digest
 from repx.agent.base.files import link_tree, remove_tree, sync_path
+from repx.agent.base.version import VERSION
 from repx.agent.lab.format import JOBS_END, LAB_FORMAT, MANIFEST, ROOT
 from repx.errors import plural
 from repx.lab.directory import LabDirectory
@@ -28,16 +28,16 @@ from repx.model.resources import Resources
 from repx.model.software import Software
 from repx.model.sources import Scan
 from repx.model.values import StoredPath, place_in_lab
-from repx.realizer.bundle import ANY_PYTHON, PYTHON_BESIDE, agent_bundle, runner_bundle
-from repx.realizer.crate import crate_json, readme_text
-from repx.realizer.host_tools import launchers
-from repx.realizer.images.lab_images import write_images
-from repx.realizer.nix.contents import StoreContents
-from repx.realizer.nix.manifest import closure_manifest
+from repx.realizer.bundle import agent_bundle
+from repx.realizer.crate import crate_json
+from repx.realizer.readme import readme_text
 from repx.realizer.render import StageFiles, relative_location, stage_files
 from repx.store.location import is_whole, remember_verified, store_error
 from repx.store.objects import add_objects
 from repx.store.writer import StoreWriter
+
+if TYPE_CHECKING:
+    from repx.realizer.closure_parts import ClosureParts
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,12 @@ class _LabWriter:
         self.stage_texts: dict[StageRecipe, dict[str, Any]] = {}
         self.hints: dict[Resources, dict[str, Any]] = {}
         self.stored: set[str] = set()
-        self.closure = closure
-        self.contents = StoreContents((self.store.objects,))
+        self.closure: ClosureParts | None = None
+        if closure is not None:
+            # Imported here: images, tar files and Nix are a good part of a start, and most Labs have no closure.
+            from repx.realizer.closure_parts import ClosureParts
+
+            self.closure = ClosureParts(closure, writer, building)
         self.images: Mapping[str, str] = {}
 
     def write(self) -> WrittenLab:
@@ -100,13 +104,13 @@ class _LabWriter:
         paths = [path for job in jobs for path in job.stored_paths()]
         self._store_paths(paths)
         if self.closure is not None:
-            images = write_images(self.graph, self.closure, self.writer, self.contents, self.building)
+            images = self.closure.images(self.graph)
             self.images = images.of_run
             self.files += images.files
         run_files = self._write_runs()
         self._write_host_tools()
         root = {
-            "repx_version": version("repx"),
+            "repx_version": VERSION,
             "type": "root",
             "gitHash": self.graph.git_commit or "unknown",
             "runs": list(run_files.values()),
@@ -116,7 +120,7 @@ class _LabWriter:
             "counts": {run.name: len(run.jobs) for run in self.graph.runs},
         }
         if self.closure is not None:
-            root["closure"] = self._write_json(self.closure.json(), "closure")
+            root["closure"] = self._write_json(self.closure.closure.json(), "closure")
         if self.graph.groups:
             root["groups"] = {name: list(runs) for name, runs in self.graph.groups}
         self._write(ROOT, canonical_json(root) + "\n")
@@ -130,8 +134,8 @@ class _LabWriter:
         if is_there and is_whole(target, self.store):
             return self._written(target, lab_id, is_new=False)
         self._link_jobs(jobs)
-        for name in self.closure.paths if self.closure is not None else ():
-            link_tree(f"{self.store.objects}/{name}", f"{self.building}/store/{name}")
+        if self.closure is not None:
+            self.closure.link_store_paths()
         if is_there:
             self.writer.publisher.replace(target, self.building)
         else:
@@ -165,7 +169,7 @@ class _LabWriter:
     def _write_software(self, software: Software) -> str:
         if self.closure is None or not software.roots:
             return self._write_json(software.manifest, "software")
-        return self._write_json(closure_manifest(software, self.contents, self.closure), "software")
+        return self._write_json(self.closure.software(software), "software")
 
     def _write_json(self, content: Mapping[str, Any], name: str) -> str:
         text = canonical_json(content) + "\n"
@@ -212,13 +216,9 @@ class _LabWriter:
         return hints
 
     def _write_host_tools(self) -> None:
-        tools: dict[str, str | bytes] = {}
-        if self.closure is not None:
-            tools.update(launchers(self.closure, self.contents))
-        start = PYTHON_BESIDE if "python3" in tools else ANY_PYTHON
-        tools["repx-agent"] = agent_bundle(start)
-        if self.closure is not None:
-            tools["repx"] = runner_bundle(start)
+        tools: dict[str, str | bytes] = (
+            {"repx-agent": agent_bundle()} if self.closure is None else dict(self.closure.host_tools())
+        )
         digest = hashlib.sha256()
         for name, content in sorted(tools.items()):
             digest.update(f"{name}\0".encode() + (content if isinstance(content, bytes) else content.encode()))

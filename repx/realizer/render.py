@@ -1,18 +1,16 @@
-"""Scripts as they stand in a Lab: the user's text in its template; writes nothing."""
+"""The files of a stage as they stand in a Lab: scripts, modules, expected outputs; writes nothing."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 from dataclasses import dataclass
-from functools import lru_cache
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from repx.agent.base.digest import short_digest
-from repx.agent.scratch import quote
 from repx.errors import SourceLocation
 from repx.model.derivation import StageRecipe
+from repx.realizer.bash_script import bash_script
+from repx.realizer.python_script import python_script
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,32 +46,9 @@ def stage_files(recipe: StageRecipe, base: str) -> StageFiles:
 
 def render_script(recipe: StageRecipe, base: str) -> str:
     """The self-contained script of a stage with a script of its own."""
-    script = recipe.script
-    assert script is not None
-    declared = {spec.name for spec in recipe.inputs}
-    dynamic_inputs = sorted(declared - set(recipe.signature_inputs)) if recipe.dynamic_inputs else []
-    return (
-        _environment()
-        .get_template("stage.sh.j2" if script.kind == "bash" else "stage.py.j2")
-        .render(
-            name=recipe.name,
-            version=recipe.version,
-            source=relative_location(script.origin, base),
-            text=script.text.rstrip("\n"),
-            entry=script.entry,
-            inputs=recipe.inputs,
-            outputs=[list(pair) for pair in recipe.outputs],
-            hidden=sorted(recipe.dynamic_output_names),
-            hidden_inputs=dynamic_inputs,
-            params=recipe.params + (("index",) if recipe.takes_index and script.kind == "bash" else ()),
-            path_params=recipe.path_params,
-            dynamic_inputs=recipe.dynamic_inputs,
-            dynamic_outputs=recipe.dynamic_outputs,
-            takes_index=recipe.takes_index,
-            results=any(spec.kind == "results" for spec in recipe.inputs),
-            directories=sorted({os.path.dirname(path) for _, path in recipe.outputs} - {""}),
-        )
-    )
+    assert recipe.script is not None
+    write = bash_script if recipe.script.kind == "bash" else python_script
+    return write(recipe, relative_location(recipe.script.origin, base))
 
 
 def relative_location(location: SourceLocation, base: str) -> str:
@@ -82,20 +57,6 @@ def relative_location(location: SourceLocation, base: str) -> str:
     if path.startswith(".."):
         path = os.path.basename(path)
     return f"{path}:{location.line}"
-
-
-@lru_cache
-def _environment() -> Environment:
-    # Scripts are not HTML: nothing is to be escaped in them.
-    environment = Environment(
-        loader=PackageLoader("repx", "templates"),
-        undefined=StrictUndefined,
-        trim_blocks=False,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - scripts are not HTML: nothing is to be escaped in them
-    )
-    environment.filters["shell"] = quote
-    return environment
 
 
 def _add_script(files: dict[str, tuple[str, bool]], recipe: StageRecipe, name: str, base: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from repx import process
-from repx.agent.base.tar import archive_stream
 from repx.errors import SoftwareError
 from repx.lab.directory import LabDirectory
 from repx.lab.images import image_files, image_reference
@@ -50,6 +49,8 @@ def load_image(
         return
     notice(f"loading {reference} into {isolation.kind}")
     files = {name: file.path for name, file in image_files(lab.root, place).items()}
+    from repx.agent.base.tar import archive_stream  # only here: tarfile is slow to load
+
     done = feed([isolation.program, "load"], archive_stream(files))
     if done.exit_status:
         words = done.stderr.decode("utf-8", "replace").strip().splitlines()[-5:]

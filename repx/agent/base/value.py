@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any, NamedTuple, Union
 
 from repx.agent.base.digest import ID_LENGTH, canonical_json
 from repx.agent.base.names import is_digest, is_stored_place
@@ -26,8 +25,7 @@ STORE = "store/"
 _dump = json.JSONEncoder(allow_nan=False).encode
 
 
-@dataclass(frozen=True, eq=False)
-class ParamValue:
+class ParamValue(NamedTuple):
     """One value. Two are equal when their identities are: 1, 1.0 and True are three values, and so is `"1"`.
 
     `value` is the scalar, the name of a stored path below `store/`, or the name of a package; `digest` is a package's.

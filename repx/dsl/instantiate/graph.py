@@ -28,7 +28,6 @@ def instantiate(
     lab: Lab,
     resolver: SoftwareResolver,
     *,
-    git_commit: str = "",
     placed: dict[Node, JobId] | None = None,
 ) -> DerivationGraph:
     """The derivation graph of a Lab. Raises DefinitionError, SoftwareError, or CheckError with all findings.
@@ -53,7 +52,6 @@ def instantiate(
         runs=tuple(runs.values()),
         groups=tuple(sorted(lab.groups.items())),
         version=lab.version,
-        git_commit=git_commit,
         packages=book.packages,
         sources=sources_of_lab(lab, stages),
         container=lab.container,

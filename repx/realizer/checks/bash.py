@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from repx.errors import Finding, SourceLocation
 from repx.model.software import SoftwareRequest
 from repx.process import RunProgram, run
 from repx.realizer.checks.bash_commands import CommandUse, find_commands
-from repx.realizer.checks.shellcheck import Complaint, LintedScript, lint
+from repx.realizer.checks.shellcheck import Complaint, LintedScript
 
 
 class CommandSource(Protocol):
@@ -33,19 +33,18 @@ def check_bash(
     requests: Sequence[SoftwareRequest],
     uses: Mapping[str, Sequence[CommandUse]],
     source: CommandSource,
-    run: RunProgram = run,
-    lint_too: bool = True,
+    lint: Callable[[Sequence[LintedScript]], list[list[Complaint]]] | None = None,
 ) -> list[tuple[Finding, ...]]:
     """The findings for each request, in order; a Python stage has none here. `uses` comes from `commands_used`.
 
-    ShellCheck's errors and warnings are findings, its infos and matters of style are not; without `lint_too` it is not
-    asked. Equal scripts are checked once. Raises SoftwareError when there is no ShellCheck.
+    What `lint` tells of scripts are findings: ShellCheck's errors and warnings, not its infos and matters of style.
+    Equal scripts are checked once.
     """
     bash = [request for request in requests if request.kind == "bash"]
-    scripts = list(dict.fromkeys(_script(request) for request in bash))
-    complaints = dict(zip(scripts, lint(scripts, run), strict=True)) if lint_too else {}
+    scripts = list(dict.fromkeys(script_of(request) for request in bash))
+    complaints = dict(zip(scripts, lint(scripts), strict=True)) if lint is not None else {}
     return [
-        _findings(request, complaints.get(_script(request), ()), uses[request.script], source)
+        _findings(request, complaints.get(script_of(request), ()), uses[request.script], source)
         if request.kind == "bash"
         else ()
         for request in requests
@@ -57,7 +56,8 @@ def location(request: SoftwareRequest, line: int) -> SourceLocation:
     return SourceLocation(request.origin.file, request.origin.line + line - 1)
 
 
-def _script(request: SoftwareRequest) -> LintedScript:
+def script_of(request: SoftwareRequest) -> LintedScript:
+    """What ShellCheck is to be asked about."""
     return LintedScript(request.script, request.variables, request.arrays)
 
 

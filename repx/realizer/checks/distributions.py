@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.metadata
+import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
+if TYPE_CHECKING:
+    import importlib.metadata
+
+    from packaging.requirements import Requirement
+
+
+def canonical_name(name: str) -> str:
+    """A distribution's name as all its spellings have it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 class Distributions:
@@ -16,27 +24,31 @@ class Distributions:
     @cached_property
     def by_name(self) -> Mapping[str, importlib.metadata.Distribution]:
         """Normalised name (PEP 503) to distribution; the first on `sys.path` counts, as for imports."""
+        import importlib.metadata  # it is slow to load, as is packaging, and a Lab of Bash stages asks neither
+
         found: dict[str, importlib.metadata.Distribution] = {}
         for distribution in importlib.metadata.distributions():
             name = distribution.metadata["Name"]
             if name:
-                found.setdefault(canonicalize_name(name), distribution)
+                found.setdefault(canonical_name(name), distribution)
         return found
 
     @cached_property
     def by_module(self) -> Mapping[str, tuple[str, ...]]:
         """Top-level module to the normalised names of the distributions that bring it."""
+        import importlib.metadata
+
         modules = importlib.metadata.packages_distributions()
-        return {module: tuple(sorted({canonicalize_name(n) for n in names})) for module, names in modules.items()}
+        return {module: tuple(sorted({canonical_name(n) for n in names})) for module, names in modules.items()}
 
     def find(self, package: str) -> tuple[str, ...]:
         """The distributions that `package` may mean: its own name, else the module of that name; none if unknown."""
-        name = canonicalize_name(_requirement_name(package))
+        name = canonical_name(_requirement_name(package))
         return (name,) if name in self.by_name else self.by_module.get(package, ())
 
     def owners(self, module: str) -> tuple[str, ...]:
         """The distributions that bring a top-level module; editable installations are known by their name only."""
-        name = canonicalize_name(module)
+        name = canonical_name(module)
         return self.by_module.get(module, ()) or ((name,) if name in self.by_name else ())
 
     def closure(self, packages: Iterable[str]) -> dict[str, str]:
@@ -54,7 +66,7 @@ class Distributions:
             seen.add((name, extras))
             for requirement in self._requirements(name):
                 if _applies(requirement, extras):
-                    pending.append((canonicalize_name(requirement.name), frozenset(requirement.extras)))
+                    pending.append((canonical_name(requirement.name), frozenset(requirement.extras)))
         return {name: self.by_name[name].version for name in sorted({name for name, _ in seen})}
 
     def _requirements(self, name: str) -> tuple[Requirement, ...]:
@@ -68,6 +80,8 @@ class Distributions:
 
 
 def _parsed(lines: Iterable[str]) -> Iterable[Requirement]:
+    from packaging.requirements import InvalidRequirement, Requirement
+
     for line in lines:
         try:
             yield Requirement(line)

@@ -6,7 +6,6 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -41,5 +40,8 @@ def at_once(work: Callable[[Given], Found], items: Sequence[Given]) -> list[Foun
     """The results of `work` for each item, in order. Threads help only because `work` waits for a process."""
     if len(items) == 1:
         return [work(items[0])]
+    # Imported here: it is slow to load, and most scripts have been checked before.
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(processors()) as pool:
         return list(pool.map(work, items))

@@ -7,11 +7,9 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 
-from packaging.utils import canonicalize_name
-
 from repx.errors import Finding, SourceLocation
 from repx.model.software import ImportedModule, SoftwareRequest
-from repx.realizer.checks.distributions import Distributions
+from repx.realizer.checks.distributions import Distributions, canonical_name
 
 
 def check_python(
@@ -50,7 +48,7 @@ def _import_findings(request: SoftwareRequest, installed: Distributions) -> Iter
     if not third_party:
         return
     allowed = installed.closure(request.packages)
-    listed = {canonicalize_name(package) for package in request.packages}
+    listed = {canonical_name(package) for package in request.packages}
     seen: set[str] = set()
     for module in third_party:
         top = _top(module)
@@ -63,7 +61,7 @@ def _import_findings(request: SoftwareRequest, installed: Distributions) -> Iter
             yield Finding(request.stage, module.location, message, f"add {either(owners)} to packages")
         elif not _is_importable(top):
             message = f"module '{top}' is not installed in {sys.executable}"
-            remedy = "install it" if canonicalize_name(top) in listed else "install it and add it to packages"
+            remedy = "install it" if canonical_name(top) in listed else "install it and add it to packages"
             yield Finding(request.stage, module.location, message, remedy)
         else:
             message = f"module '{top}' belongs to no installed distribution, so nothing can identify it"

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 
 from repx.errors import Finding
 from repx.model.software import SoftwareRequest
-from repx.process import RunProgram
 from repx.realizer.base_programs import BASE_NAMES, BASE_PROGRAMS
 from repx.realizer.checks.bash import check_bash
-from repx.realizer.checks.bash_commands import CommandUse
+from repx.realizer.checks.memory import ScriptMemory
 from repx.realizer.checks.python import either, syntax_findings
 from repx.realizer.nix.contents import StoreContents
 from repx.realizer.nix.evaluation import ListedPackage
@@ -38,7 +37,7 @@ class Asked:
 class NixChecks:
     """The checks of one experiment.
 
-    `uses` is each Bash script with its commands; `is_there` tells which of some attributes the package set has.
+    `scripts` has looked at all that are asked about; `is_there` tells which of some attributes the package set has.
     """
 
     def __init__(
@@ -47,17 +46,15 @@ class NixChecks:
         packages: Mapping[str, Package],
         listed: Sequence[ListedPackage],
         contents: StoreContents,
-        uses: Mapping[str, Sequence[CommandUse]],
+        scripts: ScriptMemory,
         is_there: Callable[[Sequence[str]], frozenset[str]],
-        run: RunProgram,
     ) -> None:
         self._reference = reference
         self._packages = packages
         self._listed = listed
         self._contents = contents
-        self._uses = uses
+        self._scripts = scripts
         self._is_there = is_there
-        self._run = run
 
     def findings(
         self, requests: Sequence[tuple[SoftwareRequest, Asked]], *, is_built: bool
@@ -65,9 +62,8 @@ class NixChecks:
         """The findings for each request, in order. After the build ShellCheck is not asked again."""
         asked = dict(requests)
         commands = _Commands(self, asked)
-        of_bash = check_bash(
-            [request for request, _ in requests], self._uses, commands, self._run, lint_too=not is_built
-        )
+        lint = None if is_built else self._scripts.lint
+        of_bash = check_bash([request for request, _ in requests], self._scripts.uses, commands, lint)
         return [
             (*found, *self._of_python(request, one, is_built=is_built))
             for found, (request, one) in zip(of_bash, requests, strict=True)

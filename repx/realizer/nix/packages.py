@@ -15,8 +15,7 @@ from repx.model.closure import STORE_DIR, Closure, Flake
 from repx.model.software import Json, Software, SoftwareRequest
 from repx.process import RunProgram, run
 from repx.realizer.base_programs import BASE_PROGRAMS
-from repx.realizer.checks.bash import commands_used
-from repx.realizer.checks.bash_commands import CommandUse
+from repx.realizer.checks.memory import ScriptMemory
 from repx.realizer.host_tools import TOOLS
 from repx.realizer.nix.checks import Asked, NixChecks
 from repx.realizer.nix.command import BuildFailedError, Nix
@@ -52,18 +51,18 @@ class NixSoftware:
         nix: Nix | None = None,
         run: RunProgram = run,
         memory: str | None = None,
+        scripts: ScriptMemory | None = None,
     ) -> None:
         self._text = reference
         self._base = base
         self._location = location
         self._nix = nix or Nix()
-        self._run = run
+        self._scripts = scripts or ScriptMemory(None, run)
         self._memory_directory = memory or memory_directory()
         self._memory: NixMemory
         self._reference: Reference
         self._pinned: FlakeState | None = None
         self._asked: list[tuple[SoftwareRequest, Software]] = []
-        self._uses: dict[str, list[CommandUse]] = {}
 
     def resolve(self, requests: Sequence[SoftwareRequest]) -> list[Software]:
         """One answer per request, in order. Raises SoftwareError when Nix or the flake cannot be used."""
@@ -74,7 +73,7 @@ class NixSoftware:
         if not self._memory.knows(wanted, OPTIONAL):
             problems = self._evaluate(wanted, requests)
         answers = [self._software(request, problems) for request in requests]
-        self._uses |= commands_used(requests, self._run)
+        self._scripts.look_at(requests)
         findings = self._checks(StoreContents()).findings(
             [(request, self._what_it_asked(request)) for request in requests], is_built=False
         )
@@ -212,7 +211,7 @@ class NixSoftware:
                 return frozenset()
 
         memory = self._memory
-        return NixChecks(self._text, memory.packages, memory.listed, contents, self._uses, is_there, self._run)
+        return NixChecks(self._text, memory.packages, memory.listed, contents, self._scripts, is_there)
 
     # -- building
 

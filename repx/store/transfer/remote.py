@@ -9,8 +9,9 @@ import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from importlib.metadata import version
 from typing import Any
+
+from repx.agent.base.version import VERSION
 
 SILENCE_S = 60.0
 """Seconds without a byte after which a server is given up."""
@@ -57,7 +58,7 @@ def ask(url: str, start: int, silence_s: float = SILENCE_S) -> Answer:
 
     Redirects are followed, and proxies are those of the environment. Raises UnavailableError.
     """
-    headers = {"User-Agent": f"repx/{version('repx')}", **({"Range": f"bytes={start}-"} if start else {})}
+    headers = {"User-Agent": f"repx/{VERSION}", **({"Range": f"bytes={start}-"} if start else {})}
     with _telling(silence_s):
         request = urllib.request.Request(url, headers=headers)  # noqa: S310 - `_opener` knows three schemes, no more
         try:

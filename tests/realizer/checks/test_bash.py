@@ -37,7 +37,7 @@ class Named:
 
 
 def check(requests: Sequence[SoftwareRequest], run: RunProgram = run) -> list[tuple[Finding, ...]]:
-    return check_bash(requests, commands_used(requests, run), Named(), run)
+    return check_bash(requests, commands_used(requests, run), Named(), lambda scripts: lint(scripts, run))
 
 
 def complaints(script: str, *packages: str, variables: str = "", arrays: str = "") -> list[str]:
