@@ -1,9 +1,9 @@
 """Reads Bash scripts with shfmt: which commands, with which words, and which functions; does not know what any means.
 
-`shfmt --to-json` prints the syntax tree of the script on its standard input; the types of its nodes are those of
-https://pkg.go.dev/mvdan.cc/sh/v3/syntax. It takes one script at a time, so several processes work at once. One process
-for all scripts in one text would be no quicker, because printing the tree takes far longer than to start shfmt, and a
-mistake in one script would spoil the reading of the others.
+`shfmt --to-json` prints the syntax tree of the script on its standard input; its nodes are the types of the Go package
+mvdan.cc/sh/v3/syntax. It takes one script at a time, so several processes work at once. One process for all scripts in
+one text would be no quicker, because printing the tree takes far longer than to start shfmt, and a mistake in one
+script would spoil the reading of the others.
 """
 
 from __future__ import annotations
