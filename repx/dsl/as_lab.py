@@ -1,4 +1,4 @@
-"""The Lab that somebody means who names a run, the result of a stage, or several of these; instantiates nothing."""
+"""The Lab that a run, the result of a stage, or a list of these stands for; instantiates nothing."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def _with_upstreams(runs: Sequence[Run]) -> list[Run]:
 def _lab_of_nodes(nodes: Sequence[Node]) -> Lab:
     """A Lab with one run that holds these nodes and all they take from, producers first."""
     ordered: dict[Node, None] = {}
-    # A stack, since a chain of nodes may be longer than Python's own; a node is placed when it is met again.
+    # A loop, since a chain of nodes may be longer than Python's stack. A node is placed at its second turn, after its
+    # sources.
     waiting = [(node, False) for node in reversed(nodes)]
     while waiting:
         node, has_sources = waiting.pop()

@@ -43,7 +43,7 @@ class Sweep:
     __slots__ = ("axes", "factors")
 
     def __init__(self, factors: Iterable[Factor]) -> None:
-        # A factor without axes has one row that says nothing; it is what `where` leaves of an empty sweep.
+        # A factor without axes has one empty row; `where` leaves such a factor of an empty sweep.
         self.factors = tuple(sorted((one for one in factors if one.axes), key=lambda one: one.axes[0].name))
         self.axes = tuple(sorted((axis for one in self.factors for axis in one.axes), key=lambda axis: axis.name))
 

@@ -47,7 +47,7 @@ class Placeholder:
         return self._text
 
     def __repr__(self) -> str:
-        # What Python would say instead is an address: another script in every process.
+        # Python's own repr is an address, which would make another script in every process.
         return self._refuse("formatted with !r")
 
     def __format__(self, spec: str) -> str:

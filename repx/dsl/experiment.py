@@ -222,7 +222,10 @@ class Lab:
 
 
 def order_runs(runs: Sequence[Run]) -> tuple[Run, ...]:
-    """Runs with each after those it comes after, by name where free. Raises DefinitionError for a cycle, in full."""
+    """The runs in an order in which each stands after its dependencies; runs that are free to choose stand by name.
+
+    Raises DefinitionError for a circle, and names all runs in it.
+    """
     known = set(runs)
     for run in runs:
         for dependency in run.after:
@@ -242,7 +245,7 @@ def order_runs(runs: Sequence[Run]) -> tuple[Run, ...]:
         return tuple(networkx.lexicographical_topological_sort(graph, key=lambda one: one.name))
     except networkx.NetworkXUnfeasible:
         cycle = [run for run, _ in networkx.find_cycle(graph)]
-    # Said from one that waits to what it waits for, beginning with the first by name.
+    # The message goes from a run to the one that it waits for, and begins with the first name.
     first = min(range(len(cycle)), key=lambda place: cycle[place].name)
     named = [cycle[(first - step) % len(cycle)].name for step in range(len(cycle) + 1)]
     raise DefinitionError(

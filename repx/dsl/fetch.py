@@ -1,7 +1,7 @@
 """Files from elsewhere as values, known by their SHA-256 before anyone has them; downloads nothing.
 
 Such a file is identified as if it lay here: by its name and its bytes, which the hash stands for. So a URL may change
-or gain mirrors, and no job is another.
+or gain mirrors, and every job keeps its id.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def fetch(url: str, *, sha256: str, name: str | None = None, mirrors: Sequence[s
     """A file that is downloaded when a Lab is made: may stand wherever `repx.path(…)` may.
 
     `sha256` is 64 hex digits, 52 digits of Nix's base-32, or `sha256-` and base64. `name` is what jobs see, by default
-    the last part of the URL; `mirrors` are asked in their order when `url` does not give that very file. A store that
-    has the file asks nobody. Raises DefinitionError for arguments that cannot be.
+    the last part of the URL; `mirrors` are asked in their order when `url` does not give that very file. A file that
+    the store has is not asked for again. Raises DefinitionError for arguments that cannot be.
     """
     place = caller()
     facts: list[tuple[str, object]] = []
@@ -60,15 +60,15 @@ class _UnfitError(Exception):
 
 def _check_url(url: object) -> None:
     if not isinstance(url, str):
-        raise _UnfitError(f"{url!r} is no URL", _ALLOWED)
-    # Before anything that would repeat it.
+        raise _UnfitError(f"{url!r} is not a URL", _ALLOWED)
+    # This check comes first: the messages of the others repeat the URL.
     if re.match("[^/?#]*//[^/?#]*@", url):
         raise _UnfitError(
             "fetch cannot use a URL that holds a user's name or password",
             "others read an experiment: download that file by other means, and give its file:///absolute/path",
         )
     refusal = f"fetch cannot use {url!r}"
-    # First, because urlsplit drops line ends and tabs without a word.
+    # This check comes before urlsplit, which silently drops line ends and tabs.
     if not url.isascii() or not url.isprintable() or " " in url:
         raise _UnfitError(
             f"{refusal}: a URL has no blanks, control characters or letters beyond ASCII",
@@ -80,12 +80,12 @@ def _check_url(url: object) -> None:
     except ValueError as error:
         raise _UnfitError(f"{refusal}: {error}", _ALLOWED) from None
     if not parts.scheme:
-        raise _UnfitError(f"{refusal}: it is no URL", f'{_ALLOWED}; a file that lies here is repx.path("…")')
+        raise _UnfitError(f"{refusal}: it is not a URL", f'{_ALLOWED}; a file that lies here is repx.path("…")')
     if parts.scheme not in SCHEMES:
         raise _UnfitError(f"{refusal}: {parts.scheme}: is not supported", _ALLOWED)
     if parts.scheme == "file":
         if host not in (None, "localhost") or not parts.path.startswith("/"):
-            raise _UnfitError(f"{refusal}: it is no absolute path of this machine", "write file:///absolute/path")
+            raise _UnfitError(f"{refusal}: it is not an absolute path of this machine", "write file:///absolute/path")
     elif not host:
         raise _UnfitError(f"{refusal}: it names no host", f"write {parts.scheme}://host/path")
 
@@ -118,11 +118,11 @@ def _check_name(name: object, *, given: bool) -> str:
 def _parse_sha256(text: object) -> str:
     """A SHA-256 in any of its three forms, as lowercase hex."""
     if not isinstance(text, str):
-        raise _UnfitError(f"sha256={text!r} is no text", _FORMS)
+        raise _UnfitError(f"sha256={text!r} is not a text", _FORMS)
     algorithm, dash, rest = text.partition("-")
     if dash:
         if algorithm != "sha256":
-            raise _UnfitError(f"sha256={text!r} is no SHA-256, by its own words: {algorithm}", _FORMS)
+            raise _UnfitError(f"sha256={text!r} is not a SHA-256, by its own words: {algorithm}", _FORMS)
         return _from_base64(text, rest)
     form = _BY_LENGTH.get(len(text))
     if form is None:
@@ -143,13 +143,13 @@ def _from_base64(text: str, digits: str) -> str:
 
 def _from_hex(text: str) -> str:
     if wrong := re.search("[^0-9a-fA-F]", text):
-        raise _UnfitError(f"sha256={text!r} has {wrong[0]!r} in it, which is no hex digit", _FORMS)
+        raise _UnfitError(f"sha256={text!r} has {wrong[0]!r} in it, which is not a hex digit", _FORMS)
     return text.lower()
 
 
 def _from_base32(text: str) -> str:
     if wrong := next((digit for digit in text if digit not in NIX_ALPHABET), ""):
-        raise _UnfitError(f"sha256={text!r} has {wrong!r} in it, which is no digit of Nix's base-32", _FORMS)
+        raise _UnfitError(f"sha256={text!r} has {wrong!r} in it, which is not a digit of Nix's base-32", _FORMS)
     try:
         return nix_base32_bytes(text).hex()
     except ValueError:

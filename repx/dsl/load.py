@@ -48,7 +48,7 @@ def _execute(path: str) -> tuple[ModuleType, tuple[str, ...]]:
     name = resolved.stem
     spec = importlib.util.spec_from_file_location(name, resolved)
     if spec is None or spec.loader is None:
-        raise DefinitionError(f"{path} is no Python file", hint="an experiment is a file that ends in .py")
+        raise DefinitionError(f"{path} is not a Python file", hint="an experiment is a file that ends in .py")
     module = importlib.util.module_from_spec(spec)
     folder = str(resolved.parent)
     writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
@@ -61,7 +61,7 @@ def _execute(path: str) -> tuple[ModuleType, tuple[str, ...]]:
     try:
         spec.loader.exec_module(module)
     except RepxError as error:
-        # What is refused where nobody knows the caller, such as a Resources(…), is placed by its traceback.
+        # Resources(…) and others do not look for their caller: the traceback gives the place of their errors.
         error.location = error.location or _last_place(resolved, error)
         raise
     except SyntaxError as error:
@@ -89,7 +89,7 @@ def _execute(path: str) -> tuple[ModuleType, tuple[str, ...]]:
 
 
 def _failed(path: str, resolved: Path, error: Exception) -> DefinitionError:
-    """The user's own last line of a traceback; the frames of repx and of libraries say nothing about their mistake."""
+    """The error at the user's own last line of a traceback; frames of repx and of libraries do not show the mistake."""
     last = _last_frame(resolved, error)
     location = _last_place(resolved, error) or SourceLocation(path, 1)
     facts = [("line", last.line)] if last and last.line else []

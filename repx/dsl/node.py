@@ -152,7 +152,7 @@ def _is_same(one: OutputRef | Node, other: object, shown: str) -> bool:
 
 
 def _refuse_value(what: str, how: str) -> NoReturn:
-    """Comparing quietly, as Python would, makes every branch the same one."""
+    """Raise DefinitionError: Python would compare quietly, and every job would take the same branch."""
     raise DefinitionError(
         f"{what} is not known yet and cannot be {how}: a pipeline only wires",
         location=caller(),

@@ -43,7 +43,7 @@ def nix(flake: str | os.PathLike[str]) -> NixPackages:
 
 
 def nix_packages(flake: str | os.PathLike[str], base: str, location: SourceLocation | None) -> NixPackages:
-    """`nix(flake)` as somebody other than an experiment says it: a relative folder is relative to `base`."""
+    """`nix(flake)` for a caller that is not an experiment: a relative folder is relative to `base`."""
     reference = os.fspath(flake) if isinstance(flake, str | os.PathLike) else flake
     if not isinstance(reference, str) or not reference.strip():
         raise DefinitionError(

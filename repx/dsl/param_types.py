@@ -82,7 +82,7 @@ def converter(stage: str, name: str, annotation: Any, location: SourceLocation) 
         adapter: TypeAdapter[Any] = TypeAdapter(annotation, config={"strict": True})
     except (PydanticSchemaGenerationError, TypeError, NameError) as error:
         raise DefinitionError(
-            f"param {name!r} of stage {stage!r} has an annotation that is no type of a param: {annotation!r}",
+            f"param {name!r} of stage {stage!r} has an annotation that is not a type of a param: {annotation!r}",
             facts=[("because", str(error).splitlines()[0])],
             hint="use bool, int, float, str, pathlib.Path, a Literal of these, or one of them | None",
             location=location,

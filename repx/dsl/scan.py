@@ -3,7 +3,7 @@
 A relative path starts at the file of the caller, so that an experiment means the same wherever it is run from; in a
 notebook or at a prompt, where there is no such file, it starts at the working directory.
 
-Entries whose name starts with a dot (`.git`, `.DS_Store`) are no part of a scan: they come and go with tools, and each
+Entries whose name starts with a dot (`.git`, `.DS_Store`) are not part of a scan: they come and go with tools, and each
 would be a job. A `match` that starts with `\\.` or `[.]` asks for them.
 
 The path that is named may be a link to anywhere, since that is what was named. Links further down must stay inside:
@@ -143,10 +143,10 @@ def _census(
 
 
 def _absolute(location: object, place: SourceLocation) -> str:
-    """Where `location` is. A notebook's cells have file names too, but not of files that exist."""
+    """Where `location` is. The cells of a notebook have file names too, but no such files exist."""
     text = os.fspath(location) if isinstance(location, str | os.PathLike) else b""
     if not isinstance(text, str) or not text or "\0" in text:
-        raise DefinitionError(f"{location!r} is no path", location=place, hint='give a text, such as "data/x.csv"')
+        raise DefinitionError(f"{location!r} is not a path", location=place, hint='give a text, such as "data/x.csv"')
     base = os.path.dirname(os.path.abspath(place.file)) if os.path.isfile(place.file) else os.getcwd()
     return os.path.normpath(os.path.join(base, os.path.expanduser(text)))
 
@@ -196,7 +196,7 @@ def _stored(named: str, real: str) -> StoredPath:
 
 @contextlib.contextmanager
 def known_digests(known: Mapping[str, str]) -> Iterator[None]:
-    """Within this context a tree is not read whose looks have a digest in `known`."""
+    """Within this context a tree is not read if `known` has a digest for its looks."""
     before = _known.set(known)
     try:
         yield
@@ -221,14 +221,14 @@ def _pattern(match: str | None, place: SourceLocation) -> re.Pattern[str] | None
         return re.compile(match)
     except (re.error, TypeError) as error:
         raise DefinitionError(
-            f"match={match!r} is no regular expression: {error}",
+            f"match={match!r} is not a regular expression: {error}",
             location=place,
             hint=r'write "group-[0-9]+" or ".*\\.csv"; "*.csv" is a shell pattern',
         ) from None
 
 
 def _siblings(absolute: str) -> str:
-    """A hint that names what is nearest, beside what is missing."""
+    """A hint that names the nearest sibling of a missing path."""
     parent, name = os.path.split(absolute)
     try:
         return nearest(name, os.listdir(parent))

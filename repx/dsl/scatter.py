@@ -269,7 +269,7 @@ def scatter_gather(
 
 
 def _step_names(nodes: Iterable[Node]) -> dict[Node, str]:
-    """A name for each step: its stage's, with a number behind it from the second call of a stage on."""
+    """A name for each step: that of its stage; from a stage's second call on, a number follows."""
     names: dict[Node, str] = {}
     taken: set[str] = set()
     for node in nodes:

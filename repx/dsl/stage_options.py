@@ -20,7 +20,7 @@ Dynamic = Callable[[Any], Any]
 class StageOptions:
     """The options of one stage. What depends on params is a function, and stands in a field of its own.
 
-    `realizations` is None when nobody has said how many there are: such a stage has no index.
+    `realizations` is None where the experiment does not say how many there are: such a stage has no index.
     """
 
     name: str

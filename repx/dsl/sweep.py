@@ -1,7 +1,7 @@
 """The sweep algebra: product, zip and concat make assignments out of axes and of other sweeps.
 
 A value that stands twice on an axis, or an assignment twice in a zip, is refused: it would make one job where two were
-meant. `concat` is where parts may overlap: equal assignments become one.
+meant. In `concat` parts may overlap: equal assignments become one.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ class SweepReader:
 
     def _values(self, name: str, given: object) -> list[Value]:
         if isinstance(given, Mapping):
-            self.complain("a mapping is no list of values; repx.product(…) and repx.zip(…) nest", f"axis {name!r}")
+            self.complain("a mapping is not a list of values; repx.product(…) and repx.zip(…) nest", f"axis {name!r}")
             return [None]
         if isinstance(given, set | frozenset):
             self.complain("a set has no order; write sorted(…)", f"axis {name!r}")

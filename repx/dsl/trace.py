@@ -66,7 +66,7 @@ def trace(pipeline: Callable[..., Any], arguments: dict[str, Value], run: str, l
             hint="a pipeline only wires: what a stage makes can be used in the bodies of other stages" if wires else "",
         ) from None
     if isinstance(pipeline, AnyStage):
-        # Nobody but repx called it: the user's place is that of the run.
+        # repx called the stage itself, so the place in the user's code is the run.
         for node in nodes:
             node._location = location
     if not nodes:

@@ -17,9 +17,9 @@ _IMPORTED = re.compile(r"cannot import name '(\w+)' from 'repx'")
 
 def unknown_name(error: Exception) -> tuple[str, str] | None:
     """Headline and hint for a keyword or a name that repx does not have; None for every other error."""
-    # The public names stand above this layer: they are looked at as the loaded module they are, not imported.
+    # The public names belong to a higher layer, which this one must not import; that module is loaded already.
     repx = sys.modules["repx"]
-    # The call is refused before it is made: the last frame is the user's own, and only the text says who refused.
+    # Python refuses such a call before it makes it, so only the error's text names what was called.
     keyword = _KEYWORD.match(str(error)) if isinstance(error, TypeError) else None
     if keyword is not None and keyword[1] in repx.__all__:
         called = getattr(repx, keyword[1])

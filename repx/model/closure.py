@@ -97,7 +97,7 @@ def name_of(path: str) -> str:
     """The name of the store path that `path` is or lies in. Raises ValueError for anything else."""
     name = path.removeprefix(f"{STORE_DIR}/").partition("/")[0]
     if not is_store_name(name):
-        raise ValueError(f"{path!r} is no store path")
+        raise ValueError(f"{path!r} is not a store path")
     return name
 
 
@@ -136,5 +136,5 @@ def _parse_path(entry: Any) -> StorePath:
 
 def _whole(path: str) -> str:
     if not path.startswith(f"{STORE_DIR}/") or not is_store_name(path[len(STORE_DIR) + 1 :]):
-        raise ValueError(f"{path!r} is no store path")
+        raise ValueError(f"{path!r} is not a store path")
     return path[len(STORE_DIR) + 1 :]

@@ -149,7 +149,7 @@ class Derivation:
         self.part_resources = part_resources
 
     def values(self) -> Iterator[Value]:
-        """The values of its params, those that steps of a scatter-gather are given included."""
+        """The values of its params, and those that the steps of a scatter-gather are given."""
         yield from self.params
         if self.stage.parts is not None:
             yield from (value for step in self.stage.parts.steps for _, value in step.fixed)

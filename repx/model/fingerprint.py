@@ -1,4 +1,4 @@
-"""What identifies a stage and a job: their labelled lines and the digests of these; asks nobody, reads nothing.
+"""What identifies a stage and a job: their labelled lines and the digests of these; reads nothing.
 
 A job has two digests. Its *recipe* covers the stage and the params; its *id* covers the recipe and where the inputs
 come from. At run time the recipe and the contents of the inputs make the resolved key

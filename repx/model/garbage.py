@@ -1,4 +1,4 @@
-"""Pause Python's cycle collector while very many small objects are made, none of which is garbage."""
+"""Pause Python's cycle collector while very many small objects are made that all stay alive."""
 
 from __future__ import annotations
 

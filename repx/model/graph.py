@@ -27,7 +27,7 @@ class RunDependency:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunGraph:
-    """One run: its jobs, each after those it takes from, and the runs it comes after."""
+    """One run: its jobs, producers before consumers, and the runs that it comes after."""
 
     name: str
     jobs: tuple[Derivation, ...]
@@ -37,13 +37,13 @@ class RunGraph:
 
     @property
     def digest(self) -> str:
-        """Over the sorted job ids: what a job that takes this run's results depends on."""
+        """The digest of the sorted job ids: a job that takes this run's results depends on it."""
         return run_digest(job.id for job in self.jobs)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DerivationGraph:
-    """Everything an experiment asks for. `runs` are in dependency order, each after those it comes after."""
+    """Everything that an experiment asks for. `runs` stand in dependency order."""
 
     runs: tuple[RunGraph, ...]
     groups: tuple[tuple[str, tuple[str, ...]], ...]
@@ -82,7 +82,7 @@ class DerivationGraph:
         )
 
     def stages(self) -> Iterator[StageRecipe]:
-        """Every stage with a script once, the parts of a scatter-gather for themselves."""
+        """Every stage with a script once; a scatter-gather gives its parts."""
         seen: set[StageRecipe] = set()
         for run in self.runs:
             for whole in dict.fromkeys(job.stage for job in run.jobs):

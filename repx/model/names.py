@@ -24,7 +24,7 @@ BASH_RESERVED = frozenset(
 
 
 def check_variable(kind: str, name: str, location: SourceLocation | None) -> str:
-    """A name that becomes a shell variable and a Python argument: an ASCII identifier nobody else has taken."""
+    """A name that becomes a shell variable and a Python argument: ASCII, and free in the shell and in repx."""
     if not is_variable(name):
         raise DefinitionError(
             f"{kind} {name!r} is not a name: ASCII letters, digits and _ only, not starting with a digit",

@@ -136,22 +136,22 @@ _SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?\Z", re.ASCII)
 def _read_mem(value: object) -> int:
     match = _MEM.match(value) if isinstance(value, str) else None
     if match is None:
-        raise ValueError(f'{value!r} is no amount of memory; say "512M", "1.5G", "2T"')
+        raise ValueError(f'{value!r} is not an amount of memory; say "512M", "1.5G", "2T"')
     whole, _, part = match[1].partition(".")
     unit: int = 1024 ** ("KMGT".index(match[2].upper()) + 1)
     # In integers: a float would turn a large exact amount into one byte more, and that into one MiB more.
     scale = 10 ** len(part)
     size: int = -(-int(whole + part) * unit // (scale * MIB)) * MIB
     if size == 0:
-        raise ValueError(f"{value!r} is no memory at all")
+        raise ValueError(f"{value!r} is zero")
     return size
 
 
 def _read_cpus(value: object) -> int:
-    # NumPy's integers have __index__ too; a bool is a slip, a float a rounding nobody asked for.
+    # NumPy's integers have __index__ too; a bool is a mistake, and a float would have to be rounded.
     cpus = operator.index(value) if isinstance(value, SupportsIndex) and not isinstance(value, bool) else 0
     if cpus < 1:
-        raise ValueError(f"{value!r} is no number of cpus; say 4")
+        raise ValueError(f"{value!r} is not a number of cpus; say 4")
     return cpus
 
 
@@ -161,11 +161,11 @@ def _read_time(value: object) -> int:
     if seconds is None:
         span = _SPAN.match(text)
         if span is None or not text:
-            raise ValueError(f'{value!r} is no time; say "02:00:00", "1-12:00:00", "90s", "10m", "1h30m", "2d"')
+            raise ValueError(f'{value!r} is not a time; say "02:00:00", "1-12:00:00", "90s", "10m", "1h30m", "2d"')
         days, hours, minutes, rest = (int(part or 0) for part in span.groups())
         seconds = ((days * 24 + hours) * 60 + minutes) * 60 + rest
     if seconds == 0:
-        raise ValueError(f"{value!r} is no time at all")
+        raise ValueError(f"{value!r} is zero")
     return seconds
 
 
@@ -188,16 +188,16 @@ def _clock(text: str) -> int | None:
 
 def _read_partition(value: object) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"[^\s\x00-\x1f-][^\s\x00-\x1f]*", value):
-        raise ValueError(f'{value!r} is no partition; say "gpu"')
+        raise ValueError(f'{value!r} is not a partition; say "gpu"')
     return value
 
 
 def _read_options(value: object) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence):
-        raise ValueError(f'{value!r} is no list of options; say ["--gres=gpu:1"]')
+        raise ValueError(f'{value!r} is not a list of options; say ["--gres=gpu:1"]')
     for option in value:
         if not isinstance(option, str) or not option.strip() or not option.isprintable():
-            raise ValueError(f'{option!r} is no option of sbatch; say "--gres=gpu:1"')
+            raise ValueError(f'{option!r} is not an option of sbatch; say "--gres=gpu:1"')
     return tuple(value)
 
 

@@ -15,7 +15,7 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 class ImportedModule:
     """A top-level import of a Python stage: dotted name and the line that imports it.
 
-    `optional` is true inside `try: … except ImportError`, where a missing module is no mistake.
+    `optional` is true inside `try: … except ImportError`, where a missing module is not a mistake.
     """
 
     name: str

@@ -82,7 +82,7 @@ def parse_sources(texts: Mapping[str, str]) -> Sources:
 
 
 def fitting(names: Iterable[str], match: str | None) -> list[str]:
-    """The names that a scan takes, sorted. Raises re.error for a `match` that is no regular expression."""
+    """The names that a scan takes, sorted. Raises re.error for a `match` that is not a regular expression."""
     pattern = None if match is None else re.compile(match)
     taken = (name for name in names if is_visible(name, match) and (pattern is None or pattern.fullmatch(name)))
     return sorted(taken, key=os.fsencode)

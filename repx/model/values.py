@@ -35,7 +35,7 @@ class StoredPath:
     download: Download | None = field(default=None, compare=False, repr=False)
     """How to get it when it lies nowhere on this machine: not part of its identity either."""
     looks: str = field(default="", compare=False, repr=False)
-    """What it looked like when its digest was taken (`repx.agent.base.looks`); empty when nobody should go by that."""
+    """What it looked like when its digest was taken (`repx.agent.base.looks`); empty where that must not be trusted."""
     found_by: FoundBy | None = field(default=None, compare=False, repr=False)
     """The scan that found it."""
 
@@ -100,7 +100,7 @@ def check_value(value: object) -> Value:
 def package(name: str) -> PackageRef:
     """A package of the Lab's set as the value of a param. Raises DefinitionError when `name` cannot be one."""
     if not isinstance(name, str) or not name.strip() or not name.isprintable():
-        raise DefinitionError(f"{name!r} is no name of a package", hint='write package("jq")')
+        raise DefinitionError(f"{name!r} is not the name of a package", hint='write package("jq")')
     return PackageRef(name)
 
 

@@ -164,8 +164,8 @@ def test_an_empty_directory_is_refused(tmp_path: Path) -> None:
 def test_arguments_are_checked(folder: Path) -> None:
     assert "scan has no type 'dir'" in complaint(lambda: scan(folder, type="dir"))  # type: ignore[arg-type]
     assert "is a shell pattern" in complaint(lambda: scan(folder, match="*.csv"))
-    assert "is no path" in complaint(lambda: path(""))
-    assert "is no path" in complaint(lambda: path(3))  # type: ignore[arg-type]
+    assert "is not a path" in complaint(lambda: path(""))
+    assert "is not a path" in complaint(lambda: path(3))  # type: ignore[arg-type]
     assert "has no name" in complaint(lambda: path("/"))
 
 

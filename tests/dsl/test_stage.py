@@ -173,7 +173,7 @@ WORK = "def work({}):\n    return 'true'"
         ("@bash", "a: Output = out('x'), n=[1]", "[1] is a list"),
         ("@bash", "a: Output = out('x'), n=float('nan')", "nan is not a finite number"),
         ("@bash", "a: Output = out('x'), n: Literal['s', 'l'] = 'm'", "'m' (str) does not fit Literal['s', 'l']"),
-        ("@bash", "a: Output = out('x'), n: object() = 1", "has an annotation that is no type of a param"),
+        ("@bash", "a: Output = out('x'), n: object() = 1", "has an annotation that is not a type of a param"),
         ("@bash", "a: 'Nowhere' = out('x')", "an annotation of stage 'work' cannot be evaluated: name 'Nowhere' is not defined"),
         ("@bash", "PATH: Output = out('x')", "parameter 'PATH' has a name that the shell or repx uses itself"),
         ("@bash", "a: Output = out('x'), inputs=1", "parameter 'inputs' has a name that the shell or repx uses itself"),
@@ -193,7 +193,7 @@ WORK = "def work({}):\n    return 'true'"
         ("@bash(realizations=0)", "a: Output = out('x')", "realizations of stage 'work' is 0, not a number ≥ 1"),
         ("@bash(realizations=True)", "a: Output = out('x')", "realizations of stage 'work' is True, not a number ≥ 1"),
         ("@bash(resources='2G')", "a: Output = out('x')", "resources of stage 'work' is '2G'"),
-        ("@bash(resources=Resources(mem='2X'))", "a: Output = out('x')", "'2X' is no amount of memory"),
+        ("@bash(resources=Resources(mem='2X'))", "a: Output = out('x')", "'2X' is not an amount of memory"),
     ],
 )  # fmt: skip
 def test_what_a_stage_cannot_be(experiments: Experiments, decorator: str, signature: str, reason: str) -> None:

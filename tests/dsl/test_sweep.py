@@ -247,7 +247,7 @@ class Color(enum.IntEnum):
         ({"a": Path("x")}, "a path is given as repx.path"),
         ({"a": Color.RED}, "only plain bool, int, float and str"),
         ({"a": []}, "axis 'a': has no values"),
-        ({"a": {}}, "axis 'a': a mapping is no list of values"),
+        ({"a": {}}, "axis 'a': a mapping is not a list of values"),
         ({"a": {1, 2}}, "axis 'a': a set has no order; write sorted(…)"),
         ({"a": [1, 2, 1]}, "axis 'a': 1 stands twice, at 0 and 2"),
         ({"my axis": [1]}, "axis 'my axis': an axis is called like a param"),
@@ -291,7 +291,7 @@ def test_a_scalar_is_a_value_as_it_is(value: Value) -> None:
 
 def test_a_package_is_a_value_by_its_name() -> None:
     assert package("jq") == PackageRef("jq")
-    with pytest.raises(DefinitionError, match="is no name of a package"):
+    with pytest.raises(DefinitionError, match="is not the name of a package"):
         package("")
 
 

@@ -112,7 +112,7 @@ def test_a_name_is_found_in_all_below_its_path(one: str) -> None:
 def test_what_is_no_store_path(text: Any) -> None:
     assert not is_store_name(text)
     if isinstance(text, str) and "/" not in text:
-        with pytest.raises(ValueError, match="is no store path"):
+        with pytest.raises(ValueError, match="is not a store path"):
             name_of(f"{STORE_DIR}/{text}")
 
 
@@ -138,10 +138,10 @@ def changed(place: str, value: Any) -> dict[str, Any]:
         ("paths", {}, "it lists no paths"),
         ("paths.0", 3, "an entry of its paths is broken"),
         ("paths.0", {}, "an entry of its paths is broken"),
-        ("paths.0.path", "/etc", "is no store path"),
-        ("paths.0.path", name("x"), "is no store path"),
-        ("paths.0.path", f"{STORE_DIR}/../../etc", "is no store path"),
-        ("paths.0.path", f"{STORE_DIR}/{name('x')}/y", "is no store path"),
+        ("paths.0.path", "/etc", "is not a store path"),
+        ("paths.0.path", name("x"), "is not a store path"),
+        ("paths.0.path", f"{STORE_DIR}/../../etc", "is not a store path"),
+        ("paths.0.path", f"{STORE_DIR}/{name('x')}/y", "is not a store path"),
         ("paths.0.path", 3, "an entry of its paths is broken"),
         ("paths.0.narHash", "sha256:" + "0" * 63, "narHash is"),
         ("paths.0.narHash", "sha512:" + "0" * 64, "narHash is"),
@@ -154,7 +154,7 @@ def changed(place: str, value: Any) -> dict[str, Any]:
         ("paths.0.references", None, "an entry of its paths is broken"),
         ("paths.0.references", [3], "an entry of its paths is broken"),
         ("paths.0.references", [f"{STORE_DIR}/{name('gone')}"], "gone, which is not in it"),
-        ("paths.0.references", [f"{STORE_DIR}/../x"], "is no store path"),
+        ("paths.0.references", [f"{STORE_DIR}/../x"], "is not a store path"),
     ],
 )
 def test_what_a_lab_may_not_say_of_its_closure(place: str, value: Any, said: str) -> None:

@@ -152,7 +152,7 @@ class NodePlan:
         return self.dynamic or any(self.producers[node].dynamic for node in self._possible_sources())
 
     def _wiring(self, recipes: dict[Node, StageRecipe], own: StageRecipe | None = None) -> Wiring[PipelineSource]:
-        # Only what it may take from: a pipeline of 10,000 links has as many nodes before each.
+        # Only nodes that this one may take from: in a chain of 10,000 nodes, thousands stand before it.
         producers = {node: recipes.get(node) or self.producers[node].recipe for node in self._possible_sources()}
         known = {
             node: Producer(recipe.name, tuple(name for name, _ in recipe.outputs))
@@ -197,7 +197,7 @@ class NodePlan:
     def _part_resources(
         self, values: Sequence[Value], upstream: Sequence[Resources]
     ) -> tuple[tuple[str, Resources], ...]:
-        """What the parts of a scatter-gather ask for; gather, which stands for the whole, comes last."""
+        """What the parts of a scatter-gather ask for. The gather stands for the whole, and comes last."""
         if not isinstance(self.stage, ScatterGather):
             return ()
         asked = part_resources(self.stage, dict(zip(self.names, values, strict=True)), upstream)

@@ -67,7 +67,7 @@ class Tracer:
             arguments = {
                 sweep[axis].name: sweep[axis].values[code]
                 for axis, code in zip(axes, codes, strict=True)
-                # None in a sweep means the default: of a pipeline's argument as of a stage's param.
+                # None in a sweep means the default, for a pipeline's argument as for a stage's param.
                 if sweep[axis].values[code] is not None or sweep[axis].name in self.arguments[number][1].required
             }
             nodes = trace(pipeline, arguments, self.run.name, self.run.location)

@@ -16,7 +16,7 @@ _STRIPPING = frozenset({"strip", "lstrip", "cleandoc"})
 
 
 def bash_text_origin(function: types.FunctionType) -> SourceLocation:
-    r"""The line where the first line of the returned text stands; of the return statement, or of `def`, where unclear.
+    r"""The place of the returned text's first line; where that is unclear, of the return statement or of `def`.
 
     For `\"\"\"\` at the end of a line that is the next line, as the text begins there.
     """

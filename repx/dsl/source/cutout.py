@@ -17,7 +17,7 @@ from repx.dsl.source.bash import bash_text_origin
 from repx.dsl.source.emit import emitted
 from repx.dsl.source.imports import Import, LocalFiles, imports_of
 from repx.dsl.source.module import FunctionSource, function_source
-from repx.dsl.source.needs import Needs, Problem, Statement
+from repx.dsl.source.needed import NeededStatements, Problem, Statement
 from repx.dsl.source.normal_form import normal_form
 from repx.errors import DefinitionError, SourceLocation
 from repx.model.software import ImportedModule
@@ -55,12 +55,12 @@ class CutOut:
 def cut_out(function: types.FunctionType) -> CutOut:
     """`function` with exactly what it needs of its module.
 
-    Raises DefinitionError with all problems at once: one is told in the headline, several as facts, one per place.
+    Raises DefinitionError with all problems: a single one in the headline, several as facts with their places.
     """
     _refuse_other_callables(function)
     found = function_source(function)
     problems = list(_signature_problems(function, found))
-    needs = Needs(function, found)
+    needs = NeededStatements(function, found)
     needs.collect()
     problems += needs.problems
     local = _local_files(found, needs)
@@ -121,7 +121,7 @@ def _signature_problems(function: types.FunctionType, found: FunctionSource) -> 
             yield Problem(found.piece.at(star.lineno), message, "name every input, output and param of the stage")
 
 
-def _local_files(found: FunctionSource, needs: Needs) -> LocalFiles:
+def _local_files(found: FunctionSource, needs: NeededStatements) -> LocalFiles:
     module = found.module
     shown_root = Path(found.piece.file)
     for _ in range(len(module.package.split(".")) + 1 if module.package else 1):
@@ -154,7 +154,7 @@ def _narrowed(statement: Statement) -> list[ast.stmt]:
     return narrowed
 
 
-def _identity(found: FunctionSource, needs: Needs, local: LocalFiles) -> str:
+def _identity(found: FunctionSource, needs: NeededStatements, local: LocalFiles) -> str:
     """Lines of `kind name form`, sorted within each kind."""
     lines = [f"body {normal_form(ast.Module(body=found.node.body, type_ignores=[]))}"]
     for name, keys in sorted(needs.bindings.items()):

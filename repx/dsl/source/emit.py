@@ -6,14 +6,14 @@ import ast
 
 from repx.dsl.source.imports import absolute
 from repx.dsl.source.module import FunctionSource
-from repx.dsl.source.needs import Key, Needs, Statement
+from repx.dsl.source.needed import Key, NeededStatements, Statement
 from repx.dsl.source.normal_form import normal_form
 from repx.dsl.source.scope import Function
 from repx.dsl.source.text import SourceText, end_of, start_of
 from repx.errors import DefinitionError
 
 
-def emitted(found: FunctionSource, needs: Needs) -> str:
+def emitted(found: FunctionSource, needs: NeededStatements) -> str:
     """The needed statements, then the function. Raises DefinitionError when it does not read back as what was cut."""
     blocks = ["from __future__ import annotations"] if needs.future_annotations else []
     separate = ""
@@ -58,7 +58,7 @@ def _is_comment(line: bytes) -> bool:
     return not line.strip() or line.lstrip().startswith(b"#")
 
 
-def _order(needs: Needs) -> list[Key]:
+def _order(needs: NeededStatements) -> list[Key]:
     """The order of the source. Cells may have run in another order than their last versions need, so there what a
     statement needs when it runs comes first, and otherwise the order they ran in holds."""
     keys = sorted(needs.statements)
@@ -73,7 +73,7 @@ def _order(needs: Needs) -> list[Key]:
     return placed
 
 
-def _first(needs: Needs, key: Key) -> set[Key]:
+def _first(needs: NeededStatements, key: Key) -> set[Key]:
     """What must stand before a statement: what it uses at once, and all that this may use when called."""
     found: set[Key] = set()
     waiting = _used(needs, key, at_once=True)
@@ -85,7 +85,7 @@ def _first(needs: Needs, key: Key) -> set[Key]:
     return found
 
 
-def _used(needs: Needs, key: Key, *, at_once: bool) -> set[Key]:
+def _used(needs: NeededStatements, key: Key, *, at_once: bool) -> set[Key]:
     uses = needs.statements[key].uses
     return {
         used
@@ -97,7 +97,7 @@ def _used(needs: Needs, key: Key, *, at_once: bool) -> set[Key]:
 
 
 def _check(text: str, found: FunctionSource) -> None:
-    """What was cut must read back as the same body: slicing by positions is the kind of thing that is nearly right."""
+    """Compare the script with what was cut: slices made by positions are easily off by one."""
     try:
         last = ast.parse(text).body[-1]
     except SyntaxError:

@@ -107,7 +107,7 @@ def _notebook(function: types.FunctionType) -> tuple[ModuleSource, int]:
     own = "".join(linecache.getlines(function.__code__.co_filename))
     if not own:
         raise _sourceless(function)
-    # The last run of a cell with this text; one run without history (%%capture, silent) stands nowhere in it.
+    # The last run of a cell with this text; a cell that ran without history (%%capture, silent) is not in there.
     same = [number for number, cell in enumerate(cells) if cell.text.rstrip("\n") == own.rstrip("\n")]
     if not same:
         cells.append(parsed(function.__code__.co_filename, own))

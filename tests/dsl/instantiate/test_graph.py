@@ -365,7 +365,7 @@ def test_implicit_wiring_follows_the_shape(experiments: Experiments) -> None:
         ("train(data=source())", "{'model': ['tuned']}", "input 'weights' of stage 'train' is not wired"),
         ("train()", "{'model': ['small']}", "input 'data' of stage 'train' is not wired"),
         ("train(data=source())", "{'model': ['a/b']}", "stage 'train-a/b' cannot be part of a file name"),
-        ("train(data=source())", "{'cpus': [0]}", "0 is no number of cpus"),
+        ("train(data=source())", "{'cpus': [0]}", "0 is not a number of cpus"),
     ],
 )
 def test_what_a_shape_cannot_be(experiments: Experiments, pipeline: str, params: str, reason: str) -> None:
@@ -389,7 +389,7 @@ def test_what_a_shape_cannot_be(experiments: Experiments, pipeline: str, params:
         ("outputs=lambda p: {'log': 'x'}", "outputs of stage 'work' has 'log' twice"),
         ("outputs=lambda p: {'a': 'log'}", "are the same file 'log'"),
         ("resources=lambda p: '8G'", "resources of stage 'work' returned '8G'"),
-        ("resources=lambda p: Resources(mem='8')", "'8' is no amount of memory"),
+        ("resources=lambda p: Resources(mem='8')", "'8' is not an amount of memory"),
     ],
 )
 def test_what_a_function_of_params_cannot_return(experiments: Experiments, options: str, reason: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import PurePath
 
 from repx.dsl.source.bindings import WALRUS, Binding, bindings_of, root_name
 from repx.dsl.source.module import FunctionSource
+from repx.dsl.source.repx_names import RepxNames
 from repx.dsl.source.scope import Use, Uses, body_uses, statement_uses
 from repx.dsl.source.text import SourceText
 from repx.errors import SourceLocation, nearest
@@ -49,13 +50,14 @@ _MUTATORS = frozenset(
 )
 
 
-class Needs:
-    """The statements a function needs, by place; `problems` in the order they were met."""
+class NeededStatements:
+    """The statements that a function needs, by place; `problems` in the order they were met."""
 
     def __init__(self, function: types.FunctionType, found: FunctionSource) -> None:
         self.function = function
         self.found = found
         self.module = found.module
+        self._repx_names = RepxNames(function, found.module)
         self.statements: dict[Key, Statement] = {}
         self.bindings: dict[str, list[Key]] = {}
         self.problems: list[Problem] = []
@@ -66,7 +68,7 @@ class Needs:
         self._to_compare: list[tuple[str, SourceText, Binding, ast.expr]] = []
 
     def collect(self) -> None:
-        """Fills `statements`, `bindings` and `problems`."""
+        """Fill `statements`, `bindings` and `problems`."""
         node, piece = self.found.node, self.found.piece
         self._note_changes(node.body)
         self._take(body_uses(node), piece)
@@ -76,7 +78,7 @@ class Needs:
             self._compare(name, source, binding, literal)
 
     def _take(self, uses: Uses, source: SourceText, within: ast.stmt | None = None) -> None:
-        """Takes in what one statement, or the body of the stage, uses."""
+        """Take in what one statement, or the body of the stage, uses."""
         for name, line in uses.global_statements:
             self._done.add(name)
             self._problem(
@@ -96,9 +98,9 @@ class Needs:
             self._need(use, source)
 
     def _resolves(self, name: str) -> bool:
-        """Whether the name of a field's type, which nobody evaluates, can be had for those who look it up."""
+        """Whether the type of a field has a binding that can be cut out: dataclasses may look its name up."""
         _, found = self.module.bindings(name)
-        return len(found) == 1 and found[0].kind != "unfit" and not self._is_repx(name, found)
+        return len(found) == 1 and found[0].kind != "unfit" and not self._repx_names.has(name, found)
 
     def _need(self, use: Use, source: SourceText) -> None:
         name = use.name
@@ -117,7 +119,7 @@ class Needs:
             )
         elif not found:
             self._unbound(use, source)
-        elif self._is_repx(name, found):
+        elif self._repx_names.has(name, found):
             self._repx(use, source)
         else:
             self._bound(use, number, found)
@@ -210,52 +212,12 @@ class Needs:
                 return piece.at(line), module
         return None
 
-    def _is_repx(self, name: str, found: list[Binding]) -> bool:
-        number, _ = self.module.bindings(name)
-        live = self.function.__globals__.get(name)
-        return _is_repx_object(live) or any(self._comes_from_repx(binding, number) for binding in found)
-
-    def _comes_from_repx(self, binding: Binding, number: int) -> bool:
-        """Whether an import is of repx, or a definition is decorated by it."""
-        node = self.module.pieces[number].tree.body[binding.index]
-        match node:
-            case ast.Import() if binding.alias:
-                return binding.alias.name.split(".")[0] == "repx"
-            case ast.ImportFrom(module=str(module), level=0):
-                return module.split(".")[0] == "repx"
-            case ast.FunctionDef(decorator_list=decorators) | ast.ClassDef(decorator_list=decorators):
-                return any(self._is_repx_name(decorator) for decorator in decorators)
-            case ast.Assign(value=ast.Call(func=function)):
-                return self._is_repx_name(function)
-            case _:
-                return False
-
-    def _is_repx_name(self, node: ast.expr) -> bool:
-        name = root_name(node)
-        number, found = self.module.bindings(name) if name else (-1, [])
-        return any(
-            isinstance(self.module.pieces[number].tree.body[binding.index], ast.Import | ast.ImportFrom)
-            and self._comes_from_repx(binding, number)
-            for binding in found
-        )
-
     def _repx(self, use: Use, source: SourceText) -> None:
-        number, found = self.module.bindings(use.name)
-        node = self.module.pieces[number].tree.body[found[0].index]
-        if isinstance(node, ast.FunctionDef):
-            message, hint = f"{use.name} is a stage", "a stage cannot call another stage; wire it in a pipeline"
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            message = f"{use.name} comes from repx, which is not there when the job runs"
-            hint = "use it in decorators, in the stage's own signature and in pipelines only"
-            if use.role != "value":
-                hint = "leave it out of the annotations of helpers, or write `from __future__ import annotations`"
-        else:
-            message = f"{use.name} is an object of repx, which is not there when the job runs"
-            hint = "a stage cannot use a Run, a Lab or a node; hand its results over as an input"
+        message, hint = self._repx_names.refusal(use)
         self._problem(source.at(use.line), message, hint)
 
     def _changes(self, name: str, number: int, found: list[Binding]) -> None:
-        """Complains when a top-level statement changes the object that `name` stands for."""
+        """Complain when a top-level statement changes the object that `name` stands for."""
         value = self.function.__globals__.get(name)
         imported = all(binding.kind == "import" for binding in found)
         defined = all(binding.kind == "definition" for binding in found)
@@ -270,11 +232,11 @@ class Needs:
                     f"{name} is changed by `{change.text}`, which is not part of the stage",
                     f"put this into the stage's body, or into the statement that makes {name}",
                 )
-                self._changed_by_code.add(name)  # so that _compare does not say it a second time
+                self._changed_by_code.add(name)  # so that _compare does not complain a second time
                 return
 
     def _note_changes(self, nodes: list[ast.stmt]) -> None:
-        """Remembers the names whose objects the job's own code changes: a live one may have been used already."""
+        """Remember the names whose objects the job's own code changes: the live one may be changed already."""
         for top in nodes:
             for node in ast.walk(top):
                 match node:
@@ -284,7 +246,7 @@ class Needs:
                         self._changed_by_code.add(root_name(value) or "")
 
     def _compare(self, name: str, source: SourceText, binding: Binding, literal: ast.expr) -> None:
-        """Complains when a constant is no longer what its statement says: something out of sight has changed it."""
+        """Complain about a constant whose value differs from what its statement says: other code has changed it."""
         if name not in self.function.__globals__ or name in self._changed_by_code:
             return
         now, then = self.function.__globals__[name], ast.literal_eval(literal)
@@ -306,7 +268,7 @@ class Needs:
 
 
 def _as_one(found: list[Binding]) -> list[Binding]:
-    """`found` without what only says it again: parts of one try statement, `import a` beside `import a.b`."""
+    """`found` without repetitions: parts of one try statement, `import a` beside `import a.b`."""
     kept: list[Binding] = []
     for binding in found:
         again = any(_says_again(binding, earlier) for earlier in kept)
@@ -331,9 +293,3 @@ def _is_literal(node: ast.expr) -> bool:
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return False
     return True
-
-
-def _is_repx_object(value: object) -> bool:
-    kind = value if isinstance(value, type | types.ModuleType | types.FunctionType) else type(value)
-    home = kind.__name__ if isinstance(kind, types.ModuleType) else getattr(kind, "__module__", None)
-    return isinstance(home, str) and home.split(".")[0] == "repx"
