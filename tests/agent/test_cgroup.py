@@ -127,6 +127,23 @@ def test_under_version_2_the_group_lies_beside_ours_where_controllers_are_handed
     assert version(place) == "none"
 
 
+def test_the_group_around_a_worker_does_not_stand_between_a_job_and_its_limits(tmp_path: Path) -> None:
+    scope = tmp_path / "cg/user.slice/run.scope"
+    (scope / "repx-worker-abc-0").mkdir(parents=True)
+    for group in (tmp_path / "cg/user.slice", scope, scope / "repx-worker-abc-0"):
+        (group / "cgroup.subtree_control").write_text("memory\n" if group.name == "user.slice" else "\n")
+        (group / "cgroup.procs").write_text("")
+    place = proc(
+        tmp_path / "proc",
+        "0::/user.slice/run.scope/repx-worker-abc-0\n",
+        f"30 1 0:26 / {tmp_path}/cg rw shared:4 - cgroup2 none rw\n",
+    )
+    assert version(place) == "v2"
+    assert JobLimits(MIB, None, place).problems == {
+        "memory": f"No such file or directory in {tmp_path / 'cg/user.slice'}"
+    }
+
+
 def test_a_group_is_found_where_only_its_part_of_the_hierarchy_is_mounted(tmp_path: Path) -> None:
     """As in a container without a namespace of its own: the path is the host's, the mount begins at the container."""
     (tmp_path / "cg/inner").mkdir(parents=True)

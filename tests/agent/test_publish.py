@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from repx.agent.base.digest import plain_file_digest
-from repx.agent.base.files import remove_tree
+from repx.agent.base.files import remove_tree, sync_filesystem
 from repx.agent.base.layout import Store
 from repx.agent.base.record import (
     Attempt,
@@ -310,6 +311,60 @@ def test_a_batch_commits_all_and_gives_all_back(jobs: Jobs) -> None:
     assert len(batch) == 0
     assert not [place for place in places if (place / "claim").exists()]
     assert [jobs.found(A, index) for index in range(3)] == ["0", None, "2"]
+
+
+def test_records_are_flushed_too_when_nothing_more_will_come(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    is_recorded: list[bool] = []
+
+    def flush(path: str) -> None:
+        is_recorded.append((jobs.job / "record.jsonl").exists())
+        sync_filesystem(path)
+
+    monkeypatch.setattr("repx.agent.publish.sync_filesystem", flush)
+    batch = Batch(jobs.store, jobs.claim)
+    batch.flush_records()
+    jobs.claim.take(str(jobs.job))
+    batch.add(str(jobs.job), jobs.publish(A, "one"), A, after_failure=False)
+    batch.commit()
+    batch.flush_records()
+    batch.flush_records()
+    assert is_recorded == [False, True]
+
+
+MOVER = """
+import os, sys, time
+from repx.agent.claim import ClaimFile
+from repx.agent.base.layout import Store
+from repx.agent.publish import make_current
+root, number, keys = sys.argv[1], sys.argv[2], sys.argv[3:]
+store = Store(root)
+os.makedirs(f"{store.tmp}/{number}/slot-0")
+claim = ClaimFile(f"{store.tmp}/{number}/slot-0/claim", store.tmp, number, 0)
+moved = 0
+end = time.monotonic() + 1
+while time.monotonic() < end:
+    moved += make_current(store, store.job("job"), 0, keys[moved % 2], claim)
+print(moved)
+"""
+
+
+def test_many_who_move_results_at_once_lose_none(jobs: Jobs) -> None:
+    jobs.complete(A, "one")
+    jobs.complete(B, "two")
+    home = str(Path(__file__).parents[2])
+    movers = [
+        subprocess.Popen(
+            [sys.executable, "-c", MOVER, jobs.store.root, str(number), A, B],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": home},
+        )
+        for number in range(4)
+    ]  # fmt: skip
+    answers = [mover.communicate(timeout=60) for mover in movers]
+    assert [errors for _, errors in answers] == [""] * len(movers)
+    assert sum(int(moved) for moved, _ in answers) > len(movers)
+    assert (jobs.found(A), jobs.found(B)) == ("one", "two")
+    aside = (B if (jobs.job / "out/r").read_text() == "one" else A)[:8]
+    assert sorted(path.name for path in jobs.job.iterdir()) == [f"0-{aside}", "out", "record.jsonl"]
 
 
 @pytest.mark.parametrize("other", ["at work", "ended", "complete"])

@@ -85,11 +85,11 @@ def sleeper(never: Output = out("never.txt"), *, mark: str):
 def stubborn(never: Output = out("never.txt"), *, mark: str):
     return '''trap '' TERM INT HUP; (sleep "$mark"; true) & sleep "$mark" '''
 
-@bash(resources=Resources(time="1s"))
+@bash(resources=Resources(time="4s"))
 def late(never: Output = out("never.txt"), *, mark: str):
     return '''trap '' TERM; sleep "$mark" '''
 
-@bash(resources=Resources(time="1s"))
+@bash(resources=Resources(time="4s"))
 def polite(never: Output = out("never.txt"), *, mark: str):
     return '''trap 'echo bye; exit 3' TERM; sleep "$mark" & wait'''
 
@@ -242,7 +242,7 @@ def test_a_time_limit_ends_all_of_a_job(shut: Shut) -> None:
     assert shut.processes(1) == []
     told = shut.attempts()
     assert (told["late"].cause, told["polite"].cause) == ("timeout", "timeout")
-    assert told["polite"].end - told["polite"].start < 4
+    assert told["polite"].end - told["polite"].start < 7
     assert told["polite"].stdout == "bye\n"
 
 

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from repx.agent.processes import start_time
 from tests.runtime.world import World, a_world
 
 __all__ = ["a_world"]
@@ -114,6 +115,40 @@ def test_a_killed_group(world: World) -> None:
     command.end()
     finish(world)
     assert sum(world.entries().values()) <= len(world.entries()) + len(workers)
+
+
+def test_what_hides_from_a_killed_run_does_not_survive_the_next(world: World) -> None:
+    """A session of its own, no environment, no parent: it can be told by its control group, or by a supervisor."""
+    world.realize(
+        """
+@stage(packages=["python3"])
+def hides(result: Output = out("r.txt")):
+    import os, subprocess, time
+    if os.path.exists("TOLD"):
+        result.write_text("")
+        return
+    code = "import os, time; os.setsid(); os.fork() and os._exit(0); os.chdir('/'); "
+    code += "open('TOLD', 'w').write(str(os.getpid())); time.sleep(300)"
+    subprocess.Popen([os.path.realpath("/proc/self/exe"), "-S", "-c", code], env={}).wait()
+    while not os.path.exists("TOLD") or not os.path.getsize("TOLD"):
+        time.sleep(0.01)
+    with open("DIARY", "a") as diary:
+        diary.write("hidden\\n")
+    time.sleep(300)
+
+lab = Lab(runs=[Run("work", hides)])
+""".replace("TOLD", str(world.root / "told"))
+    )
+    command = world.start("run")
+    world.wait_for_entry("hidden")
+    hidden = int((world.root / "told").read_text())
+    (worker,) = world.workers()
+    command.send(signal.SIGKILL)
+    os.kill(worker, signal.SIGKILL)
+    command.end()
+    done = world.run()
+    assert done.status == 0, done.stderr
+    world.wait_until(lambda: start_time(hidden) == 0)
 
 
 @pytest.mark.parametrize("moment", ["leaf 3", "fan_in", "double 5", "collect"])

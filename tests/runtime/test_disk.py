@@ -155,3 +155,45 @@ lab = Lab(runs=[first, Run("second", use, after=[first])])
     assert "No space left on device" in full.stderr
     assert "Traceback" not in full.stderr
     (small.store / "ballast").unlink(missing_ok=True)
+
+
+READ_ONLY = """
+@bash
+def done(result: Output = out("r.txt")):
+    return 'echo said; echo > "$result"'
+
+@bash
+def fails(result: Output = out("r.txt")):
+    return 'exit 1'
+
+lab = Lab(runs=[Run("first", done), Run("second", fails)])
+"""
+
+
+@pytest.mark.parametrize("jobs", ["none", "done"])
+def test_a_store_on_a_disk_that_is_read_only(small: World, jobs: str) -> None:
+    """What only reads works; what has to write says so in one error."""
+    small.realize(READ_ONLY)
+    if jobs == "done":
+        assert small.repx("run", "first").status == 0
+        assert small.repx("run", "second").status == 1
+    subprocess.run(["mount", "-o", "remount,ro", str(small.store)], check=True)
+    for command in (
+        ("status",), ("list",), ("list", "jobs"), ("show", "job", "done"), ("run", "--dry-run"),
+    ):  # fmt: skip
+        seen = small.repx(*command)
+        assert (command, seen.status, "Traceback" in seen.stderr) == (command, 0, False), seen.stderr
+    if jobs == "done":
+        assert small.repx("log", "done").stdout == "said\n"
+        assert small.repx("run", "first").status == 0
+    for command in (("run", "second"), ("run",), ("run", "--force", "first")):
+        refused = small.repx(*command)
+        assert refused.status == 2, (command, refused.stderr)
+        assert "Read-only file system" in refused.stderr, command
+        assert refused.stderr.count("error:") == 1, refused.stderr
+        assert "Traceback" not in refused.stderr
+    small.write(READ_ONLY.replace("exit 1", "exit 2"))
+    refused = small.repx("realize", "experiment.py")
+    assert refused.status == 2
+    assert "Read-only file system" in refused.stderr
+    assert "Traceback" not in refused.stderr

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +23,7 @@ from repx.agent.base.files import (
     sync_filesystem,
     write_file,
 )
+from tests.machine import needs, needs_programs
 
 
 def test_publish_replaces_whole_and_leaves_nothing_beside(tmp_path: Path) -> None:
@@ -146,3 +150,33 @@ def test_a_file_system_is_flushed(tmp_path: Path) -> None:
 )
 def test_paths_from_elsewhere(path: str, inside: bool) -> None:
     assert is_inside(path) is inside
+
+
+PUBLISHER = """
+import sys, time
+from repx.agent.base.files import publish_file
+from repx.agent.held import server_time
+while time.time() < float(sys.argv[2]):
+    pass
+for _ in range(150):
+    publish_file(sys.argv[1] + "/file", sys.argv[3].encode())
+    server_time(sys.argv[1])
+"""
+
+
+def test_processes_with_the_same_id_do_not_disturb_each_other(tmp_path: Path) -> None:
+    """As in two containers on one store: each is process 1, or the second one, of its own."""
+    needs(os.geteuid() == 0, "only root may give a process an id of its own choice")
+    needs_programs("unshare")
+    home = str(Path(__file__).parents[3])
+    begin = str(time.time() + 1)
+    both = [
+        subprocess.Popen(
+            ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", PUBLISHER, str(tmp_path), begin, text],
+            stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": home},
+        )
+        for text in ("one", "two")
+    ]  # fmt: skip
+    assert [process.communicate(timeout=60)[1] for process in both] == ["", ""]
+    assert (tmp_path / "file").read_text() in ("one", "two")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
