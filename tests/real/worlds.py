@@ -125,8 +125,13 @@ def podman_environment() -> Iterator[dict[str, str]]:
         "CONTAINERS_STORAGE_CONF": f"{root}/storage.conf",
         "TMPDIR": f"{root}/tmp",
     }
-    yield environment
-    for mount in reversed([line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]):
-        if mount.startswith(f"{root}/"):
-            subprocess.run(["umount", "-l", mount], check=False)
-    remove_tree(str(root))
+    try:
+        yield environment
+    finally:
+        # A container whose client was killed may be there still, with its mounts and control groups.
+        told = {**os.environ, **environment}
+        subprocess.run(["podman", "rm", "--all", "--force", "--time=0"], env=told, capture_output=True, check=False)
+        for mount in reversed([line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]):
+            if mount.startswith(f"{root}/"):
+                subprocess.run(["umount", "-l", mount], check=False)
+        remove_tree(str(root))
