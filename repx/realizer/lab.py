@@ -30,8 +30,8 @@ from repx.model.sources import Scan
 from repx.model.values import StoredPath, place_in_lab
 from repx.realizer.bundle import agent_bundle
 from repx.realizer.crate import crate_json
-from repx.realizer.readme import readme_text
 from repx.realizer.render import StageFiles, relative_location, stage_files
+from repx.realizer.templates import readme_text
 from repx.store.location import is_whole, remember_verified, store_error
 from repx.store.objects import add_objects
 from repx.store.writer import StoreWriter

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from repx.agent.base.digest import short_digest
 from repx.errors import SourceLocation
 from repx.model.derivation import StageRecipe
-from repx.realizer.bash_script import bash_script
-from repx.realizer.python_script import python_script
+from repx.realizer.templates import script_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +46,7 @@ def stage_files(recipe: StageRecipe, base: str) -> StageFiles:
 def render_script(recipe: StageRecipe, base: str) -> str:
     """The self-contained script of a stage with a script of its own."""
     assert recipe.script is not None
-    write = bash_script if recipe.script.kind == "bash" else python_script
-    return write(recipe, relative_location(recipe.script.origin, base))
+    return script_text(recipe, relative_location(recipe.script.origin, base))
 
 
 def relative_location(location: SourceLocation, base: str) -> str:
