@@ -64,11 +64,14 @@ class Resolver:
         self._realized: dict[str, Realized] = {}
         self._missing: dict[str, Missing] = {}
         self._further: dict[tuple[str, int], Realized | None] = {}
-        self._results: dict[str, RunResults | None] = {}
+        self._results: dict[str, RunResults] = {}
+        self._open_runs: set[str] = set()
         self._effective: dict[str, dict[str, Any]] = {}
 
     def note(self, job: str, known: Realized | Missing) -> None:
         """What has become of a job meanwhile: its outcome, AWAITED while it is to run, None when it will have none."""
+        if self._open_runs and isinstance(self._missing.get(job), Awaited):
+            self._open_runs.clear()
         if isinstance(known, Realized):
             self._realized[job] = known
             self._missing.pop(job, None)
@@ -80,6 +83,7 @@ class Resolver:
         """Look again for what was not there: others may have made it."""
         if self._missing:
             self._results.clear()
+            self._open_runs.clear()
         self._missing.clear()
         self._further = {place: one for place, one in self._further.items() if one is not None}
 
@@ -151,11 +155,14 @@ class Resolver:
 
     def results(self, run: str) -> RunResults | None:
         """The results of a run all of whose jobs have been looked at; None while one of them is to run."""
-        if self._results.get(run) is None:
+        # Many may take the results of one run: it is gone through once, whether they are there or not.
+        if run not in self._results and run not in self._open_runs:
             file = self._lab.run(run)
-            is_open = any(isinstance(self._missing.get(identity), Awaited) for identity in file.ids())
-            self._results[run] = None if is_open else results_of_run(file, self._realized.get, self.effective_params)
-        return self._results[run]
+            if any(isinstance(self._missing.get(identity), Awaited) for identity in file.ids()):
+                self._open_runs.add(run)
+            else:
+                self._results[run] = results_of_run(file, self._realized.get, self.effective_params)
+        return self._results.get(run)
 
     def effective_params(self, job: Job) -> Mapping[str, Any]:
         """Its params and those of everything upstream, its own last."""
@@ -192,7 +199,7 @@ class Resolver:
                 else:
                     unknown.append(upstream)
         for name in job.runs_taken():
-            if name not in self._results:
+            if name not in self._results and name not in self._open_runs:
                 run = self._lab.run(name)
                 waiting = [identity for identity in run.ids() if not self._is_seen(identity)]
                 unknown.extend(one for one in map(run.job, waiting) if one is not None)

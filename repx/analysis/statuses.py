@@ -127,9 +127,10 @@ class Statuses:
 
     def _blocker_in(self, run: str) -> str | None:
         """A job of a run that keeps it from succeeding, if there is one."""
-        # One after the other, so that looking at one run never waits for another.
-        for name in self._order.up_to(run):
-            self._look_at_run(name)
+        if run not in self._run_blockers:
+            # One after the other, so that looking at one run never waits for another.
+            for name in self._order.up_to(run):
+                self._look_at_run(name)
         return self._run_blockers[run] or None
 
     def _look_at_run(self, name: str) -> None:

@@ -99,8 +99,7 @@ class Branches:
     def _follow(self, unit: Unit, leader: Unit) -> bool:
         if leader.outcome is None:
             return self._block_if_ended(unit, leader)
-        unit.found = True
-        self._graph.succeed(unit, leader.outcome)
+        self._graph.succeed(unit, leader.outcome, found=True)
         return True
 
     def _gather(self, unit: Unit, whole: ScatterGather, scatter: Unit, sinks: list[Unit]) -> bool:

@@ -63,6 +63,8 @@ class Engine:
         self._orders = orders
         self._start_executor = start_executor
         self._resolver = Resolver(lab, store)
+        self._written: set[str] = set()
+        """Runs whose results stand as files."""
         self._graph: UnitGraph
         self._executor: Executor | None = None
         self._ready: list[Unit] = []
@@ -142,8 +144,7 @@ class Engine:
 
     def grown(self) -> None:
         """All units are known, or some more."""
-        units = self._graph.units
-        self._watcher.planned(len(units), sum(unit.found for unit in units))
+        self._watcher.planned(len(self._graph.units), self._graph.found)
 
     def _make_graph(self, *, dry: bool) -> None:
         with no_collection():
@@ -182,7 +183,8 @@ class Engine:
         """Have the files there that name the results of runs, where a unit takes some."""
         assert unit.resolved is not None
         for value in unit.resolved.inputs.values():
-            if isinstance(value, ResultsInput):
+            if isinstance(value, ResultsInput) and value.run not in self._written:
+                self._written.add(value.run)
                 results = self._resolver.results(value.run)
                 assert results is not None, "a unit is ready when the runs that it takes from have ended"
                 results.write(self._store)
@@ -201,8 +203,7 @@ class Engine:
             return
         self._given -= 1
         if isinstance(event, Succeeded):
-            unit.found = event.found
-            self._graph.succeed(unit, event.outcome)
+            self._graph.succeed(unit, event.outcome, found=event.found)
         elif isinstance(event, Cancelled):
             unit.attempt = event.attempt
             self._graph.end(unit, State.CANCELLED)

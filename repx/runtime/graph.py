@@ -49,10 +49,14 @@ class Hooks(Protocol):
 
 
 class UnitGraph:
-    """All units of a run of the engine. With `dry`, what is ready counts as done "at most", and nobody is told."""
+    """All units of a run of the engine, of which `found` were done already.
+
+    With `dry`, what is ready counts as done "at most", and nobody is told.
+    """
 
     def __init__(self, lab: LabDirectory, resolver: Resolver, selection: Selection, hooks: Hooks, *, dry: bool) -> None:
         self.units: list[Unit] = []
+        self.found = 0
         self.dry = dry
         self.resolver = resolver
         self._lab = lab
@@ -100,9 +104,11 @@ class UnitGraph:
         self.release(unit)
         unit.forget()
 
-    def succeed(self, unit: Unit, outcome: Realized) -> None:
-        """A result stands under a unit's key."""
+    def succeed(self, unit: Unit, outcome: Realized, *, found: bool) -> None:
+        """A result stands under a unit's key; `found` says that it did so before anybody worked on it."""
         unit.outcome = outcome
+        unit.found = found
+        self.found += found
         self.end(unit, State.SUCCEEDED)
 
     def block(self, unit: Unit, blocked_by: Unit) -> None:
@@ -225,8 +231,7 @@ class UnitGraph:
         is_forced = self._hooks.is_forced(unit.job)
         outcome = None if is_forced else self.resolver.look_up(unit.job, unit.resolved, unit.index)
         if outcome is not None:
-            unit.found = True
-            self.succeed(unit, outcome if self.dry else self._hooks.found(unit, outcome))
+            self.succeed(unit, outcome if self.dry else self._hooks.found(unit, outcome), found=True)
         elif self.dry:
             reason = Reason.FORCED if is_forced else self.resolver.reason(unit.job, unit.resolved, unit.index)
             self._expect(unit, reason)

@@ -51,7 +51,7 @@ class Driven:
             assert unit.job is not None
             assert unit.resolved is not None
             files = dict.fromkeys(unit.job.stage.outputs, text)
-            self.graph.succeed(unit, put_result(self.store, unit.job, unit.resolved, files, unit.index))
+            self.graph.succeed(unit, put_result(self.store, unit.job, unit.resolved, files, unit.index), found=False)
         else:
             self.graph.end(unit, state)
         self.graph.resolve_ready()
