@@ -30,7 +30,7 @@ def remember_complete(store: Store, run: RunFile, outcomes: Sequence[Realized]) 
         if any("\n" in path or "\t" in path for path in paths):
             return
         layout = layouts.setdefault(paths, len(layouts))
-        place = os.path.relpath(outcome.directory, store.outputs)
+        place = outcome.directory.removeprefix(store.outputs + "/")
         lines.append(f"{layout} {status.st_ino} {status.st_mtime_ns} {place}")
     head = [_FORMAT, str(len(outcomes)), str(len(layouts)), *("\t".join(paths) for paths in layouts)]
     publish_file(_place(store, run), ("\n".join(head + lines) + "\n").encode())

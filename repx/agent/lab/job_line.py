@@ -85,8 +85,8 @@ class JobLine(NamedTuple):
 
 def parse_job(body: Any, stages: Mapping[str, Stage]) -> tuple[JobLine | None, list[str]]:
     """A job's line, or all that keeps it from being one."""
-    wrong = list(complaints("it", body, _JOB))
-    stage = None if wrong else stages.get(body["stage"])
+    wrong: list[str] = []
+    stage = stages.get(body["stage"]) if _fits("it", body, _JOB, wrong) else None
     if stage is None:
         return None, wrong or [f"its stage {short(body['stage'])} is not in the run file"]
     executables = body["executables"]
@@ -140,9 +140,14 @@ def _is_mapping(mapping: Any) -> bool:
     return isinstance(mapping, dict) and isinstance(mapping.get("target_input"), str)
 
 
-def _fits(what: str, value: Mapping[str, Any], schema: Mapping[str, Check], wrong: list[str]) -> bool:
-    if all(key in value and check(value[key]) for key, check in schema.items()):
-        return True
+def _fits(what: str, value: Any, schema: Mapping[str, Check], wrong: list[str]) -> bool:
+    """Whether `complaints` has none; quick where that is so."""
+    if type(value) is dict:
+        for key, check in schema.items():
+            if key not in value or not check(value[key]):
+                break
+        else:
+            return True
     wrong.extend(complaints(what, value, schema))
     return False
 
