@@ -1,7 +1,8 @@
 """Time repx as whole processes, side by side with ninja and with a bare loop that starts the same scripts.
 
     python benchmarks/bench.py                  everything, medians of 5
-    python benchmarks/bench.py run chain        some: instantiate million realize closure listing run chain again help
+    python benchmarks/bench.py run chain        some: instantiate million realize closure listing run chain small again
+                                                help
     python benchmarks/bench.py --rounds 1       quicker, less trustworthy
 
 Wall time is what counts; where others share the machine, CPU time (user + system, children included) says more.
@@ -162,6 +163,50 @@ class Bench:
             results["repx run"].append(measured(argv, env=self.env(jobs)))
         self.compare(results, jobs, "≤ 2 ms a link more than the bare loop")
 
+    def small(self) -> None:
+        """What a first try costs: `repx run experiment.py` as a whole, in an empty store; others do the same work.
+
+        The scripts have been checked before, as they have for whoever changes a param, but for the first figure.
+        """
+        for experiment, jobs, limit in (("small.py", 1_000, "≤ 1.6 s"), ("chain.py", 200, "≤ 0.8 s")):
+            results: dict[str, list[Measure]] = {"repx run": [], "make": [], "ninja": []}
+            cache = {"XDG_CACHE_HOME": str(self.base / f"cache-{jobs}")}
+            self.fresh()
+            argv = [*REPX, "run", str(EXPERIMENTS / experiment)]
+            first = measured(argv, env={**self.env(jobs), **cache}, cwd=self.directory)
+            show(f"repx run {experiment}, scripts never seen", first)
+            for _ in range(self.rounds):
+                self.fresh()
+                results["repx run"].append(measured(argv, env={**self.env(jobs), **cache}, cwd=self.directory))
+                for tool in ("make", "ninja"):
+                    if shutil.which(tool):
+                        results[tool].append(self.other(tool, jobs, is_chain=experiment == "chain.py"))
+            for name, measures in results.items():
+                if measures:
+                    median = median_of(len(measures), iter(measures).__next__)
+                    show(f"{name}, {experiment}, {jobs:,} jobs", median, limit if name == "repx run" else "")
+
+    def other(self, tool: str, jobs: int, *, is_chain: bool) -> Measure:
+        """The same work as a makefile or for ninja: a file for each job, and one made of all of them, or a chain."""
+        outside = Path(tempfile.mkdtemp(prefix="other-", dir=self.directory))
+        steps = [(f"{number}.txt", [], f"echo {number} > {number}.txt") for number in range(jobs)]
+        if is_chain:
+            steps = [("0.txt", [], "echo 1 > 0.txt")]
+            for number in range(1, jobs):
+                command = f"read -r n < {number - 1}.txt && echo $$((n + 1)) > {number}.txt"
+                steps.append((f"{number}.txt", [f"{number - 1}.txt"], command))
+        else:
+            steps.append(("total", [name for name, _, _ in steps], "cat *.txt > total"))
+        if tool == "make":
+            rules = [f"{name}: {' '.join(needs)}\n\t{command}\n" for name, needs, command in reversed(steps)]
+            (outside / "Makefile").write_text("SHELL = /bin/bash\n" + "\n".join(rules))
+            return measured(["make", "-s", "-j2", steps[-1][0]], cwd=outside)
+        lines = ["rule job", "  command = bash -c '$do'"]
+        for name, needs, command in steps:
+            lines += [f"build {name}: job {' '.join(needs)}", f"  do = {command}"]
+        (outside / "build.ninja").write_text("\n".join(lines) + "\n")
+        return measured(["ninja", "-j2", "--quiet"], cwd=outside)
+
     def again(self) -> None:
         """A run with nothing to do: 10,000 jobs, then 100,000, which are really run first."""
         for jobs, limit in ((10_000, "≤ 0.5 s"), (100_000, "≤ 3 s")):
@@ -233,7 +278,7 @@ class Bench:
 
 
 def main() -> None:
-    names = ["instantiate", "million", "realize", "closure", "listing", "run", "chain", "again", "help"]
+    names = ["instantiate", "million", "realize", "closure", "listing", "run", "chain", "small", "again", "help"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="*", choices=[*names, []], default=[])
     parser.add_argument("--rounds", type=int, default=5)

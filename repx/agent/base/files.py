@@ -253,7 +253,9 @@ def hardlink_or_symlink(source: str, target: str) -> None:
     that copy writes to the original. FileNotFoundError when there is no directory to put it into.
     """
     try:
-        _make_tree(os.path.realpath(source), target, os.link)
+        # A file is linked as it is named; finding out where a path really leads is a call for each of its parts.
+        is_file = stat.S_ISREG(os.lstat(source).st_mode)
+        _make_tree(source if is_file else os.path.realpath(source), target, os.link)
     except OSError as error:
         if error.errno == errno.ENOENT and not os.path.isdir(os.path.dirname(target)):
             raise
