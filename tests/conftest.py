@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import compileall
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -35,7 +37,18 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     os.umask(0o022)
     if not hasattr(config, "workerinput"):
+        _leave_the_users_folders_alone(config)
         compileall.compile_dir(str(Path(repx.__file__).parent), quiet=2)
+
+
+def _leave_the_users_folders_alone(config: pytest.Config) -> None:
+    """Nothing that a user has set, and nothing that an earlier run has left, counts in a test."""
+    for name in [name for name in os.environ if name.startswith("REPX_")]:
+        del os.environ[name]
+    home = tempfile.mkdtemp(prefix="repx-home-")
+    config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
+    for kind in ("CACHE", "CONFIG", "DATA", "STATE"):
+        os.environ[f"XDG_{kind}_HOME"] = f"{home}/{kind.lower()}"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
