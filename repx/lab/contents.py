@@ -4,33 +4,65 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from repx.agent.base.value import PATH
 from repx.agent.lab.job_line import Stored
 from repx.agent.lab.run_file import Job
 from repx.agent.lab.stage import Stage
 from repx.lab.directory import LabDirectory
+from repx.lab.images import image_files
 from repx.lab.tree import Contents
 
 
-def contents_of(lab: LabDirectory) -> Contents:
-    """The files, trees, folders and links that there must be, and beside which there must be nothing."""
-    stages = [stage for run in lab.runs.values() for stage in run.stages.values()]
-    programs = {script.executable for stage in stages for script in scripts_of(stage)}
-    programs.update(place for place in lab.manifest.files if place.startswith("host-tools/"))
-    trees: dict[str, str] = {}
-    jobs: dict[str, str] = {}
-    for job in lab.jobs():
-        jobs[job.id] = job.stage.digest
-        trees.update(_stored_by(job))
-    closure = lab.closure.paths if lab.closure is not None else {}
-    return Contents(
-        files=lab.manifest.files,
-        programs=frozenset(programs),
-        trees=trees,
-        closure={f"store/{name}": one.nar_sha256 for name, one in closure.items()},
-        folders=frozenset(f"store/{stage.digest}/{name}" for stage in stages for name in ("bin", "out")),
-        images=frozenset(run.image for run in lab.runs.values() if run.image),
-        jobs=jobs,
-    )
+class ContentsReader:
+    """Gathers what there must be while the jobs of a Lab are read, one by one and once."""
+
+    def __init__(self, lab: LabDirectory) -> None:
+        self._lab = lab
+        self._stages = [stage for run in lab.runs.values() for stage in run.stages.values()]
+        self._jobs: dict[str, str] = {}
+        self._trees: dict[str, str] = {place: "" for stage in self._stages for place in _stored_by_steps(stage)}
+
+    def note(self, job: Job) -> None:
+        """There is a job, so what it takes must be there."""
+        self._jobs[job.id] = job.stage.digest
+        for source in job.inputs:
+            if isinstance(source, Stored):
+                self._trees[source.place] = source.digest
+        for name, kind in job.references.items():
+            if kind == PATH:
+                self._trees.setdefault(job.params[name], "")
+
+    def contents(self) -> Contents:
+        """The files, trees, folders and links that there must be, and beside which there must be nothing."""
+        lab, stages = self._lab, self._stages
+        programs = {script.executable for stage in stages for script in scripts_of(stage)}
+        programs.update(place for place in lab.manifest.files if place.startswith("host-tools/"))
+        closure = lab.closure.paths if lab.closure is not None else {}
+        return Contents(
+            files=lab.manifest.files,
+            programs=frozenset(programs),
+            trees=self._trees,
+            closure={f"store/{name}": one.nar_sha256 for name, one in closure.items()},
+            folders=frozenset(f"store/{stage.digest}/{name}" for stage in stages for name in ("bin", "out")),
+            images=frozenset(run.image for run in lab.runs.values() if run.image),
+            jobs=self._jobs,
+        )
+
+
+def named_by_content(lab: LabDirectory) -> frozenset[str]:
+    """The files whose names begin with the digest of their content."""
+    stages = [
+        part for run in lab.runs.values() for stage in run.stages.values() for part in (stage, *scripts_of(stage))
+    ]
+    software = [*(stage.software for stage in stages), *lab.metadata.packages.values()]
+    return frozenset([*software, *lab.metadata.runs, *filter(None, [lab.metadata.closure])])
+
+
+def used_in_store(lab: LabDirectory, contents: Contents) -> frozenset[str]:
+    """Everything that may stand directly below `store/`."""
+    layers = [place.name for image in contents.images for place in image_files(lab.root, image).values()]
+    places = [*contents.folders, *contents.trees, *contents.closure, *named_by_content(lab), *layers]
+    return frozenset(place.split("/")[1] for place in places if place.startswith("store/"))
 
 
 def scripts_of(stage: Stage) -> Iterator[Stage]:
@@ -41,7 +73,6 @@ def scripts_of(stage: Stage) -> Iterator[Stage]:
         yield from (stage.parts.scatter, *(step.stage for step in stage.parts.steps), stage.parts.gather)
 
 
-def _stored_by(job: Job) -> Iterator[tuple[str, str]]:
-    for source in job.inputs:
-        if isinstance(source, Stored):
-            yield source.place, source.digest
+def _stored_by_steps(stage: Stage) -> Iterator[str]:
+    for step in stage.parts.steps if stage.parts is not None else ():
+        yield from (step.fixed[name] for name, kind in step.references.items() if kind == PATH)

@@ -7,10 +7,10 @@ own. What is equal for all jobs of a stage stands once, under `stages`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from repx.agent.base.digest import canonical_json
+from repx.agent.base.digest import canonical_json, digest_of_text
 from repx.agent.base.value import SCALAR, Scalar
 from repx.agent.lab.format import JOBS_START, LAB_FORMAT
 from repx.model.derivation import Derivation, Edge, RunResults, StageRecipe
@@ -19,6 +19,12 @@ from repx.model.graph import RunGraph
 from repx.model.values import Value, param_value, place_in_lab
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
+def folder_digest(stage: str, files: Iterable[tuple[str, str, bool]]) -> str:
+    """What names a stage's directory: the digest of its lines and (path, SHA-256, executable) of each file, sorted."""
+    lines = [canonical_json([path, sha256, executable]) for path, sha256, executable in files]
+    return digest_of_text("\n".join(["repx-folder 1", stage, *lines]))
 
 
 def stage_json(recipe: StageRecipe, executable: str, software: str, source: str) -> dict[str, Any]:

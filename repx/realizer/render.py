@@ -6,9 +6,9 @@ import hashlib
 import os
 from dataclasses import dataclass
 
-from repx.agent.base.digest import short_digest
 from repx.errors import SourceLocation
 from repx.model.derivation import StageRecipe
+from repx.model.lab import folder_digest
 from repx.realizer.templates import script_text
 
 
@@ -35,12 +35,13 @@ def stage_files(recipe: StageRecipe, base: str) -> StageFiles:
         _add_script(files, recipe.parts.gather, f"{recipe.name}-gather", base)
     for _, path in recipe.outputs:
         files[f"out/{path}"] = ("", False)
-    digest = hashlib.sha256(recipe.digest.encode())
-    for path, (text, executable) in sorted(files.items()):
-        encoded = text.encode("utf-8", "surrogatepass")
-        digest.update(f"{path}\0{executable:d}\0{len(encoded)}\0".encode() + encoded)
     ordered = tuple((path, text, executable) for path, (text, executable) in sorted(files.items()))
-    return StageFiles(short_digest(digest.digest()), ordered)
+    hashed = [(path, hashlib.sha256(_encoded(text)).hexdigest(), executable) for path, text, executable in ordered]
+    return StageFiles(folder_digest(recipe.digest, hashed), ordered)
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def render_script(recipe: StageRecipe, base: str) -> str:

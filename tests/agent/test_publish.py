@@ -38,6 +38,7 @@ from repx.agent.publish import (
 )
 
 A, B = "a" * 32, "b" * 32
+JOB = "0" * 32 + "-job-1"
 
 
 class Jobs:
@@ -46,7 +47,7 @@ class Jobs:
     def __init__(self, root: Path) -> None:
         self.store = Store(str(root / "store"))
         self.store.create()
-        self.job = Path(self.store.job("job"))
+        self.job = Path(self.store.job(JOB))
         self.job.mkdir()
         self._made = root / "made"
         self.claim = ClaimFile(str(root / "claim"), self.store.tmp, "runner", 0)
@@ -63,7 +64,7 @@ class Jobs:
         """A record that says what its output holds; with `is_true` with the digest that this has."""
         digest = plain_file_digest(hashlib.sha256(text.encode()).hexdigest()) if is_true else text
         outputs = {"r": OutputRecord("r", digest, len(text))}
-        outcome = Outcome("job", "s", "1", index, key, State.SUCCEEDED, "lab", {}, outputs)
+        outcome = Outcome(JOB, "s", "1", index, key, State.SUCCEEDED, "lab", {}, outputs)
         return encode_record(outcome, [Attempt(boot=boot_id() if boot is None else boot, **attempt)])
 
     def publish(self, key: str, text: str, index: int = 0, **attempt: Any) -> str:
@@ -343,7 +344,7 @@ claim = ClaimFile(f"{store.tmp}/{number}/slot-0/claim", store.tmp, number, 0)
 moved = 0
 end = time.monotonic() + 1
 while time.monotonic() < end:
-    moved += make_current(store, store.job("job"), 0, keys[moved % 2], claim)
+    moved += make_current(store, store.job("0" * 32 + "-job-1"), 0, keys[moved % 2], claim)
 print(moved)
 """
 

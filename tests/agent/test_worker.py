@@ -40,6 +40,11 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+def job_named(name: str) -> str:
+    """The id of a job; a store has nothing for any other text."""
+    return f"{'0' * 32}-{name}-1"
+
+
 def pythons() -> list[str]:
     """This Python, and the oldest that agents support where there is one: a shim on PATH may lead nowhere."""
     found = [sys.executable]
@@ -103,7 +108,7 @@ class Conversation:
             }
         )  # fmt: skip
         order = {
-            "job": "job", "stage": stage, "index": 0, "key": "k" * 32, "inputs": {}, "params": {}, "cpus": 1,
+            "job": job_named("one"), "stage": stage, "index": 0, "key": "k" * 32, "inputs": {}, "params": {}, "cpus": 1,
             "time_s": None, "force": False, "lab": "lab", **fields,
         }  # fmt: skip
         self.tell(**order)
@@ -136,7 +141,7 @@ class Conversation:
 
     @property
     def job(self) -> Path:
-        return Path(self.store.job("job"))
+        return Path(self.store.job(job_named("one")))
 
     def wait_for(self, name: str) -> None:
         """Until a script has made this file in the root."""
@@ -184,7 +189,12 @@ def a_worker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Convers
 
 def test_success_failure_and_what_is_found(worker: Conversation) -> None:
     answer = worker.ask('echo hello; echo "$n" > "$out/r.txt"', params={"n": 5})
-    assert (answer["state"], answer["job"], answer["index"], answer["key"]) == ("succeeded", "job", 0, "k" * 32)
+    assert (answer["state"], answer["job"], answer["index"], answer["key"]) == (
+        "succeeded",
+        job_named("one"),
+        0,
+        "k" * 32,
+    )
     assert answer["outputs"]["r"]["size"] == 2
     assert (worker.job / "pending").exists()
     assert worker.commit() == 1
@@ -267,7 +277,7 @@ def test_a_time_limit_for_a_job_that_ignores_sigterm(worker: Conversation) -> No
 
 def test_a_stop_while_a_job_runs(worker: Conversation) -> None:
     worker.ask('echo one > "$out/r.txt"')
-    worker.order(f"echo $$ > {worker.root}/pid; sleep 300", job="other")
+    worker.order(f"echo $$ > {worker.root}/pid; sleep 300", job=job_named("other"))
     worker.wait_for_process("pid")
     worker.tell(stop=True)
     assert worker.hear()["state"] == "cancelled"
@@ -275,20 +285,20 @@ def test_a_stop_while_a_job_runs(worker: Conversation) -> None:
     assert not worker.is_running("pid")
     # What had finished is kept; of the other nothing is left.
     assert (worker.job / "record.jsonl").exists()
-    assert names(worker.store.job("other")) == []
+    assert names(worker.store.job(job_named("other"))) == []
     assert names(worker.store.tmp) == []
 
 
 def test_orders_given_ahead_are_dropped_when_told_so_and_after_a_failure(worker: Conversation) -> None:
-    worker.order(f"touch {worker.root}/begun; sleep 0.3; echo one > r.txt", job="first")
-    worker.order(f"touch {worker.root}/never; echo two > r.txt", job="second")
+    worker.order(f"touch {worker.root}/begun; sleep 0.3; echo one > r.txt", job=job_named("first"))
+    worker.order(f"touch {worker.root}/never; echo two > r.txt", job=job_named("second"))
     worker.wait_for("begun")
     worker.tell(forget=True)
     assert [worker.hear()["state"] for _ in range(2)] == ["succeeded", "ready"]
-    assert worker.ask("echo three > r.txt", job="third")["state"] == "succeeded"
-    worker.order("exit 1", job="fourth")
-    worker.order("echo five > r.txt", job="fifth", after_success=True)
-    worker.order("echo six > r.txt", job="sixth")
+    assert worker.ask("echo three > r.txt", job=job_named("third"))["state"] == "succeeded"
+    worker.order("exit 1", job=job_named("fourth"))
+    worker.order("echo five > r.txt", job=job_named("fifth"), after_success=True)
+    worker.order("echo six > r.txt", job=job_named("sixth"))
     assert [worker.hear()["state"] for _ in range(3)] == ["failed", "ready", "succeeded"]
     assert not (worker.root / "never").exists()
 
@@ -296,7 +306,7 @@ def test_orders_given_ahead_are_dropped_when_told_so_and_after_a_failure(worker:
 @pytest.mark.parametrize("by", ["orders", "sigterm"])
 def test_the_end_of_orders_while_a_job_runs(worker: Conversation, by: str) -> None:
     worker.ask('echo one > "$out/r.txt"')
-    worker.order(f"echo $$ > {worker.root}/pid; sleep 300", job="other")
+    worker.order(f"echo $$ > {worker.root}/pid; sleep 300", job=job_named("other"))
     worker.wait_for_process("pid")
     if by == "sigterm":
         worker.process.terminate()
@@ -308,7 +318,7 @@ def test_the_end_of_orders_while_a_job_runs(worker: Conversation, by: str) -> No
 
 def test_a_killed_worker_leaves_a_pending_result_that_the_next_one_takes_up(worker: Conversation) -> None:
     worker.ask('echo one > "$out/r.txt"')
-    worker.order(f"echo $$ > {worker.root}/pid; sleep 300", job="other")
+    worker.order(f"echo $$ > {worker.root}/pid; sleep 300", job=job_named("other"))
     worker.wait_for_process("pid")
     worker.kill()
     following = Conversation.__new__(Conversation)
@@ -320,7 +330,7 @@ def test_a_killed_worker_leaves_a_pending_result_that_the_next_one_takes_up(work
     )
     try:
         assert following.ask("exit 1")["found"]
-        assert following.ask('echo again > "$out/r.txt"', job="other")["state"] == "succeeded"
+        assert following.ask('echo again > "$out/r.txt"', job=job_named("other"))["state"] == "succeeded"
         assert not worker.is_running("pid")
         assert following.end() == 0
     finally:
@@ -340,7 +350,7 @@ echo > "$out/r.txt"
     assert answer["state"] == "succeeded"
     assert [worker.is_running(name) for name in ("background", "daemon", "twice")] == [False, False, False]
     # And the next job's measure is its own.
-    assert worker.ask('echo > "$out/r.txt"', job="next")["attempt"]["max_rss"] < 30 << 20
+    assert worker.ask('echo > "$out/r.txt"', job=job_named("next"))["attempt"]["max_rss"] < 30 << 20
 
 
 def test_a_claim_of_somebody_alive_is_respected(worker: Conversation) -> None:
@@ -363,9 +373,11 @@ def test_a_result_whose_claim_was_lost_meanwhile_is_not_published(worker: Conver
 
 
 def test_the_log_of_a_job_that_was_lost_is_not_that_of_the_next(worker: Conversation) -> None:
-    worker.order(f"echo noise; head -c 20000 /dev/zero; touch {worker.root}/begun; sleep 300 & wait", job="lost")
+    worker.order(
+        f"echo noise; head -c 20000 /dev/zero; touch {worker.root}/begun; sleep 300 & wait", job=job_named("lost")
+    )
     worker.wait_for("begun")
-    (Path(worker.store.job("lost")) / "claim").unlink()
+    (Path(worker.store.job(job_named("lost"))) / "claim").unlink()
     claim = read_claim(f"{worker.store.tmp}/runner/slot-0")
     assert claim is not None
     assert claim.claim.group is not None
@@ -397,7 +409,18 @@ def test_a_program_that_is_not_there_fails_one_job(worker: Conversation) -> None
             "outputs": {},
         }
     )
-    worker.tell(job="job", stage="x", index=0, key="k", inputs={}, params={}, cpus=1, time_s=None, force=False, lab="")
+    worker.tell(
+        job=job_named("one"),
+        stage="x",
+        index=0,
+        key="k" * 32,
+        inputs={},
+        params={},
+        cpus=1,
+        time_s=None,
+        force=False,
+        lab="",
+    )
     answer = worker.hear()
     assert answer["state"] == "failed"
     assert "/nowhere: No such file or directory" in answer["attempt"]["detail"]
@@ -425,7 +448,18 @@ def test_what_a_stage_sets_for_its_loader_acts_in_its_job_alone(worker: Conversa
             "sandbox": sandbox.encoded(),
         }
     )  # fmt: skip
-    worker.tell(job="job", stage="x", index=0, key="k", inputs={}, params={}, cpus=1, time_s=None, force=False, lab="")
+    worker.tell(
+        job=job_named("one"),
+        stage="x",
+        index=0,
+        key="k" * 32,
+        inputs={},
+        params={},
+        cpus=1,
+        time_s=None,
+        force=False,
+        lab="",
+    )
     answer = worker.hear()
     assert answer["state"] == "succeeded", answer
     # The loader complains once for each program that is started with it.
@@ -457,13 +491,13 @@ def test_a_worker_beats_whatever_its_job_does(tmp_path: Path) -> None:
 def test_a_worker_whose_files_are_gone_leaves_and_says_so(worker: Conversation, moment: str) -> None:
     assert worker.ask('echo > "$out/r.txt"')["state"] == "succeeded"
     if moment == "at work":
-        worker.order(f"touch {worker.root}/begun; sleep 0.5", job="other")
+        worker.order(f"touch {worker.root}/begun; sleep 0.5", job=job_named("other"))
         worker.wait_for("begun")
-        (Path(worker.store.job("other")) / "claim").unlink()
+        (Path(worker.store.job(job_named("other"))) / "claim").unlink()
     shutil.rmtree(f"{worker.store.tmp}/runner")
     if moment == "at work":
         assert worker.hear()["state"] == "running"
-    worker.order('echo > "$out/r.txt"', job="next")
+    worker.order('echo > "$out/r.txt"', job=job_named("next"))
     assert "its files are gone" in worker.hear()["trouble"]
     assert worker.process.wait(PATIENCE_S) == 1
     # What had been finished is kept: its claim had not been taken.

@@ -21,6 +21,8 @@ from __future__ import annotations
 
 import os
 
+from repx.agent.base.names import is_digest, is_job_id
+
 RECORD = "record.jsonl"
 FAILURE = "failure.jsonl"
 PENDING = "pending"
@@ -58,7 +60,9 @@ class Store:
             os.makedirs(directory, exist_ok=True)
 
     def job(self, job_id: str) -> str:
-        """Everything that is kept of a job."""
+        """Everything that is kept of a job. ValueError for what is not a job id: it could be any directory."""
+        if not is_job_id(job_id):
+            raise ValueError("%r is not a job id" % job_id)
         return "%s/%s" % (self.outputs, job_id)
 
     def stage(self, digest: str) -> str:
@@ -66,7 +70,9 @@ class Store:
         return "%s/%s" % (self.stages, digest)
 
     def key(self, key: str) -> str:
-        """The record of a resolved key."""
+        """The record of a resolved key. ValueError for what is not one."""
+        if not is_digest(key):
+            raise ValueError("%r is not a key" % key)
         return "%s/%s" % (self.keys, key)
 
 

@@ -24,6 +24,11 @@ def complaints(what: str, value: Any, schema: Mapping[str, Check]) -> Iterator[s
             yield f"{what}: {key} cannot be {short(value[key])}"
 
 
+def are_plain(values: Mapping[str, Any]) -> bool:
+    """Whether all values are such that nothing can be wrong with them."""
+    return _PLAIN.issuperset(map(type, values.values()))
+
+
 def values_complaints(what: str, values: Mapping[str, Any], references: Any) -> Iterator[str]:
     """What keeps these from being values of params, each beside what it refers to."""
     if not isinstance(references, dict) or references.keys() - values.keys():

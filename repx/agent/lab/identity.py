@@ -67,10 +67,11 @@ def scatter_identity(job: LabJob) -> Identity:
 
 
 def _input_lines(sources: Iterable[InputSource]) -> tuple[Line, ...]:
-    return tuple(input_line(source.input, _text(source)) for source in sources)
+    return tuple(input_line(source.input, source_text(source)) for source in sources)
 
 
-def _text(source: InputSource) -> str:
+def source_text(source: InputSource) -> str:
+    """Where an input comes from, as it is hashed."""
     if isinstance(source, FromJob):
         return job_source(source.job, source.output)
     if isinstance(source, FromRun):

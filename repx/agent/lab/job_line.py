@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-import sys
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
+from sys import intern
 from typing import Any, NamedTuple, Union
 
 from repx.agent.base.names import is_digest, is_file_name, is_job_id, is_place, is_sha256, is_stored_place, is_variable
-from repx.agent.lab.checks import Check, complaints, is_count, is_text, list_of, short, values_complaints
+from repx.agent.lab.checks import (
+    Check,
+    are_plain,
+    complaints,
+    is_count,
+    is_object,
+    is_text,
+    list_of,
+    short,
+    values_complaints,
+)
 from repx.agent.lab.stage import Stage
 
 
@@ -86,47 +97,60 @@ class JobLine(NamedTuple):
 def parse_job(body: Any, stages: Mapping[str, Stage]) -> tuple[JobLine | None, list[str]]:
     """A job's line, or all that keeps it from being one."""
     wrong: list[str] = []
-    stage = stages.get(body["stage"]) if _fits("it", body, _JOB, wrong) else None
+    if type(body) is not dict:
+        return None, list(complaints("it", body, _JOB))
+    found: Iterator[Any] = map(body.get, _JOB)
+    recipe, executables, given, digest = found
+    # Written out, and not by the table: every job is looked at so.
+    if type(executables) is not dict or type(given) is not dict or type(digest) is not str or not is_digest(recipe):
+        return None, list(complaints("it", body, _JOB))
+    stage = stages.get(digest)
     if stage is None:
-        return None, wrong or [f"its stage {short(body['stage'])} is not in the run file"]
-    executables = body["executables"]
-    is_whole = stage.parts is not None
-    inputs = tuple(_inputs(body.get("inputs") if is_whole else _main(executables).get("inputs"), stage, wrong))
-    parts = _part_recipes(stage, body.get("parts"), executables, wrong) if is_whole else None
-    params = _params(stage, body["params"], wrong)
+        return None, [f"its stage {short(digest)} is not in the run file"]
+    if stage.parts is None:
+        main, parts = executables.get("main"), None
+        mappings = main.get("inputs") if isinstance(main, dict) else None
+    else:
+        mappings, parts = body.get("inputs"), _part_recipes(stage, body.get("parts"), executables, wrong)
+    inputs = _inputs(mappings, stage, wrong) if mappings != [] else ()
+    params = _params(stage, given, wrong)
     references = body.get("references", _NOTHING)
-    wrong.extend(values_complaints("it", params, references))
+    if references or not are_plain(params):
+        wrong.extend(values_complaints("it", params, references))
     hints = _hints(body["resource_hints"], wrong) if "resource_hints" in body else NO_HINTS
     if wrong:
         return None, wrong
-    return JobLine(stage, body["recipe"], params, references, inputs, hints, parts), []
+    return JobLine(stage, recipe, params, references, inputs, hints, parts), []
 
 
 def _params(stage: Stage, given: Mapping[str, Any], wrong: list[str]) -> Mapping[str, Any]:
     """Exactly those its stage declares; their names are kept once for all jobs."""
-    if len(given) != len(stage.params) or not all(name in given for name in stage.params):
-        wrong.append(f"its params are {short(sorted(given))}, and its stage has {short(sorted(stage.params))}")
-        return given
-    return {name: given[name] for name in stage.params}
+    if len(given) == len(stage.params):
+        with contextlib.suppress(KeyError):
+            return {name: given[name] for name in stage.params}
+    wrong.append(f"its params are {short(sorted(given))}, and its stage has {short(sorted(stage.params))}")
+    return given
 
 
-def _main(executables: Mapping[str, Any]) -> Mapping[str, Any]:
-    main = executables.get("main")
-    return main if isinstance(main, dict) else {}
+def _inputs(mappings: Any, stage: Stage, wrong: list[str]) -> tuple[InputSource, ...]:
+    if isinstance(mappings, list):
+        return tuple(_sources(mappings, stage, wrong))
+    wrong.append(f"its inputs are {short(mappings)}")
+    return ()
 
 
-def _inputs(mappings: Any, stage: Stage, wrong: list[str]) -> Iterator[InputSource]:
-    if not isinstance(mappings, list):
-        wrong.append(f"its inputs are {short(mappings)}")
-        return
+def _sources(mappings: list[Any], stage: Stage, wrong: list[str]) -> Iterator[InputSource]:
     for mapping in mappings:
         spec = stage.inputs.get(mapping["target_input"]) if _is_mapping(mapping) else None
         if spec is None:
             wrong.append(f"it has the input {short(mapping)}")
         elif "job_id" in mapping:
-            if _fits(f"input {spec.name}", mapping, _FROM_JOB, wrong):
+            job, output = mapping["job_id"], mapping.get("source_output")
+            if is_job_id(job) and is_variable(output):
                 # Each id and each output is named by many jobs, and kept once.
-                yield FromJob(spec.name, sys.intern(mapping["job_id"]), sys.intern(mapping["source_output"]))
+                yield FromJob(spec.name, intern(job), intern(output))
+            else:
+                wrong.extend(complaints(f"input {spec.name}", mapping, _FROM_JOB))
         elif "source_run" in mapping:
             if _fits(f"input {spec.name}", mapping, _FROM_RUN, wrong):
                 yield FromRun(spec.name, mapping["source_run"], mapping["results"])
@@ -137,7 +161,7 @@ def _inputs(mappings: Any, stage: Stage, wrong: list[str]) -> Iterator[InputSour
 
 
 def _is_mapping(mapping: Any) -> bool:
-    return isinstance(mapping, dict) and isinstance(mapping.get("target_input"), str)
+    return type(mapping) is dict and type(mapping.get("target_input")) is str
 
 
 def _fits(what: str, value: Any, schema: Mapping[str, Check], wrong: list[str]) -> bool:
@@ -196,10 +220,10 @@ def _part_hints(roles: Iterable[str], executables: Mapping[str, Any], wrong: lis
 _NOTHING: Mapping[str, str] = {}
 
 _JOB: Mapping[str, Check] = {
-    "stage": is_text,
     "recipe": is_digest,
-    "params": lambda value: isinstance(value, dict),
-    "executables": lambda value: isinstance(value, dict),
+    "executables": is_object,
+    "params": is_object,
+    "stage": is_text,
 }
 _FROM_JOB: Mapping[str, Check] = {"job_id": is_job_id, "source_output": is_variable}
 _FROM_RUN: Mapping[str, Check] = {"source_run": is_file_name, "results": is_text}

@@ -40,5 +40,13 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 decode_strictly = json.JSONDecoder(parse_constant=_no_number, object_pairs_hook=_each_key_once).decode
 """A JSON text, where each key stands once in its object. ValueError or RecursionError."""
 
-decode_quickly = json.JSONDecoder(parse_constant=_no_number).decode
-"""A JSON text, for the many lines of a run file: of a key that stands twice, the last counts."""
+_scan = json.JSONDecoder(parse_constant=_no_number).raw_decode
+
+
+def decode_quickly(text: str) -> Any:
+    """A JSON text without blanks around it, for the many lines of a run file: of a key that stands twice, the last
+    counts. ValueError or RecursionError."""
+    value, end = _scan(text)
+    if end != len(text):
+        raise ValueError("something stands after it")
+    return value

@@ -180,7 +180,7 @@ class RunFile:
             return None, ["its line has more than %d MiB" % (LINE_LIMIT >> 20)]
         text = self._data[start:end]
         try:
-            body: Any = decode_quickly((text[:-1] if text.endswith(b",") else text).decode("utf-8", "surrogatepass"))
+            body = decode_quickly((text[:-1] if text.endswith(b",") else text).decode("utf-8", "surrogatepass"))
         except (ValueError, RecursionError) as error:
             return None, ["its line is not JSON: %s" % error]
         return parse_job(body, self.stages)
