@@ -1,7 +1,8 @@
-"""Texts of a Lab made from the templates in `repx/templates`: scripts and the README; writes nothing."""
+"""Texts of a Lab made from the templates in `repx/templates`: scripts and the README; writes no Lab."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from repx.agent.scratch import quote
 from repx.model.derivation import StageRecipe
 from repx.model.graph import DerivationGraph
+from repx.realizer.cache import cache_directory
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -53,14 +55,36 @@ def readme_text(graph: DerivationGraph, *, closure: bool = False, images: bool =
 @lru_cache
 def _environment() -> Environment:
     # Imported here: a Lab that is looked at or run needs no template.
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import Environment, FileSystemBytecodeCache, PackageLoader, StrictUndefined
+    from jinja2.bccache import Bucket
+
+    class Kept(FileSystemBytecodeCache):
+        def dump_bytecode(self, bucket: Bucket) -> None:
+            # Where nothing can be kept, it is compiled again.
+            with contextlib.suppress(OSError):
+                super().dump_bytecode(bucket)
 
     environment = Environment(
         loader=PackageLoader("repx", "templates"),
         undefined=StrictUndefined,
         trim_blocks=False,
         keep_trailing_newline=True,
+        # Compiling them takes as long as loading Jinja; what is kept is compared with the template's text.
+        bytecode_cache=Kept(directory) if (directory := _cache_directory()) else None,
         autoescape=False,  # noqa: S701 - scripts and Markdown are not HTML: nothing is to be escaped in them
     )
     environment.filters["shell"] = quote
     return environment
+
+
+def _cache_directory() -> str:
+    """Where compiled templates are kept, readable for this user alone; empty where nothing can be kept."""
+    directory = f"{cache_directory()}/templates"
+    try:
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+    except OSError:
+        return ""
+    status = os.stat(directory)
+    # What is kept is code: nobody else may have put it there.
+    is_ours = status.st_uid == os.geteuid() and not status.st_mode & 0o022
+    return directory if is_ours and os.access(directory, os.W_OK) else ""

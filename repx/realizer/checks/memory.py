@@ -18,6 +18,7 @@ from repx.agent.base.files import read_if_there
 from repx.agent.base.looks import looks_of_object
 from repx.model.software import SoftwareRequest
 from repx.process import RunProgram, run
+from repx.realizer.cache import cache_directory
 from repx.realizer.checks.bash import commands_used, script_of
 from repx.realizer.checks.bash_commands import CommandUse
 from repx.realizer.checks.programs import find_program
@@ -31,7 +32,7 @@ LARGEST = 1 << 20
 
 def memory_path() -> str:
     """Where the file is."""
-    return f"{os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')}/repx/scripts"
+    return f"{cache_directory()}/scripts"
 
 
 class ScriptMemory:

@@ -12,6 +12,7 @@ from typing import Any
 
 from repx.agent.base.files import publish_file, read_if_there
 from repx.model.closure import StorePath, is_store_name
+from repx.realizer.cache import cache_directory
 from repx.realizer.nix.evaluation import ListedPackage
 from repx.realizer.nix.json import FlakeState, Package
 
@@ -95,4 +96,4 @@ class NixMemory:
 
 def memory_directory() -> str:
     """The directory of the files, in the user's cache."""
-    return f"{os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')}/repx/nix"
+    return f"{cache_directory()}/nix"
