@@ -276,17 +276,34 @@ def test_who_finds_a_living_claim_moved_aside_gives_way(place: Place) -> None:
     assert sorted(path.name for path in place.job.iterdir()) == ["claim"]
 
 
-def test_a_living_claim_is_put_back_by_who_took_it_for_the_dead_one(place: Place) -> None:
+@pytest.mark.parametrize("moment", ["before it looks again", "just before it moves the claim"])
+def test_a_living_claim_is_put_back_by_who_took_it_for_the_dead_one(place: Place, moment: str) -> None:
+    """A rescuer has looked, and somebody else has taken the job before it acts."""
     place.write(pid=a_dead_pid(), start=1)
-    dead = read_claim(str(place.job))
+    job = str(place.job)
+    dead = read_claim(job)
     assert dead is not None
-    assert take_over(str(place.job), str(place.tmp))
     claim = place.claim_file()
-    assert claim.take(str(place.job)) == []
-    # A second rescuer has looked before that, and acts only now.
-    assert not remove_dead(str(place.job), dead)
-    assert claim.holds(str(place.job))
+    pid = os.fork()
+    if pid == 0:
+        has_exchanged = False
+
+        def exchange(event: str, _: object) -> None:
+            nonlocal has_exchanged
+            if event == "os.rename" and not has_exchanged:
+                has_exchanged = True
+                (place.job / "claim").unlink()
+                os._exit(1) if claim.take(job) is None else None
+
+        if moment == "before it looks again":
+            (place.job / "claim").unlink()
+            claim.take(job)
+        else:
+            sys.addaudithook(exchange)
+        os._exit(2 if remove_dead(job, dead) else 0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert sorted(path.name for path in place.job.iterdir()) == ["claim"]
+    assert claim.holds(job)
 
 
 RESCUER = """
