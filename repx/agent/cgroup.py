@@ -12,10 +12,9 @@ import contextlib
 import errno
 import os
 import time
-import uuid
 from collections.abc import Iterator
 
-from repx.agent.base.files import read_file
+from repx.agent.base.files import random_name, read_file
 
 WORKER_PREFIX = "repx-worker-"
 """What the groups around workers are called: no limits are set there."""
@@ -28,7 +27,7 @@ _Settings = dict[int, list[tuple[str, str, bool]]]
 
 
 class JobLimits:
-    """One job's control groups, made at once; `problems` tells for "memory" and "cpu" why it is not limited.
+    """One job's control groups, made at once; `problems` says of "memory" and "cpu" why they are not limited.
 
     A context: at its end the groups are removed, for which everything in them must have ended. Never raises OSError.
     """
@@ -37,7 +36,7 @@ class JobLimits:
         self.problems: dict[str, str] = {}
         self._groups: dict[str, str] = {}
         """Controller to directory; under version 2 one for both."""
-        name = "repx-job-" + uuid.uuid4().hex[:12]
+        name = "repx-job-" + random_name()
         self._limit("memory", name, proc, _memory_settings(memory_bytes))
         self._limit("cpu", name, proc, _cpu_settings(cpus))
 
@@ -159,7 +158,7 @@ def _own_paths(proc: str) -> dict[str, str]:
 
 
 def _memory_settings(size: int | None) -> _Settings:
-    """Swap is no memory, where that can be said."""
+    """Swap is limited as well, where the kernel can do that."""
     if size is None:
         return {}
     text = "%d" % size
@@ -227,7 +226,7 @@ def _words(path: str) -> list[str]:
 
 
 def _write(path: str, text: str) -> None:
-    # One write: the kernel takes each as a whole order. Never O_CREAT: where there is no such file, it is no group.
+    # One write: the kernel takes each as a whole order. Never O_CREAT: a directory without this file is not a group.
     descriptor = os.open(path, os.O_WRONLY)
     try:
         os.write(descriptor, text.encode())

@@ -10,10 +10,9 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-import uuid
 from collections.abc import Callable, Sequence
 
-from repx.agent.base.files import link_exclusive
+from repx.agent.base.files import link_exclusive, random_name
 from repx.agent.base.layout import CLAIM
 from repx.agent.held import LEASE_S, Claim, Held, is_alive, read_claim, read_held
 from repx.agent.processes import kill_group_begun_at, kill_marked, this_process
@@ -34,7 +33,7 @@ class ScratchGoneError(Exception):
 
 
 class ClaimFile:
-    """The claim file of one slot. Taking a job is one link(2); the file says what the slot does at the moment."""
+    """The claim file of one slot. Taking a job is one link(2); the file says what the slot does now."""
 
     def __init__(self, path: str, tmp: str, runner: str, number: int) -> None:
         self.path = path
@@ -50,7 +49,7 @@ class ClaimFile:
         self.update(None, None)
 
     def update(self, job: str | None, group: int | None) -> None:
-        """Say which job runs now, in which process group. When it has ended nothing is said: the next one does."""
+        """Say which job runs now, in which process group. Nothing is said at its end: the next job replaces it."""
         began = int(time.time()) if group else 0
         claim = self._claim._replace(job=job, group=group, group_began=began, cgroup=self.cgroup)
         # Padded and written in place: a reader never meets an empty file or the tail of a longer one.
@@ -196,7 +195,7 @@ def remove_dead(job_directory: str, dead: Held) -> bool:
         held = read_held(path)
         return held is not None and held.file == dead.file and held.claim.is_of(dead.claim)
 
-    # Looked at before it is moved as well: nobody's claim is to be moved for nothing.
+    # Look before moving it as well, so that a living worker's claim is hardly ever moved.
     if not is_dead(job_directory + "/" + CLAIM):
         return not os.path.lexists(job_directory + "/" + CLAIM)
     return _move_aside(job_directory, is_dead)
@@ -207,7 +206,7 @@ def _move_aside(job_directory: str, is_right: Callable[[str], bool]) -> bool:
 
     False when it was not, and has been put back.
     """
-    place, aside = job_directory + "/" + CLAIM, job_directory + "/" + _MOVED + uuid.uuid4().hex[:12]
+    place, aside = job_directory + "/" + CLAIM, job_directory + "/" + _MOVED + random_name()
     try:
         os.rename(place, aside)
     except FileNotFoundError:

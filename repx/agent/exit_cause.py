@@ -1,4 +1,4 @@
-"""How a job in a sandbox has ended, from what its sandbox says; starts nothing, and knows no sandbox's words."""
+"""How a job in a sandbox has ended, from what its sandbox says; starts nothing, does not know how a sandbox is made."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _FATAL = frozenset(
         signal.SIGSEGV, signal.SIGTERM, signal.SIGXCPU, signal.SIGXFSZ, signal.SIGSYS,
     ]
 )  # fmt: skip
-"""What ends a process against its will. The others are more often an exit status that a program has chosen."""
+"""Signals that end a process against its will. For others 128 + n is more often a status that a program has chosen."""
 
 
 def add_exit_cause(attempt: Attempt, kind: str, tmp: str, memory_kills: int, memory: int | None) -> Attempt:
     """The attempt with what it was shut in with, and which signal or lack of memory has ended it.
 
-    A sandbox ends with 128 and the number of the signal that has ended its job, as a shell does. Of a container's
-    memory its process 1 tells by a file in `tmp`; a job that makes one lies of itself alone.
+    A sandbox ends with 128 + n when signal n has ended its job, as a shell does. The first process of a container makes
+    a file in `tmp` when its memory was used up; a job that makes that file lies about itself alone.
     """
     attempt = attempt._replace(isolation=kind)
     if attempt.cause == "exit" and attempt.exit is not None and attempt.exit - 128 in _FATAL:

@@ -9,10 +9,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import uuid
 from typing import Any, NamedTuple
 
-from repx.agent.base.files import write_file
+from repx.agent.base.files import random_name, write_file
 from repx.agent.base.layout import CLAIM, slot
 from repx.agent.processes import Process
 
@@ -114,7 +113,7 @@ def is_alive(held: Held, tmp: str) -> bool:
 
 def server_time(directory: str) -> float:
     """Now, by the clock of the machine that serves a directory: its clock gives times to files, ours may differ."""
-    probe = "%s/.clock-%s" % (directory, uuid.uuid4().hex)
+    probe = "%s/.clock-%s" % (directory, random_name())
     write_file(probe, b"")
     try:
         os.utime(probe)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
-
+from repx.agent.base.files import random_name
 from repx.agent.processes import start_time, this_process
 
 
 def maker_name(kind: str) -> str:
     """A name that nothing else has: `<kind>,<host>,<boot>,<pid and time namespace>,<pid>,<start time>,<random>`."""
-    return ",".join([kind, *_maker(), uuid.uuid4().hex[:8]])
+    return ",".join([kind, *_maker(), random_name()])
 
 
 def is_abandoned(name: str) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import uuid
 from collections.abc import Sequence
 
 from repx.agent.base.digest import TreeError, digest_and_size
@@ -17,6 +16,7 @@ from repx.agent.base.files import (
     link_exclusive,
     make_ordinary,
     make_read_only,
+    random_name,
     read_if_there,
     remove_tree,
     sync_filesystem,
@@ -190,7 +190,7 @@ def displace(job_directory: str, directory: str, key: str, tmp: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(directory + "/" + RECORD)
         if os.path.lexists(directory + "/" + OUT):
-            doomed = "%s/doomed-%s" % (tmp, uuid.uuid4().hex)
+            doomed = "%s/doomed-%s" % (tmp, random_name())
             move_directory(directory + "/" + OUT, doomed)
             remove_tree(doomed)
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 
-from repx.agent.base.files import remove_tree, write_file
+from repx.agent.base.files import random_name, remove_tree, write_file
 from repx.agent.base.layout import CLAIM, HEARTBEAT, PENDING, Store
 from repx.agent.claim import ClaimFile, end_processes_of, remove_dead
 from repx.agent.held import LEASE_S, Held, is_alive, read_claim, server_time
@@ -128,7 +127,7 @@ def _sweep(store: Store) -> None:
 
 def _remove(path: str) -> None:
     """Remove a tree that its last worker, or another rescuer, may be removing as well."""
-    doomed = "%s.%s" % (path, uuid.uuid4().hex[:8])
+    doomed = "%s.%s" % (path, random_name())
     with contextlib.suppress(FileNotFoundError):
         os.rename(path, doomed)
     for _ in range(3):

@@ -180,7 +180,7 @@ def container_argv(
         words += ["--userns=keep-id"]
     words += ["--user=%d:%d" % container_user()]
     if engine == "podman":
-        # Its own files in /tmp, /run and /etc: none, what is there is ours. A host name resolves by our own table.
+        # Podman is to put no files of its own into /tmp, /run and /etc: a host name resolves by our own table.
         words += ["--read-only-tmpfs=false", "--no-hosts", "--unsetenv-all"]
     if limits.get("mem"):
         words += ["--memory=%d" % limits["mem"]]

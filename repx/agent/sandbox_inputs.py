@@ -1,8 +1,8 @@
-"""The inputs of a job in a sandbox: nothing but these is to be seen of the store; knows no sandbox's words.
+"""The inputs of a job in a sandbox, which sees nothing else of the store's results; does not know how one is started.
 
-A file becomes a second name of itself in the slot's `in/`, of which all is shown at once: every mount costs a quarter
-of a millisecond, and a job may take a thousand files. Directories, and what cannot have a second name, are mounted;
-of very many directories the files become second names as well.
+A file is hard-linked into the slot's `in/`, which is shown whole: every mount costs a quarter of a millisecond, and a
+job may take a thousand files. Directories are mounted, and so is a file that cannot be linked. After very many mounts
+the files of further directories are linked as well.
 """
 
 from __future__ import annotations

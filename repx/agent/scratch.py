@@ -47,7 +47,7 @@ class Scratch:
     def prepare(self, order: Mapping[str, Any], stage: Mapping[str, Any]) -> None:
         """Make $out and the logs empty, place the inputs, write the arguments."""
         if not self._logs_are_taken:
-            # Nobody has asked for those of the job before; what of it still runs may go on writing to them.
+            # The logs of the job before were not taken, and a process of it may still write to them.
             self.stdout.renew()
             self.stderr.renew()
         self._logs_are_taken = False
@@ -74,12 +74,12 @@ class Scratch:
         return path if stage.get("sandbox") is None else INSIDE + path[len(self.directory) :]
 
     def chown_to_user(self) -> None:
-        """Let the ordinary user of a container write where a job may; only root has to, and can."""
+        """Let the ordinary user of a container write where a job may. Root has to do this, and nobody else can."""
         if os.geteuid() == 0:
             self._own(USER)
 
     def chown_back(self) -> None:
-        """What a container's user has left is ours again, and may be read by the one of the next."""
+        """Own again what a container's user has left, and let the user of the next container read it."""
         if os.geteuid() == 0:
             self._own(0)
             for entry in walk(self.out):

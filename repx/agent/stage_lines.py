@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from repx.agent.base.files import read_if_there, write_file
+from repx.agent.base.files import random_name, read_if_there, write_file
 from repx.agent.base.fingerprint import JobFingerprint, Line, parse_fingerprint, parse_lines, stage_digest
 from repx.agent.base.layout import Store
 
@@ -38,7 +37,7 @@ def keep_stage_lines(store: Store, lines: Sequence[Line]) -> None:
     if read_stage_lines(store, digest) is not None:
         return
     os.makedirs(store.stages, exist_ok=True)
-    beside = "%s/stage-%s" % (store.tmp, uuid.uuid4().hex)
+    beside = "%s/stage-%s" % (store.tmp, random_name())
     write_file(beside, (json.dumps(list(lines), ensure_ascii=False, indent=0) + "\n").encode("utf-8", "surrogatepass"))
     os.rename(beside, store.stage(digest))
 

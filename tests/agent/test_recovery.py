@@ -160,12 +160,12 @@ def test_another_users_runner_is_left_alone(store: Store) -> None:
 
 
 HIDES = """
-import os, subprocess, sys
+import os, subprocess, sys, time
 # A session of its own, no environment, its parent gone: nothing that it could shed says whose it is.
 code = "import os, sys, time; os.setsid(); os.fork() and os._exit(0); open(sys.argv[1], 'w').write(str(os.getpid())); "
 subprocess.Popen([sys.executable, "-S", "-c", code + "time.sleep(300)", sys.argv[1] + ".tmp"], env={}).wait()
-while not os.path.getsize(sys.argv[1] + ".tmp"):
-    pass
+while not os.path.exists(sys.argv[1] + ".tmp") or not os.path.getsize(sys.argv[1] + ".tmp"):
+    time.sleep(0.01)
 os.rename(sys.argv[1] + ".tmp", sys.argv[1])
 """
 
@@ -175,7 +175,7 @@ def a_script_that_hides(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """A command of which a process stays that has shed all marks, and the file that tells its id."""
     script, told = tmp_path / "hides.py", tmp_path / "hidden"
     script.write_text(HIDES)
-    yield f"{sys.executable} {script} {told}; touch {tmp_path}/hides; sleep 300", told
+    yield f"{sys.executable} {script} {told} && touch {tmp_path}/hides && sleep 300", told
     if told.exists() and start_time(int(told.read_text())):
         os.kill(int(told.read_text()), 9)
 

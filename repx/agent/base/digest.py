@@ -42,7 +42,7 @@ def nix_base32_bytes(text: str) -> bytes:
     for digit in text:
         number = number * 32 + NIX_ALPHABET.index(digit)
     if len(text) != 52 or number >> 256:
-        raise ValueError("%r is no SHA-256 in Nix's base-32" % text)
+        raise ValueError("%r is not a SHA-256 in Nix's base-32" % text)
     return number.to_bytes(32, "little")
 
 

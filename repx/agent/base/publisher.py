@@ -9,10 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import uuid
 from collections.abc import Callable, Mapping
 
-from repx.agent.base.files import remove_tree, sync_filesystem
+from repx.agent.base.files import random_name, remove_tree, sync_filesystem
 
 _WAITING_SIZE = 1 << 28
 
@@ -50,7 +49,7 @@ class Publisher:
 
     def discard(self, name: str) -> None:
         """Take what is wrong off its name in one step, then remove it. Nothing there is no error."""
-        doomed = "%s/doomed-%s" % (self._spare, uuid.uuid4().hex)
+        doomed = "%s/doomed-%s" % (self._spare, random_name())
         try:
             self._move(name, doomed)
         except FileNotFoundError:
