@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -214,6 +216,31 @@ def test_what_has_just_been_changed_may_change_unseen_and_is_not_remembered(worl
     assert open_memory(world.store, world.experiment).sources == {
         looks_of_source(str(old)).digest: tree_content(str(old)).digest
     }
+
+
+READS = """
+import sys
+opened = []
+sys.addaudithook(lambda event, given: opened.append(str(given[0])) if event == "open" else None)
+from repx.agent.base.layout import Store
+from repx.api import load, realize_lab
+store = Store(sys.argv[2])
+realize_lab(load(sys.argv[1], store=store), store=store)
+print(sum(sys.argv[3] in path and "/labs/" not in path for path in opened))
+"""
+
+
+def test_an_input_that_was_left_alone_is_not_read_again(world: World, tmp_path: Path) -> None:
+    """Neither where it lies nor in the store; a Lab of another version takes it as well."""
+    old = Path(__file__).resolve()
+    text = Path(world.experiment).read_text().replace('"table.csv"', repr(str(old)))
+    counts = []
+    for version in ("1", "1", "2"):
+        Path(world.experiment).write_text(text.replace("pipeline)])", f'pipeline)], version="{version}")'))
+        argv = [sys.executable, "-c", READS, world.experiment, world.store.root, old.name]
+        counts.append(int(subprocess.run(argv, check=True, capture_output=True, text=True).stdout))
+    assert counts[0] > 0
+    assert counts[1:] == [0, 0]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format":1}', b'{"format":1,"sources":[],"objects":{"a":1}}'])
