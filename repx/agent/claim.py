@@ -223,7 +223,7 @@ def end_processes_of(claims: Sequence[Claim]) -> None:
     here = [claim for claim in claims if claim.process.is_here()]
     for claim in here:
         if claim.cgroup:
-            kill_cgroup(claim.cgroup, claim.runner, claim.slot)
+            kill_cgroup(claim.cgroup, claim.runner, claim.slot, claim.process)
         if claim.group is not None:
             kill_group_begun_at(claim.group, claim.group_began)
     # The claim may be older than the job: a worker can be killed between starting one and saying so.

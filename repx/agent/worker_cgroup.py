@@ -14,7 +14,7 @@ import time
 from repx.agent.base.digest import digest_of_text
 from repx.agent.base.files import read_file
 from repx.agent.cgroup import WORKER_PREFIX, own_groups
-from repx.agent.processes import kill_process
+from repx.agent.processes import Process, kill_process, this_process
 
 _WITHIN_S = 1.0
 """Seconds in which killed processes leave their group."""
@@ -51,7 +51,7 @@ class CgroupEntry:
 
 def enter_cgroup(runner: str, slot: int) -> str:
     """Put this process into a group of its own, which its children are born in: its path, empty where there is none."""
-    name = _name(runner, slot)
+    name = _name(runner, slot, this_process())
     for parent in own_groups():
         group = parent + "/" + name
         with contextlib.suppress(OSError):
@@ -59,7 +59,7 @@ def enter_cgroup(runner: str, slot: int) -> str:
         # Somebody else's look for empty groups may come between the two steps.
         for _ in range(3):
             with contextlib.suppress(OSError):
-                os.mkdir(group)
+                os.makedirs(group, exist_ok=True)
                 _move(group)
                 return group
         with contextlib.suppress(OSError):
@@ -75,9 +75,9 @@ def leave_cgroup(group: str) -> None:
             os.rmdir(group)
 
 
-def kill_cgroup(group: str, runner: str, slot: int) -> None:
+def kill_cgroup(group: str, runner: str, slot: int, worker: Process) -> None:
     """End everything in the group of a dead worker, and remove it. Nothing happens to a group of another name."""
-    if os.path.basename(group) != _name(runner, slot):
+    if os.path.basename(group) != _name(runner, slot, worker):
         return
     deadline = time.monotonic() + _WITHIN_S
     with contextlib.suppress(OSError):
@@ -93,8 +93,9 @@ def kill_cgroup(group: str, runner: str, slot: int) -> None:
             time.sleep(0.001)
 
 
-def _name(runner: str, slot: int) -> str:
-    return "%s%s-%d" % (WORKER_PREFIX, digest_of_text(runner)[:16], slot)
+def _name(runner: str, slot: int, worker: Process) -> str:
+    """What the group of a worker is called: a claim cannot name anybody else's."""
+    return WORKER_PREFIX + digest_of_text("%s %d %s" % (runner, slot, " ".join(map(str, worker))))
 
 
 def _move(group: str) -> None:

@@ -14,7 +14,8 @@ import pytest
 from repx.agent.base.layout import Store
 from repx.agent.base.record import Attempt, Outcome, OutputRecord, encode_record, find_realization
 from repx.agent.base.state import State
-from repx.agent.claim import ClaimFile
+from repx.agent.cgroup import own_groups
+from repx.agent.claim import ClaimFile, end_processes_of
 from repx.agent.held import Claim
 from repx.agent.makers import maker_name
 from repx.agent.processes import Process, boot_id, children_of, start_time, this_process
@@ -52,8 +53,9 @@ def a_dead_slot(store: Store, runner: str, number: int) -> ClaimFile:
     return claim
 
 
-def a_job(store: Store, job: str, claim: ClaimFile, *, is_pending: bool) -> Path:
+def a_job(store: Store, number: int, claim: ClaimFile, *, is_pending: bool) -> Path:
     """A job's directory as a worker leaves it that was killed over it, or before it could commit it."""
+    job = f"{number:032}-job-1"
     directory = Path(store.job(job))
     directory.mkdir()
     assert claim.take(str(directory)) == []
@@ -69,7 +71,7 @@ def test_the_outputs_are_walked_once_for_all_dead_slots(store: Store) -> None:
     jobs = []
     for number in range(12):
         claim = a_dead_slot(store, "dead", number)
-        jobs += [a_job(store, f"{number}-{one}", claim, is_pending=one < 2) for one in range(3)]
+        jobs += [a_job(store, 3 * number + one, claim, is_pending=one < 2) for one in range(3)]
     walks = 0
 
     def hear(event: str, arguments: tuple[object, ...]) -> None:
@@ -90,7 +92,7 @@ def test_the_outputs_are_walked_once_for_all_dead_slots(store: Store) -> None:
 
 
 def test_a_claim_that_its_rescuer_was_killed_over_is_recovered_by_whoever_takes_the_job(store: Store) -> None:
-    job = a_job(store, "job", a_dead_slot(store, "dead", 0), is_pending=False)
+    job = a_job(store, 1, a_dead_slot(store, "dead", 0), is_pending=False)
     (job / "claim").rename(job / "claim.dead-x")
     recover_dead_runners(store)
     claim = ClaimFile(store.tmp + "/claim", store.tmp, "me", 0)
@@ -238,3 +240,18 @@ def test_a_worker_ends_its_job_with_its_supervisor(hiding: tuple[str, Path], tmp
         wait_until_gone(told)
     finally:
         worker.clean()
+
+
+def test_a_claim_cannot_have_another_group_killed(tmp_path: Path) -> None:
+    needs(can_enter_cgroup(), "no control group can be made here")
+    group = Path(own_groups()[0]) / f"repx-worker-{os.getpid()}"
+    group.mkdir()
+    sleeper = subprocess.Popen(["sleep", "300"])
+    try:
+        (group / "cgroup.procs").write_text(str(sleeper.pid))
+        end_processes_of([Claim("runner", 0, this_process(), cgroup=str(group))])
+        assert sleeper.poll() is None
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+        group.rmdir()
