@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from repx.agent.base.record import OutputRecord
-from repx.agent.job import collect_outputs
+from repx.agent.job import StartedJob, collect_outputs
+from repx.agent.sandbox import Command
+from repx.agent.scratch import Scratch
 
 
 def times_opened(name: str, stage: Mapping[str, object], out: Path) -> int:
@@ -56,3 +59,40 @@ def test_a_link_out_of_the_tree_is_found_also_above_an_output(tmp_path: Path) ->
     (tmp_path / "out/d").symlink_to("../elsewhere")
     complaint = collect_outputs({"outputs": {"r": "d/r"}}, str(tmp_path / "out"))[1]
     assert complaint == "$out/d: the link to ../elsewhere leaves the tree"
+
+
+def pause(_: float | None) -> bool:
+    """Wait a little, and never for a stop."""
+    time.sleep(0.01)
+    return False
+
+
+@pytest.mark.parametrize("limit_s", [None, 0.2])
+def test_the_id_of_a_group_is_still_its_leaders_when_the_group_is_killed(tmp_path: Path, limit_s: float | None) -> None:
+    """A leader that has been reaped has given its id back, and the group might be somebody else's by then."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+
+        def hear(event: str, arguments: tuple[int, ...]) -> None:
+            if event == "os.killpg":
+                state = Path(f"/proc/{arguments[0]}/stat").read_text().rpartition(")")[2].split()[0]
+                os.write(write, state.encode())
+
+        try:
+            scratch = Scratch(str(tmp_path / "slot"))
+            script = "sleep 300" if limit_s else "sleep 300 & exit 3"
+            started = StartedJob(Command(["/bin/sh", "-c", script], {"PATH": os.environ["PATH"]}), scratch)
+            sys.addaudithook(hear)
+            attempt = started.wait(limit_s, pause)
+            os.write(write, b" " + attempt.cause.encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as said:
+        states, _, cause = said.read().partition(" ")
+    os.waitpid(pid, 0)
+    assert cause == ("timeout" if limit_s else "exit")
+    # The last thing that is sent to the group: its leader has ended, and nobody has asked how.
+    assert states[-1] == "Z"
+    assert set(states) <= {"S", "R", "Z"}
