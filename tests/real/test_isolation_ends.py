@@ -17,6 +17,7 @@ import pytest
 
 from repx.agent.base.record import Attempt, decode_attempts
 from repx.agent.cgroup import JobLimits
+from repx.agent.processes import children_of
 from tests.machine import needs, needs_programs
 from tests.real.worlds import World, world
 
@@ -170,8 +171,9 @@ class Shut:
             time.sleep(0.02)
 
     def workers(self) -> list[int]:
-        """The agents on this store."""
-        return with_words("worker", str(self.store))
+        """The agents on this store, without those that only watch over one."""
+        agents = with_words("worker", str(self.store))
+        return [pid for pid in agents if not set(children_of(pid)) & set(agents)]
 
 
 def with_words(*words: str) -> list[int]:
