@@ -13,6 +13,7 @@ from repx.agent.lab.run_file import Job
 from repx.errors import UsageError, nearest
 from repx.lab.directory import LabDirectory
 from repx.lab.params import is_typed, read_condition, shown
+from repx.model.garbage import no_collection
 from repx.model.names import unknown
 
 _NUMBERS = re.compile(r"(\d+)")
@@ -36,6 +37,11 @@ def select(lab: LabDirectory, names: Sequence[str]) -> Selection:
 
     A run brings in what it comes after. Raises UsageError with the nearest names.
     """
+    with no_collection():
+        return _select(lab, names)
+
+
+def _select(lab: LabDirectory, names: Sequence[str]) -> Selection:
     named: dict[str, Job] = {}
     runs: dict[str, None] = {}
     for name in names or list(lab.runs):
