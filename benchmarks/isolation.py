@@ -9,7 +9,6 @@ Needs bwrap and a static busybox. A mount costs more on a machine that has many 
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import statistics
 import subprocess
@@ -17,14 +16,27 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+# The tree beside this file, installed or not.
 from repx.agent.base.files import remove_tree  # noqa: E402
 from repx.agent.base.layout import Store  # noqa: E402
-from repx.agent.claim import beat  # noqa: E402 - the tree beside this file, installed or not
+from repx.agent.makers import maker_name  # noqa: E402
+from repx.agent.messages import (  # noqa: E402
+    JobAnswer,
+    JobOrder,
+    Message,
+    UseLab,
+    UseStage,
+    decode_answer,
+    encode_message,
+)
+from repx.agent.programs import StageStart  # noqa: E402
+from repx.agent.runner import make_runner_directory  # noqa: E402
+from repx.agent.sandbox import Sandbox  # noqa: E402
+from tests.agent.mini_lab import EXECUTABLE, RUN, MiniJob, job_id, write_mini_lab  # noqa: E402
 
 GOAL_MS = 2.0
 """What a job's sandbox may cost beyond a bare bwrap."""
@@ -40,52 +52,52 @@ sys.exit(main(sys.argv[1:]))
 
 
 class Slot:
-    """A worker with a stage of each kind, whose job does nothing."""
+    """A worker whose jobs, natively or in bubblewrap, do nothing."""
 
-    def __init__(self, root: Path, bwrap: str, busybox: str) -> None:
-        store, lab = Store(str(root / "store")), root / "lab" / "store"
+    def __init__(self, root: Path, lab: Path, start: StageStart) -> None:
+        store = Store(str(root / "store"))
         store.create()
-        lab.mkdir(parents=True)
-        shutil.copy(busybox, lab / "busybox")
-        runner = Path(store.tmp) / "runner"
-        runner.mkdir()
-        beat(str(runner))
-        argv = [sys.executable, "-I", "-S", "-c", _START, str(ROOT / "repx"), "worker", store.root, "runner", "0"]
+        runner = maker_name("run")
+        make_runner_directory(store, runner)
+        argv = [sys.executable, "-I", "-S", "-c", _START, str(ROOT / "repx"), "worker", store.root, runner, "0"]
         self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
         self._jobs = 0
-        box = {
-            "kind": "bwrap", "program": bwrap, "store": str(lab), "outputs": store.outputs, "mounts": [],
-            "shell": "/nix/store/busybox", "env": "/nix/store/busybox", "host": False, "network": False,
-        }  # fmt: skip
-        shared = {"kind": "bash", "name": "s", "version": "1", "path": "", "env": {}, "outputs": {}}
-        self._tell({"stage": {"id": "native", "argv": [str(lab / "busybox"), "true"], **shared}})
-        self._tell({"stage": {"id": "bwrap", "argv": ["/nix/store/busybox", "true"], "sandbox": box, **shared}})
+        self._tell(UseLab(str(lab)))
+        self._tell(UseStage(EXECUTABLE, "", start))
 
-    def job_ms(self, kind: str, input_file: Path) -> float:
-        """One job from its order to its answer."""
+    def job_ms(self) -> float:
+        """One job from its order to its answer; each is another realization of the same."""
         self._jobs += 1
-        order = {
-            "job": f"{self._jobs:032d}-s-1", "stage": kind, "index": 0, "key": f"{self._jobs:032d}", "params": {},
-            "inputs": {"data": {"path": str(input_file), "file": "data", "digest": "0"}}, "cpus": 1, "time_s": None,
-            "force": False, "lab": "lab",
-        }  # fmt: skip
         began = time.perf_counter()
-        self._tell(order)
+        self._tell(JobOrder(RUN, job_id("job"), self._jobs))
         assert self._process.stdout is not None
-        answer = json.loads(self._process.stdout.readline())
+        answer = decode_answer(self._process.stdout.readline())
         took = time.perf_counter() - began
-        if answer["state"] != "succeeded":
-            sys.exit(f"a job in {kind} failed: {answer}")
+        if not isinstance(answer, JobAnswer) or answer.state != "succeeded":
+            sys.exit(f"a job failed: {answer}")
         return took * 1000
 
     def end(self) -> None:
         """Let the worker leave."""
         self._process.communicate()
 
-    def _tell(self, message: dict[str, Any]) -> None:
+    def _tell(self, message: Message) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(message).encode() + b"\n")
+        self._process.stdin.write(encode_message(message))
         self._process.stdin.flush()
+
+
+def slots(root: Path, bwrap: str, busybox: str, given: Path) -> dict[str, Slot]:
+    """A worker for each kind, on a Lab whose one job takes a file."""
+    lab = write_mini_lab(root / "lab", MiniJob(job_id("job"), {}, inputs={"data": given}))
+    shutil.copy(busybox, lab / "store" / "busybox")
+    inside = "/nix/store/busybox"
+    box = Sandbox("bwrap", bwrap, str(lab / "store"), str(root / "store" / "outputs"), inside, inside)
+    starts = {
+        "native": StageStart((str(lab / "store" / "busybox"), "true"), "", {}, None),
+        "bwrap": StageStart((inside, "true"), "", {}, box),
+    }
+    return {kind: Slot(root / kind, lab, start) for kind, start in starts.items()}
 
 
 def bare_ms(command: list[str]) -> float:
@@ -104,23 +116,24 @@ def main() -> None:
     if bwrap is None or busybox is None:
         sys.exit("this needs bwrap and busybox")
     root = Path(tempfile.mkdtemp(prefix="repx-isolation-"))
-    slot = Slot(root, bwrap, busybox)
     given = root / "data"
     given.write_text("data\n")
+    workers = slots(root, bwrap, busybox, given)
     bare = [bwrap, "--unshare-all", "--ro-bind", "/", "/", busybox, "true"]
     times: dict[str, list[float]] = {"native": [], "bwrap": [], "bare": [], "true": []}
     try:
         for number in range(jobs + 5):
             measured = {
-                "native": slot.job_ms("native", given),
-                "bwrap": slot.job_ms("bwrap", given),
+                "native": workers["native"].job_ms(),
+                "bwrap": workers["bwrap"].job_ms(),
                 "bare": bare_ms(bare),
                 "true": bare_ms([busybox, "true"]),
             }
             for name, took in measured.items() if number >= 5 else ():
                 times[name].append(took)
     finally:
-        slot.end()
+        for worker in workers.values():
+            worker.end()
         remove_tree(str(root))
     median = {name: statistics.median(all_times) for name, all_times in times.items()}
     sandbox = statistics.median(shut - free for shut, free in zip(times["bwrap"], times["native"], strict=True))

@@ -1,4 +1,4 @@
-"""`python agent worker STORE RUNNER NUMBER`: the one entry of the agent."""
+"""The entries of the agent: `worker STORE RUNNER NUMBER` for a runner, `run … JOB` for one job by itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ def main(argv: list[str]) -> int:
         from repx.agent import worker_process
 
         return worker_process.main(argv[1:])
-    sys.stderr.write("usage: agent worker STORE RUNNER NUMBER\n")
+    if argv[:1] == ["run"]:
+        from repx.agent import one_job
+
+        return one_job.main(argv[1:])
+    sys.stderr.write("usage: agent worker STORE RUNNER NUMBER\n       agent run --store STORE --lab LAB JOB\n")
     return 2
 
 

@@ -8,7 +8,6 @@ import signal
 import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from repx.agent.base.digest import TreeError, check_entry, digest_and_size
 from repx.agent.base.files import take_special_bits
@@ -116,7 +115,7 @@ def _readable(words: Sequence[str]) -> int:
     return descriptor
 
 
-def collect_outputs(stage: Mapping[str, Any], out: str) -> tuple[dict[str, OutputRecord], str]:
+def collect_outputs(declared_paths: Mapping[str, str], out: str) -> tuple[dict[str, OutputRecord], str]:
     """Each declared output with its digest and size, and a complaint when one is missing or cannot be kept.
 
     Everything in `out` is looked at once, and loses setuid, setgid and sticky on the way.
@@ -128,7 +127,7 @@ def collect_outputs(stage: Mapping[str, Any], out: str) -> tuple[dict[str, Outpu
         return {}, "the script has removed $out, or put something else in its place"
     take_special_bits(out, status)
     try:
-        for name, path in stage["outputs"].items():
+        for name, path in declared_paths.items():
             try:
                 digest, size = digest_and_size(out + "/" + path, out, take_special_bits)
             except (FileNotFoundError, NotADirectoryError):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import signal
 import time
-from typing import Any
+
+from repx.agent.messages import Forget, Message, Stop, decode_message
 
 
 class Orders:
@@ -19,7 +19,7 @@ class Orders:
         self.forgotten = False
         self._descriptor = descriptor
         self._buffer = b""
-        self._ready: list[dict[str, Any]] = []
+        self._ready: list[Message] = []
         self._wakeup, signalled = os.pipe()
         for end in (self._wakeup, signalled):
             os.set_blocking(end, False)
@@ -30,7 +30,7 @@ class Orders:
         self._poll.register(self._wakeup, select.POLLIN)
         self._poll.register(descriptor, select.POLLIN)
 
-    def next(self, timeout_s: float | None) -> dict[str, Any] | None:
+    def next(self, timeout_s: float | None) -> Message | None:
         """The next order; None when `timeout_s` has passed or none will come."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while not self._ready and not self.ended:
@@ -63,13 +63,13 @@ class Orders:
             return
         *lines, self._buffer = (self._buffer + data).split(b"\n")
         for line in lines:
-            order = json.loads(line)
-            if "stop" in order:
+            message = decode_message(line)
+            if isinstance(message, Stop):
                 self.ended = True
                 continue
             # It overtakes the orders before it, which are dropped when their turn comes; its own turn ends that.
-            self.forgotten = self.forgotten or "forget" in order
-            self._ready.append(order)
+            self.forgotten = self.forgotten or isinstance(message, Forget)
+            self._ready.append(message)
 
     def _stop(self, *_: object) -> None:
         self.ended = True

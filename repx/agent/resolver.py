@@ -23,7 +23,7 @@ from repx.agent.resolve import (
     look_up,
     reason_to_run,
 )
-from repx.agent.run_results import RunResults, results_of_run
+from repx.agent.run_results import RunResults, results_of_run, results_path
 from repx.agent.scatter import PartJob, ScatterGather
 
 
@@ -66,6 +66,7 @@ class Resolver:
         self._further: dict[tuple[str, int], Realized | None] = {}
         self._results: dict[str, RunResults] = {}
         self._open_runs: set[str] = set()
+        self._told_results: dict[str, ResultsInput] = {}
         self._effective: dict[str, dict[str, Any]] = {}
 
     def note(self, job: str, known: Realized | Missing) -> None:
@@ -78,6 +79,22 @@ class Resolver:
         else:
             self._missing[job] = known
             self._realized.pop(job, None)
+
+    def note_key(self, job: str, key: str) -> None:
+        """A result of this key is said to be the job's of today. Where there is none, the job is looked at as ever."""
+        known = self._realized.get(job)
+        if known is None or known.key != key:
+            found = self._find(self._store, job, 0, key)
+            if found is not None:
+                self.note(job, found)
+
+    def note_results(self, run: str, digest: str) -> None:
+        """The results of a run are said to be these, and their file to be there."""
+        self._told_results[run] = ResultsInput(run, results_path(self._store, run, digest), digest)
+
+    def seen(self, job: str) -> Realized | None:
+        """The result of a job, if it has been seen."""
+        return self._realized.get(job)
 
     def forget_missing(self) -> None:
         """Look again for what was not there: others may have made it."""
@@ -199,7 +216,7 @@ class Resolver:
                 else:
                     unknown.append(upstream)
         for name in job.runs_taken():
-            if name not in self._results and name not in self._open_runs:
+            if name not in self._results and name not in self._told_results and name not in self._open_runs:
                 run = self._lab.run(name)
                 waiting = [identity for identity in run.ids() if not self._is_seen(identity)]
                 unknown.extend(one for one in map(run.job, waiting) if one is not None)
@@ -212,6 +229,8 @@ class Resolver:
             raise _MissingError from None
 
     def _must_results(self, run: str) -> ResultsInput:
+        if run in self._told_results:
+            return self._told_results[run]
         results = self.results(run)
         if results is None:
             raise _MissingError

@@ -23,7 +23,7 @@ class RunResults(NamedTuple):
 
     def path(self, store: Store) -> str:
         """Where the file stands, or will: named by its content, so that equal results share it."""
-        return "%s/%s-%s.json" % (store.objects, self.digest[:32], self.run)
+        return results_path(store, self.run, self.digest)
 
     def write(self, store: Store) -> None:
         """Have the file there."""
@@ -32,6 +32,11 @@ class RunResults(NamedTuple):
         # Equal results of other jobs have the same name, and paths that may be gone by now.
         if read_if_there(path) != data:
             publish_file(path, data, 0o444)
+
+
+def results_path(store: Store, run: str, digest: str) -> str:
+    """The file of the results of a run that have this digest."""
+    return "%s/%s-%s.json" % (store.objects, digest[:32], run)
 
 
 def results_of_run(

@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from repx.agent.base.files import link_tree, write_file
+from repx.agent.resolve import Given, InputValue, ItemInput, ResultsInput
 from repx.agent.sandbox import INSIDE, STORE_DIR, Sandbox
 
 MOST_MOUNTS = 1000
@@ -33,7 +33,7 @@ class SandboxInputs:
         self._box = box
         self.binds: list[tuple[str, str]] = []
 
-    def place(self, name: str, value: Any) -> Any:
+    def place(self, name: str, value: Given) -> str | list[str] | None:
         """Where an input is in the sandbox: a path, a list of paths, or None."""
         if value is None:
             return None
@@ -41,21 +41,21 @@ class SandboxInputs:
             return [self._one("%s/%d" % (name, number), one) for number, one in enumerate(value)]
         return self._one(name, value)
 
-    def _one(self, folder: str, value: Mapping[str, Any]) -> str:
-        outside = "%s/%s/%s" % (self._directory, folder, value["file"])
-        inside = "%s/in/%s/%s" % (INSIDE, folder, value["file"])
+    def _one(self, folder: str, value: InputValue) -> str:
+        outside = "%s/%s/%s" % (self._directory, folder, value.file)
+        inside = "%s/in/%s/%s" % (INSIDE, folder, value.file)
         os.makedirs(os.path.dirname(outside), exist_ok=True)
-        if "text" in value:
-            write_file(outside, value["text"].encode())
+        if isinstance(value, ItemInput):
+            write_file(outside, value.text.encode())
             return inside
-        path = value["path"]
+        path = value.path
         store = self._box.store + "/"
         if path.startswith(store) and self._box.kind == "bwrap":
             # The whole of it stands at /nix/store already.
             os.symlink(STORE_DIR + "/" + path[len(store) :], outside)
             return inside
         self._link(os.path.realpath(path), outside, inside)
-        if value.get("results"):
+        if isinstance(value, ResultsInput):
             self._show_results(path)
         return inside
 

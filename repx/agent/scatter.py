@@ -37,7 +37,8 @@ SCATTER = "scatter"
 class PartJob(NamedTuple):
     """A part of a scatter-gather as a job, with what `Job` has; `whole` is the id of the scatter-gather.
 
-    A gather stands for the whole, and has the identity of that.
+    `step` is its name there: `SCATTER`, a step's (for one `item`), or empty for the gather, which stands for the whole
+    and has the identity of that.
     """
 
     id: str
@@ -48,6 +49,8 @@ class PartJob(NamedTuple):
     hints: Hints
     whole: str
     identity: Identity
+    step: str = ""
+    item: str | None = None
 
 
 class Part(NamedTuple):
@@ -100,7 +103,7 @@ class ScatterGather:
         stage, recipes = self._parts.scatter, self._recipes
         inputs = {name: self._inputs.get(name) for name in stage.inputs}
         part = self._part(stage, recipes.scatter, {}, recipes.scatter_id, recipes.scatter_hints)
-        part = part._replace(identity=scatter_identity(self.job))
+        part = part._replace(step=SCATTER, identity=scatter_identity(self.job))
         return part, Resolved(inputs, key_of(recipes.scatter, 0, inputs))
 
     def items(self, scatter: Realized) -> list[str]:
@@ -136,8 +139,12 @@ class ScatterGather:
         stage, lines = step.stage, content_lines(inputs)
         identity = "%s-%s-%s" % (job_digest(recipe, encode(lines)), stage.name, stage.version)
         part = self._part(stage, recipe, step.fixed, identity, self._recipes.step_hints[step.name], step.references)
-        part = part._replace(identity=Identity(stage, part.params, part.references, lines))
-        return part, Resolved(inputs, key_of(recipe, 0, inputs))
+        own = Identity(stage, part.params, part.references, lines)
+        return part._replace(step=step.name, item=item, identity=own), Resolved(inputs, key_of(recipe, 0, inputs))
+
+    def gather_job(self) -> PartJob:
+        """The gather without its inputs."""
+        return self._part(self._parts.gather, self.job.recipe, {}, self.job.id, self._recipes.gather_hints)
 
     def gather(self, sinks: Sequence[Realized], scatter: Realized) -> tuple[PartJob, Resolved]:
         """The gather, which stands for the whole: it has the id of the job."""
@@ -147,8 +154,7 @@ class ScatterGather:
         for wire in parts.gather_wires:
             is_made = wire.source == "scatter"
             inputs[wire.input] = output_input(scatter, wire.name) if is_made else self._inputs.get(wire.name)
-        part = self._part(parts.gather, recipe, {}, self.job.id, self._recipes.gather_hints)
-        return part, Resolved(inputs, key_of(recipe, 0, inputs))
+        return self.gather_job(), Resolved(inputs, key_of(recipe, 0, inputs))
 
     def walk(self, look_up: LookUp) -> Iterator[Part]:
         """The scatter, then the steps of each item in order, as far as they are known. Raises ItemsError."""

@@ -11,6 +11,8 @@ from typing import Any
 
 from repx.agent.base.files import ScratchFile, hardlink_or_symlink, remove_tree, walk, write_file
 from repx.agent.base.record import Log, LogFile
+from repx.agent.resolve import Given, InputValue, ItemInput
+from repx.agent.resolved_job import ResolvedJob
 from repx.agent.sandbox import GROUP, HOSTS, INSIDE, PASSWD, STORE_DIR, USER, Sandbox
 from repx.agent.sandbox_inputs import SandboxInputs
 
@@ -44,7 +46,7 @@ class Scratch:
         self.shown: list[tuple[str, str]] = []
         self._logs_are_taken = True
 
-    def prepare(self, order: Mapping[str, Any], stage: Mapping[str, Any]) -> None:
+    def prepare(self, job: ResolvedJob) -> None:
         """Make $out and the logs empty, place the inputs, write the arguments."""
         if not self._logs_are_taken:
             # The logs of the job before were not taken, and a process of it may still write to them.
@@ -54,24 +56,24 @@ class Scratch:
         if os.path.lexists(self.out):
             remove_tree(self.out)
         os.mkdir(self.out)
-        for path in stage["outputs"].values():
+        for path in job.job.stage.outputs.values():
             if "/" in path:
                 os.makedirs(os.path.dirname(self.out + "/" + path), exist_ok=True)
         self._clear()
-        box = stage.get("sandbox")
+        box = job.start.sandbox
         if box is None:
-            places = {name: self._place(name, value) for name, value in order["inputs"].items()}
+            places = {name: self._place(name, value) for name, value in job.inputs.items()}
         else:
-            places = self._show(order, box)
+            places = self._show(job, box)
         self.inputs_json.write(_encode(places).encode())
-        self.params_json.write(_encode(order["params"]).encode())
-        if stage["kind"] == "bash":
-            self.assignments.write(assignments(places, order["params"]).encode("utf-8", "surrogateescape"))
+        self.params_json.write(_encode(job.params).encode())
+        if job.job.stage.kind == "bash":
+            self.assignments.write(assignments(places, job.params).encode("utf-8", "surrogateescape"))
         os.chdir(self.out)
 
-    def seen(self, path: str, stage: Mapping[str, Any]) -> str:
-        """A path below this directory as a job of a stage sees it."""
-        return path if stage.get("sandbox") is None else INSIDE + path[len(self.directory) :]
+    def seen(self, path: str, box: Sandbox | None) -> str:
+        """A path below this directory as a job sees it."""
+        return path if box is None else INSIDE + path[len(self.directory) :]
 
     def chown_to_user(self) -> None:
         """Let the ordinary user of a container write where a job may. Root has to do this, and nobody else can."""
@@ -106,7 +108,7 @@ class Scratch:
         log.move(kept)
         return LogFile(os.path.basename(kept))
 
-    def _place(self, name: str, value: Any) -> Any:
+    def _place(self, name: str, value: Given) -> str | list[str] | None:
         if value is None:
             return None
         directory = self.inputs + "/" + name
@@ -114,8 +116,8 @@ class Scratch:
             return [self._link("%s/%d" % (directory, number), one) for number, one in enumerate(value)]
         return self._link(directory, value)
 
-    def _link(self, directory: str, value: Mapping[str, Any]) -> str:
-        path: str = directory + "/" + value["file"]
+    def _link(self, directory: str, value: InputValue) -> str:
+        path = directory + "/" + value.file
         try:
             self._link_at(path, value)
         except FileNotFoundError:
@@ -124,13 +126,13 @@ class Scratch:
         self._links.append(path)
         return path
 
-    def _link_at(self, path: str, value: Mapping[str, Any]) -> None:
-        if "text" in value:
-            write_file(path, value["text"].encode())
+    def _link_at(self, path: str, value: InputValue) -> None:
+        if isinstance(value, ItemInput):
+            write_file(path, value.text.encode())
         else:
-            hardlink_or_symlink(value["path"], path)
+            hardlink_or_symlink(value.path, path)
 
-    def _show(self, order: Mapping[str, Any], box: Sandbox) -> dict[str, Any]:
+    def _show(self, job: ResolvedJob, box: Sandbox) -> dict[str, Any]:
         """Place the inputs for a sandbox; where each is in there."""
         if not os.path.isdir(self.etc):
             os.mkdir(self.etc)
@@ -140,13 +142,11 @@ class Scratch:
                 if path.startswith("/etc/"):
                     _make_place(path, self.directory + path)
         shown = SandboxInputs(self.inputs, self.results, box)
-        places = {name: shown.place(name, value) for name, value in order["inputs"].items()}
+        places = {name: shown.place(name, value) for name, value in job.inputs.items()}
         self.shown = shown.binds
         if box.kind != "bwrap":
             # An image has the closure and nothing else of the Lab: the script, and the stored paths among the params.
-            self.shown += [
-                (box.store + "/" + name, STORE_DIR + "/" + name) for name in (box.stage, *order.get("stored", ()))
-            ]
+            self.shown += [(box.store + "/" + name, STORE_DIR + "/" + name) for name in (box.stage, *job.stored)]
         self._is_shown = True
         return places
 
@@ -199,18 +199,19 @@ def _make_place(shown: str, place: str) -> None:
         write_file(place, b"")
 
 
-def environment(order: Mapping[str, Any], stage: Mapping[str, Any], scratch: Scratch) -> dict[str, str]:
+def environment(job: ResolvedJob, scratch: Scratch) -> dict[str, str]:
     """A job's whole environment: nothing of the runner's gets through (decision: the same bytes everywhere)."""
+    start = job.start
     return {
-        "PATH": stage["path"],
-        "HOME": scratch.home if stage.get("sandbox") is None else "/tmp",
-        "TMPDIR": scratch.tmp if stage.get("sandbox") is None else "/tmp",
+        "PATH": start.path,
+        "HOME": scratch.home if start.sandbox is None else "/tmp",
+        "TMPDIR": scratch.tmp if start.sandbox is None else "/tmp",
         "LANG": "C.UTF-8",
         "TZ": "UTC",
         "PYTHONHASHSEED": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "OMP_NUM_THREADS": str(order["cpus"]),
-        **stage["env"],
+        "OMP_NUM_THREADS": str(job.cpus),
+        **start.env,
     }
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from repx.agent.base.files import random_name, read_if_there, write_file
-from repx.agent.base.fingerprint import JobFingerprint, Line, parse_fingerprint, parse_lines, stage_digest
+from repx.agent.base.fingerprint import JobFingerprint, Line, parse_lines, stage_digest
 from repx.agent.base.layout import Store
+from repx.agent.lab.identity import Identity
 
 
 class StageLines:
@@ -19,13 +19,11 @@ class StageLines:
         self._store = store
         self._kept: set[str] = set()
 
-    def told(self, order: Mapping[str, Any], stage: Mapping[str, Any]) -> JobFingerprint | None:
-        """Why a job has its id, by its order; the lines of its stage are in the store from then on."""
-        if "fingerprint" not in order:
-            return None
-        own = parse_fingerprint(order["fingerprint"])
+    def fingerprint(self, identity: Identity) -> JobFingerprint:
+        """Why a job has its id; the lines of its stage are in the store from then on."""
+        own = identity.fingerprint()
         if own.stage not in self._kept:
-            keep_stage_lines(self._store, parse_lines(stage["lines"]))
+            keep_stage_lines(self._store, identity.stage.fingerprint)
             self._kept.add(own.stage)
         return own
 

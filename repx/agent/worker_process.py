@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 
 from repx.agent.base.layout import HEARTBEAT, Store
 from repx.agent.claim import ScratchGoneError
+from repx.agent.messages import Trouble, encode_answer
 from repx.agent.supervisor import become_subreaper, go_on_supervised
 from repx.agent.worker import Worker
 from repx.agent.worker_cgroup import CgroupEntry, can_enter_cgroup, leave_cgroup
@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
         if isinstance(error, OSError):
             reason = "%s: %s" % (error.filename, error.strerror)
         with contextlib.suppress(OSError):
-            os.write(answers, json.dumps({"trouble": reason}).encode() + b"\n")
+            os.write(answers, encode_answer(Trouble(reason)))
         return 1
     finally:
         if cgroup is not None:

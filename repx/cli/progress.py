@@ -142,6 +142,7 @@ def print_report(report: Report, *, as_json: bool) -> None:
             **counts,
             "failures": failures,
             "trouble": report.trouble,
+            "drift": report.drift,
         }
         click.echo(json.dumps(done))
         return
@@ -160,6 +161,8 @@ def print_report(report: Report, *, as_json: bool) -> None:
         click.echo(f"  failed: {unit_title(unit)}: {cause_text(unit.attempt)}")
     for text in report.trouble:
         click.echo(f"  {text}")
+    for text in report.drift:
+        click.echo(f"  not as the Lab was made with: {text}")
 
 
 def print_nothing_to_run(jobs: int, *, as_json: bool) -> None:

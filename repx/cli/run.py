@@ -17,8 +17,8 @@ from repx.lab.directory import LabDirectory
 from repx.store.location import open_store, store_of, verify_once
 
 if TYPE_CHECKING:
+    from repx.agent.programs import IsolationKind
     from repx.dsl.experiment import Lab
-    from repx.runtime.target import IsolationKind
 
 
 @click.command()
@@ -52,9 +52,9 @@ def run(
 ) -> None:
     """Run what is missing of the named runs, groups, stages and jobs; of everything when none is named."""
     from repx.agent.base.state import State
+    from repx.agent.programs import NATIVE
     from repx.cli.edited import warn_if_edited
     from repx.cli.progress import Progress, print_nothing_to_run, print_plan, print_report
-    from repx.runtime.isolation import NATIVE
     from repx.runtime.limits import parse_memory
     from repx.runtime.local import isolation_on, local_engine
     from repx.runtime.targets import find_target
@@ -155,8 +155,8 @@ def _plan_unwritten(definition: Lab, names: Sequence[str], store: Store, *, forc
     from tempfile import TemporaryDirectory
 
     from repx import api
+    from repx.agent.programs import NATIVE
     from repx.cli.progress import Progress, print_plan
-    from repx.runtime.isolation import NATIVE
     from repx.runtime.local import local_engine
 
     with TemporaryDirectory(prefix="repx-") as aside:

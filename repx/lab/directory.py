@@ -36,10 +36,3 @@ class LabDirectory(Lab):
             return parse_closure(read_object(self.root, place, CLOSURE_LIMIT))
         except ValueError as error:
             raise self.root.fault((place, str(error))) from None
-
-    def host_tool(self, name: str) -> str | None:
-        """The path of a program that the Lab carries for its own use."""
-        for place in self.manifest.files:
-            if place.startswith("host-tools/") and place.endswith(f"/bin/{name}"):
-                return self.root.file(place).path
-        return None

@@ -15,9 +15,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from repx.agent.programs import IsolationKind
 from repx.agent.sandbox import INSIDE
 from repx.errors import UsageError
-from repx.runtime.target import ANY, IsolationKind, Target
+from repx.runtime.target import ANY, Target
 
 
 def load_config(path: str) -> dict[str, Target]:

@@ -9,6 +9,7 @@ from functools import partial
 from repx.agent.base.layout import Store
 from repx.agent.base.state import ENDED, State
 from repx.agent.lab.run_file import Job
+from repx.agent.programs import Programs
 from repx.agent.publish import make_current
 from repx.agent.recovery import recover_dead_runners
 from repx.agent.resolve import Realized, ResultsInput
@@ -52,7 +53,7 @@ class Engine:
         selection: Selection,
         options: Options,
         watcher: Watcher,
-        orders: Orders,
+        programs: Programs,
         start_executor: Callable[[], Executor],
     ) -> None:
         self._lab = lab
@@ -60,11 +61,11 @@ class Engine:
         self._selection = selection
         self._options = options
         self._watcher = SafeWatcher(watcher)
-        self._orders = orders
         self._start_executor = start_executor
         self._resolver = Resolver(lab, store)
         self._written: set[str] = set()
         """Runs whose results stand as files."""
+        self._orders = Orders(lab, self._resolver, programs)
         self._graph: UnitGraph
         self._executor: Executor | None = None
         self._ready: list[Unit] = []

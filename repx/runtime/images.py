@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from repx import process
+from repx.agent.programs import Isolation
 from repx.errors import SoftwareError
 from repx.lab.directory import LabDirectory
 from repx.lab.images import image_files, image_reference
-from repx.runtime.isolation import Isolation
 
 
 class Images:
@@ -18,10 +18,6 @@ class Images:
         self._lab = lab
         self._isolation = isolation
         self._places = [run.image for run in lab.runs.values()]
-
-    def reference(self, run: int) -> str:
-        """What an engine calls the image of a run, which is given by its place in the Lab."""
-        return image_reference(self._places[run])
 
     def load(self, runs: Collection[int], notice: Callable[[str], None]) -> None:
         """Have the images of these runs in the engine, if jobs are shut in by one. Raises SoftwareError."""

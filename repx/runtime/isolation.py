@@ -9,28 +9,13 @@ from dataclasses import dataclass, field
 
 from repx import process
 from repx.agent.capabilities import bwrap_problem
+from repx.agent.programs import NATIVE, Isolation, IsolationKind
 from repx.errors import SoftwareError, UsageError
 from repx.lab.directory import LabDirectory
 from repx.model.closure import STORE_DIR
-from repx.runtime.target import ANY, IsolationKind
+from repx.runtime.target import ANY
 
 ENGINE_ANSWERS_WITHIN_S = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class Isolation:
-    """How jobs are started: the kind, its program, what it shows beyond what is declared; `passed_over` says why others
-    were not taken."""
-
-    kind: IsolationKind = "native"
-    program: str = ""
-    mounts: tuple[str, ...] = ()
-    host: bool = False
-    passed_over: tuple[tuple[IsolationKind, str], ...] = ()
-
-
-NATIVE = Isolation()
-"""No sandbox: what a Lab without a closure has."""
 
 
 @dataclass(frozen=True, slots=True)

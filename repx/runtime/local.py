@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from repx.agent.base.layout import Store
+from repx.agent.programs import Isolation, IsolationKind, programs_of
 from repx.lab.directory import LabDirectory
 from repx.lab.selection import select
 from repx.runtime.engine import Engine
 from repx.runtime.executors.direct import DirectExecutor
 from repx.runtime.executors.executor import Budget
 from repx.runtime.images import Images
-from repx.runtime.isolation import Isolation, choose_isolation
+from repx.runtime.isolation import choose_isolation
 from repx.runtime.limits import machine_cpus, machine_memory
-from repx.runtime.orders import Orders
 from repx.runtime.report import Options, Watcher
-from repx.runtime.target import LOCAL, IsolationKind
+from repx.runtime.target import LOCAL
 from repx.runtime.targets import find_target
 
 
@@ -40,15 +40,14 @@ def local_engine(
     cpus = machine_cpus()
     budget = Budget(slots=jobs or cpus, cpus=max(cpus, jobs or 0), mem=mem or machine_memory())
     chosen = isolation or isolation_on(lab)
-    images = Images(lab, chosen)
     return Engine(
         lab,
         store,
         select(lab, names),
         Options(force=force, continue_on_failure=continue_on_failure),
         watcher,
-        Orders(lab, store, chosen, images, allow_drift=allow_drift),
-        lambda: DirectExecutor(store, budget, images, stop_on_failure=not continue_on_failure),
+        programs_of(lab, store, chosen, allow_drift=allow_drift),
+        lambda: DirectExecutor(store, budget, Images(lab, chosen), stop_on_failure=not continue_on_failure),
     )
 
 

@@ -1,102 +1,87 @@
-"""What a worker is told: a stage once, then one order a job; plain values in, plain values out."""
+"""What a worker is told of a unit: which job of the Lab, and first how its stage starts on this machine."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import contextlib
+from collections.abc import Iterator
 
-from repx.agent.base.fingerprint import Line
-from repx.agent.base.layout import Store
+from repx.agent.lab.run_file import Job
 from repx.agent.lab.stage import Stage
+from repx.agent.messages import JobOrder, UseLab, UsePackage, UseStage
+from repx.agent.programs import Programs, ProgramsError
+from repx.agent.resolver import Resolver
+from repx.agent.scatter import PartJob
+from repx.errors import SoftwareError
 from repx.lab.directory import LabDirectory
-from repx.runtime.closure import ClosurePrograms
+from repx.lab.images import image_reference
 from repx.runtime.executors.executor import Order
-from repx.runtime.images import Images
-from repx.runtime.isolation import Isolation
-from repx.runtime.software import HostPrograms, Programs
 from repx.runtime.units import Unit
 
 
 class Orders:
-    """Makes the orders of a run. `drift` is how this machine's software differs, where that is accepted."""
+    """Makes the orders of a run. `resolver` says which results stand, so that workers need not look for them again."""
 
-    def __init__(
-        self, lab: LabDirectory, store: Store, isolation: Isolation, images: Images, *, allow_drift: bool
-    ) -> None:
+    def __init__(self, lab: LabDirectory, resolver: Resolver, programs: Programs) -> None:
         self._lab = lab
-        self._images = images
-        self._software: Programs = (
-            HostPrograms(lab, store, allow_drift=allow_drift)
-            if lab.closure is None
-            else ClosurePrograms(lab, store, isolation)
-        )
+        self._resolver = resolver
+        self._programs = programs
+        self._runs = list(lab.runs.values())
+        self._wholes: dict[str, Job] = {}
+        self._stages: dict[tuple[str, str], UseStage] = {}
 
     @property
     def drift(self) -> list[str]:
-        """How the software of this machine differs from what was recorded."""
-        return self._software.drift
+        """How the software of this machine differs from what was recorded, where that is accepted."""
+        return self._programs.drift
 
     def order(self, unit: Unit, *, force: bool) -> Order:
-        """The order of a unit whose inputs are resolved. Raises SoftwareError."""
-        assert unit.job is not None
-        stage, image, lines = unit.job.stage, self._images.reference(unit.run), unit.job.identity.stage.fingerprint
-        return Order(
-            stage_id(stage, image),
-            lambda: stage_order(stage, image, self._software, lines),
-            job_order(unit, image, self._lab, self._software, force=force),
+        """The order of a unit whose inputs are there. Raises SoftwareError when its software is not on this machine."""
+        job, run = unit.job, self._runs[unit.run]
+        assert job is not None
+        whole = job if isinstance(job, Job) else self._whole(job)
+        before: list[UseLab | UseStage | UsePackage] = [UseLab(self._lab.path), self._stage(job.stage, run.image)]
+        for name, kind in job.references.items():
+            value = job.params[name]
+            if kind != "path" and value is not None:
+                before.append(self._package(value))
+        order = JobOrder(
+            run=run.name,
+            job=whole.id,
+            realization=unit.index,
+            seen={identity: one.key for identity in whole.upstream_ids() if (one := self._resolver.seen(identity))},
+            results={name: made.digest for name in whole.runs_taken() if (made := self._resolver.results(name))},
+            cpus=unit.needs.cpus,
+            time_s=unit.time_s,
+            limits=unit.limits,
+            force=force,
         )
+        if isinstance(job, PartJob):
+            order = order._replace(step=job.step, item=job.item)
+        return Order(tuple(before), order)
+
+    def _whole(self, part: PartJob) -> Job:
+        """The scatter-gather that a part is of."""
+        if part.whole not in self._wholes:
+            whole = self._lab.job(part.whole)
+            assert whole is not None, "it is of this Lab"
+            self._wholes[part.whole] = whole
+        return self._wholes[part.whole]
+
+    def _stage(self, stage: Stage, image: str) -> UseStage:
+        place = (stage.executable, image)
+        if place not in self._stages:
+            with _told_to_people():
+                self._stages[place] = UseStage(*place, self._programs.start(stage, image_reference(image)))
+        return self._stages[place]
+
+    def _package(self, name: str) -> UsePackage:
+        with _told_to_people():
+            return UsePackage(name, self._programs.package(name))
 
 
-def stage_id(stage: Stage, image: str) -> str:
-    """What a worker knows a stage by: its script, and the image its jobs run in."""
-    return f"{stage.executable} {image}"
-
-
-def stage_order(stage: Stage, image: str, software: Programs, lines: Sequence[Line]) -> dict[str, Any]:
-    """What all jobs of a stage share: how its script starts, PATH, env, outputs. Raises SoftwareError."""
-    return {
-        "stage": {
-            "id": stage_id(stage, image),
-            "kind": stage.kind,
-            "name": stage.name,
-            "version": stage.version,
-            "outputs": stage.outputs,
-            "lines": list(lines),
-            **software.stage(stage, image),
-        }
-    }
-
-
-def job_order(unit: Unit, image: str, lab: LabDirectory, software: Programs, *, force: bool) -> dict[str, Any]:
-    """One job: its inputs, params with places made absolute, limits, the key its result will stand under."""
-    job, resolved = unit.job, unit.resolved
-    assert job is not None and resolved is not None
-    params = dict(job.params)
-    stored = [
-        params[name].removeprefix("store/")
-        for name, kind in job.references.items()
-        if kind == "path" and params[name] is not None
-    ]
-    for name, kind in job.references.items():
-        if params[name] is not None:
-            params[name] = software.package(params[name]) if kind != "path" else software.path(params[name])
-    if job.stage.takes_index:
-        params["index"] = unit.index
-    order = {
-        "job": job.id,
-        "stage": stage_id(job.stage, image),
-        "index": unit.index,
-        "key": resolved.key,
-        "inputs": resolved.encoded_inputs(),
-        "params": params,
-        "fingerprint": job.identity.fingerprint().json(),
-        "cpus": unit.needs.cpus,
-        "time_s": unit.time_s,
-        "force": force,
-        "lab": lab.lab_id,
-    }
-    if stored:
-        order["stored"] = stored
-    if unit.limits:
-        order["limits"] = unit.limits
-    return order
+@contextlib.contextmanager
+def _told_to_people() -> Iterator[None]:
+    try:
+        yield
+    except ProgramsError as error:
+        raise SoftwareError(error.headline, facts=error.facts, hint=error.hint) from None

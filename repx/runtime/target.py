@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-IsolationKind = Literal["native", "bwrap", "podman", "docker"]
+from repx.agent.programs import IsolationKind
 
 ANY: tuple[IsolationKind, ...] = ("bwrap", "podman", "docker", "native")
 """In this order where nothing is configured: the stronger and the quicker first."""

@@ -16,7 +16,7 @@ from repx.agent.sandbox import Command
 from repx.agent.scratch import Scratch
 
 
-def times_opened(name: str, stage: Mapping[str, object], out: Path) -> int:
+def times_opened(name: str, declared: Mapping[str, str], out: Path) -> int:
     """How often a file with this name is opened while outputs are collected, in a process of its own."""
     pid = os.fork()
     if pid == 0:
@@ -27,7 +27,7 @@ def times_opened(name: str, stage: Mapping[str, object], out: Path) -> int:
             count += event == "open" and str(arguments[0]).endswith(name)
 
         sys.addaudithook(hear)
-        collect_outputs(stage, str(out))
+        collect_outputs(declared, str(out))
         os._exit(count)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
@@ -36,11 +36,11 @@ def test_an_output_in_a_subdirectory_is_read_once_and_what_nobody_declared_is_no
     (tmp_path / "d").mkdir()
     for name in ("d/declared", "d/other", "top"):
         (tmp_path / name).write_text(name)
-    stage = {"outputs": {"r": "d/declared"}}
-    outputs, complaint = collect_outputs(stage, str(tmp_path))
+    declared = {"r": "d/declared"}
+    outputs, complaint = collect_outputs(declared, str(tmp_path))
     assert complaint == ""
     assert outputs["r"] == OutputRecord("d/declared", outputs["r"].digest, len("d/declared"))
-    assert [times_opened(name, stage, tmp_path) for name in ("d/declared", "d/other", "top")] == [1, 0, 0]
+    assert [times_opened(name, declared, tmp_path) for name in ("d/declared", "d/other", "top")] == [1, 0, 0]
 
 
 @pytest.mark.parametrize("place", ["d/pipe", "pipe"])
@@ -48,7 +48,7 @@ def test_what_cannot_be_kept_is_found_where_nobody_declared_anything(tmp_path: P
     (tmp_path / "d").mkdir()
     (tmp_path / "d/declared").write_text("x")
     os.mkfifo(tmp_path / place)
-    complaint = collect_outputs({"outputs": {"r": "d/declared"}}, str(tmp_path))[1]
+    complaint = collect_outputs({"r": "d/declared"}, str(tmp_path))[1]
     assert complaint == f"$out/{place}: a socket, pipe or device cannot be kept"
 
 
@@ -57,7 +57,7 @@ def test_a_link_out_of_the_tree_is_found_also_above_an_output(tmp_path: Path) ->
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere/r").write_text("x")
     (tmp_path / "out/d").symlink_to("../elsewhere")
-    complaint = collect_outputs({"outputs": {"r": "d/r"}}, str(tmp_path / "out"))[1]
+    complaint = collect_outputs({"r": "d/r"}, str(tmp_path / "out"))[1]
     assert complaint == "$out/d: the link to ../elsewhere leaves the tree"
 
 

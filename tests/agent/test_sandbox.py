@@ -14,9 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from repx.agent.base.layout import Store
 from repx.agent.base.record import Attempt
 from repx.agent.exit_cause import add_exit_cause
 from repx.agent.job import GRACE_S
+from repx.agent.lab.lab import Lab
+from repx.agent.messages import JobOrder
+from repx.agent.resolve import FileInput
+from repx.agent.resolved_job import resolve_order, resolved_job
+from repx.agent.resolver import Resolver
 from repx.agent.sandbox import (
     DESCRIPTOR,
     OUT_OF_MEMORY,
@@ -29,6 +35,8 @@ from repx.agent.sandbox import (
 )
 from repx.agent.sandbox_inputs import MOST_MOUNTS, SandboxInputs
 from repx.agent.scratch import Scratch
+from repx.agent.stage_start import StageStart
+from tests.agent.mini_lab import RUN, MiniJob, job_id, write_mini_lab
 
 BOX = Sandbox(
     kind="bwrap",
@@ -151,10 +159,7 @@ def test_very_many_directories_are_not_mounted_one_by_one(tmp_path: Path) -> Non
         (tmp_path / f"made/{number}/d").mkdir(parents=True)
         (tmp_path / f"made/{number}/d/f").write_text(str(number))
     inputs = SandboxInputs(str(tmp_path / "in"), str(tmp_path / "results"), BOX)
-    values = [
-        {"path": str(tmp_path / f"made/{number}/d"), "file": "d", "digest": ""} for number in range(MOST_MOUNTS + 2)
-    ]
-    inputs.place("parts", values)
+    inputs.place("parts", [FileInput(str(tmp_path / f"made/{number}/d"), "d", "") for number in range(MOST_MOUNTS + 2)])
     assert len(inputs.binds) == MOST_MOUNTS
     assert len(bwrap_words(BOX, "/s", inputs.binds, {})) < 9000
     assert (tmp_path / f"in/parts/{MOST_MOUNTS + 1}/d/f").read_text() == str(MOST_MOUNTS + 1)
@@ -204,10 +209,13 @@ def test_etc_has_a_place_for_what_is_mounted_there(tmp_path: Path) -> None:
             "/data",
         )
     )
-    stage = {"kind": "bash", "outputs": {}, "sandbox": box}
+    root = write_mini_lab(tmp_path / "lab", MiniJob(job_id("job"), {}))
+    lab, order, start = Lab(str(root)), JobOrder(RUN, job_id("job")), StageStart((), "", {}, box)
+    found = resolve_order(lab, Resolver(lab, Store(str(tmp_path / "store"))), order)
+    assert found is not None
     here = Path.cwd()
     try:
-        scratch.prepare({"inputs": {}, "params": {}}, stage)
+        scratch.prepare(resolved_job(lab, order, *found, start, str))
     finally:
         os.chdir(here)
     etc = tmp_path / "slot" / "etc"

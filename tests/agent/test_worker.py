@@ -10,18 +10,22 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
 import repx
 from repx.agent.base.layout import Store
-from repx.agent.base.record import decode_attempts, decode_outcome
+from repx.agent.base.record import Attempt, decode_attempts, decode_outcome
 from repx.agent.held import Claim, read_claim
+from repx.agent.messages import Forget, JobOrder, Message, Stop, UseLab, UseStage, decode_answer, encode_message
 from repx.agent.processes import this_process
 from repx.agent.sandbox import Sandbox
+from repx.agent.stage_start import StageStart
+from tests.agent.mini_lab import EXECUTABLE, RUN, MiniJob, job_id, write_mini_lab
 from tests.machine import needs_programs
 
 PATIENCE_S = 30.0
@@ -40,9 +44,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def job_named(name: str) -> str:
-    """The id of a job; a store has nothing for any other text."""
-    return f"{'0' * 32}-{name}-1"
+USAGE = b"usage: agent worker STORE RUNNER NUMBER\n       agent run --store STORE --lab LAB JOB\n"
 
 
 def pythons() -> list[str]:
@@ -83,46 +85,57 @@ class Conversation:
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
-        self._stages = 0
+        self._labs = 0
 
-    def tell(self, **message: Any) -> None:
+    def tell(self, message: Message) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(message).encode() + b"\n")
+        self.process.stdin.write(encode_message(message))
         self.process.stdin.flush()
 
-    def ask(self, script: str, **fields: Any) -> dict[str, Any]:
+    def ask(self, script: str, **fields: Any) -> Any:
         """Order one job, and wait for its answer."""
         self.order(script, **fields)
         return self.hear()
 
-    def order(self, script: str, **fields: Any) -> None:
-        self._stages += 1
-        stage = f"stage-{self._stages}"
-        file = self.root / f"{stage}.sh"
+    def order(
+        self,
+        script: str,
+        *,
+        job: str = "job",
+        outputs: Mapping[str, str] = MappingProxyType({"r": "r.txt"}),
+        start: StageStart | None = None,
+        **fields: Any,
+    ) -> None:
+        """Order a job of a Lab of its own; other fields are those of `MiniJob`, or else of `JobOrder`."""
+        self._labs += 1
+        file = self.root / f"stage-{self._labs}.sh"
         file.write_text('out=$1\nsource "${3%.json}.sh"\ncd "$out"\n' + script)
-        outputs = fields.pop("outputs", {"r": "r.txt"})
-        self.tell(
-            stage={
-                "id": stage, "kind": "bash", "name": "s", "version": "1", "argv": ["/bin/bash", str(file)],
-                "path": os.environ["PATH"], "env": {}, "outputs": outputs,
-            }
-        )  # fmt: skip
-        order = {
-            "job": job_named("one"), "stage": stage, "index": 0, "key": "k" * 32, "inputs": {}, "params": {}, "cpus": 1,
-            "time_s": None, "force": False, "lab": "lab", **fields,
-        }  # fmt: skip
-        self.tell(**order)
+        said = {name: fields.pop(name) for name in ("params", "inputs", "recipe") if name in fields}
+        lab = write_mini_lab(self.root / f"lab-{self._labs}", MiniJob(job_id(job), dict(outputs), **said))
+        self.tell(UseLab(str(lab)))
+        own = StageStart(("/bin/bash", str(file)), os.environ["PATH"], {}, None)
+        self.tell(UseStage(EXECUTABLE, "", start or own))
+        self.tell(JobOrder(RUN, job_id(job), **fields))
 
-    def hear(self) -> dict[str, Any]:
+    def hear(self) -> Any:
+        """The next answer: a JobAnswer, or a Trouble."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, "the worker has ended"
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        return decode_answer(line)
 
-    def commit(self) -> int:
-        self.tell(commit=True)
-        return int(self.hear()["committed"])
+    def attempt(self, job: str = "job") -> Attempt:
+        """The last attempt that stands in the record of a job, pending or not."""
+        directory = self.directory(job)
+        record = directory / "record.jsonl"
+        return decode_attempts((record if record.exists() else directory / "pending").read_bytes())[-1]
+
+    def wait_for_record(self) -> None:
+        """Until the result of the job has been committed."""
+        deadline = time.monotonic() + PATIENCE_S
+        while (self.job / "pending").exists() or not (self.job / "record.jsonl").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
     def end(self) -> int:
         """Close its orders; its exit status."""
@@ -141,7 +154,10 @@ class Conversation:
 
     @property
     def job(self) -> Path:
-        return Path(self.store.job(job_named("one")))
+        return self.directory("job")
+
+    def directory(self, job: str) -> Path:
+        return Path(self.store.job(job_id(job)))
 
     def wait_for(self, name: str) -> None:
         """Until a script has made this file in the root."""
@@ -189,25 +205,20 @@ def a_worker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Convers
 
 def test_success_failure_and_what_is_found(worker: Conversation) -> None:
     answer = worker.ask('echo hello; echo "$n" > "$out/r.txt"', params={"n": 5})
-    assert (answer["state"], answer["job"], answer["index"], answer["key"]) == (
-        "succeeded",
-        job_named("one"),
-        0,
-        "k" * 32,
-    )
-    assert answer["outputs"]["r"]["size"] == 2
+    assert (answer.state, answer.is_found) == ("succeeded", False)
+    assert answer.outputs["r"].size == 2
     assert (worker.job / "pending").exists()
-    assert worker.commit() == 1
+    worker.wait_for_record()
     outcome = decode_outcome((worker.job / "record.jsonl").read_bytes())
-    assert (outcome.state, outcome.lab) == ("succeeded", "lab")
+    assert (outcome.state, outcome.key, outcome.lab) == ("succeeded", answer.key, "0" * 32)
     assert not (worker.job / "claim").exists()
     found = worker.ask("exit 1")
-    assert (found["state"], found["found"], found["outputs"]) == ("succeeded", True, answer["outputs"])
-    failed = worker.ask("echo no >&2; exit 4", key="l" * 32)
-    assert (failed["state"], failed["attempt"]["exit"], failed["attempt"]["stderr"]) == ("failed", 4, "no\n")
+    assert (found.state, found.is_found, found.outputs) == ("succeeded", True, answer.outputs)
+    failed = worker.ask("echo no >&2; exit 4", recipe="another")
+    assert (failed.state, failed.attempt.exit, failed.attempt.stderr) == ("failed", 4, "no\n")
     assert not (worker.job / "claim").exists()
     forced = worker.ask('echo forced > "$out/r.txt"', force=True)
-    assert forced["state"] == "succeeded"
+    assert forced.state == "succeeded"
     assert worker.end() == 0
     assert (worker.job / "out" / "r.txt").read_text() == "forced\n"
     assert names(worker.store.tmp) == []
@@ -215,21 +226,21 @@ def test_success_failure_and_what_is_found(worker: Conversation) -> None:
 
 def test_a_missing_output(worker: Conversation) -> None:
     answer = worker.ask("echo > one", outputs={"a": "one", "b": "two", "c": "d/three"})
-    assert answer["state"] == "failed"
-    assert answer["attempt"]["detail"] == "the script ended well but did not make: b ($out/two), c ($out/d/three)"
+    assert answer.state == "failed"
+    assert answer.attempt.detail == "the script ended well but did not make: b ($out/two), c ($out/d/three)"
     assert (worker.job / "failed" / "one").exists()
 
 
-def test_inputs_by_path_by_text_by_list_and_none(worker: Conversation) -> None:
-    (worker.root / "given").write_text("given ")
-    one = {"path": str(worker.root / "given"), "file": "a name", "digest": "d"}
-    inputs = {"a": one, "b": {"text": "item ", "file": "item.json", "digest": "e"}, "c": [one, one], "d": None}
-    answer = worker.ask('cat "$a" "$b" "${c[@]}" > "$out/r.txt"; echo "${#c[@]}$d" >> "$out/r.txt"', inputs=inputs)
-    assert answer["state"] == "succeeded"
-    assert (worker.job / "out" / "r.txt").read_text() == "given item given given 2\n"
-    assert worker.commit() == 1
+def test_inputs_by_path_by_list_and_none(worker: Conversation) -> None:
+    given = worker.root / "a name"
+    given.write_text("given ")
+    inputs = {"a": given, "c": [given, given], "d": None}
+    answer = worker.ask('cat "$a" "${c[@]}" > "$out/r.txt"; echo "${#c[@]}$d" >> "$out/r.txt"', inputs=inputs)
+    assert answer.state == "succeeded"
+    assert (worker.job / "out" / "r.txt").read_text() == "given given given 2\n"
+    worker.wait_for_record()
     outcome = decode_outcome((worker.job / "record.jsonl").read_bytes())
-    assert outcome.inputs == {"a": "d", "b": "e", "c": ["d", "d"], "d": None}
+    assert outcome.inputs == {"a": "d" * 64, "c": ["d" * 64, "d" * 64], "d": None}
 
 
 def special(root: Path) -> list[str]:
@@ -247,7 +258,7 @@ head -c 20000 /dev/zero; chmod 6755 /proc/self/fd/1
 @pytest.mark.parametrize("end", ["exit 0", "exit 1"])
 def test_nothing_of_a_job_keeps_setuid_setgid_or_sticky(worker: Conversation, end: str) -> None:
     answer = worker.ask(LEAVES_SPECIAL_BITS + end, outputs={"r": "d/r.txt"})
-    assert answer["state"] == ("succeeded" if end == "exit 0" else "failed")
+    assert answer.state == ("succeeded" if end == "exit 0" else "failed")
     # At once: a result stands in its place before it is committed.
     assert special(Path(worker.store.root)) == []
     assert worker.end() == 0
@@ -258,55 +269,55 @@ def test_nothing_of_a_job_keeps_setuid_setgid_or_sticky(worker: Conversation, en
 @pytest.mark.parametrize("end", ["exit 0", "exit 1"])
 def test_a_folder_that_may_not_be_read_costs_neither_outcome_nor_log(worker: Conversation, end: str) -> None:
     answer = worker.ask('echo > "$out/r.txt"; mkdir -p "$out/cache/a"; chmod 000 "$out/cache/a"; echo said; ' + end)
-    assert answer["attempt"]["stdout"] == "said\n"
+    assert (answer.attempt or worker.attempt()).stdout == "said\n"
     if os.geteuid() == 0:
-        assert answer["state"] == ("succeeded" if end == "exit 0" else "failed")
+        assert answer.state == ("succeeded" if end == "exit 0" else "failed")
     else:
-        assert answer["state"] == "failed"
+        assert answer.state == "failed"
         assert (worker.job / "failure.jsonl").exists()
 
 
 def test_a_time_limit_for_a_job_that_ignores_sigterm(worker: Conversation) -> None:
     script = "trap '' TERM; echo $$ > ../../../../pid; while true; do sleep 0.1; done"
     answer = worker.ask(script.replace("../../../../", f"{worker.root}/"), time_s=0.3)
-    assert answer["state"] == "failed"
-    assert (answer["attempt"]["cause"], answer["attempt"]["signal"]) == ("timeout", 9)
-    assert answer["attempt"]["detail"] == "stopped after its time limit of 0.3 s"
+    assert answer.state == "failed"
+    assert (answer.attempt.cause, answer.attempt.signal) == ("timeout", 9)
+    assert answer.attempt.detail == "stopped after its time limit of 0.3 s"
     assert not worker.is_running("pid")
 
 
 def test_a_stop_while_a_job_runs(worker: Conversation) -> None:
     worker.ask('echo one > "$out/r.txt"')
-    worker.order(f"echo $$ > {worker.root}/pid; sleep 300", job=job_named("other"))
+    worker.order(f"echo $$ > {worker.root}/pid; sleep 300", job="other")
     worker.wait_for_process("pid")
-    worker.tell(stop=True)
-    assert worker.hear()["state"] == "cancelled"
+    worker.tell(Stop())
+    assert worker.hear().state == "cancelled"
     assert worker.process.wait(PATIENCE_S) == 0
     assert not worker.is_running("pid")
     # What had finished is kept; of the other nothing is left.
     assert (worker.job / "record.jsonl").exists()
-    assert names(worker.store.job(job_named("other"))) == []
+    assert names(worker.directory("other")) == []
     assert names(worker.store.tmp) == []
 
 
 def test_orders_given_ahead_are_dropped_when_told_so_and_after_a_failure(worker: Conversation) -> None:
-    worker.order(f"touch {worker.root}/begun; sleep 0.3; echo one > r.txt", job=job_named("first"))
-    worker.order(f"touch {worker.root}/never; echo two > r.txt", job=job_named("second"))
+    worker.order(f"touch {worker.root}/begun; sleep 0.3; echo one > r.txt", job="first")
+    worker.order(f"touch {worker.root}/never; echo two > r.txt", job="second")
     worker.wait_for("begun")
-    worker.tell(forget=True)
-    assert [worker.hear()["state"] for _ in range(2)] == ["succeeded", "ready"]
-    assert worker.ask("echo three > r.txt", job=job_named("third"))["state"] == "succeeded"
-    worker.order("exit 1", job=job_named("fourth"))
-    worker.order("echo five > r.txt", job=job_named("fifth"), after_success=True)
-    worker.order("echo six > r.txt", job=job_named("sixth"))
-    assert [worker.hear()["state"] for _ in range(3)] == ["failed", "ready", "succeeded"]
+    worker.tell(Forget())
+    assert [worker.hear().state for _ in range(2)] == ["succeeded", "ready"]
+    assert worker.ask("echo three > r.txt", job="third").state == "succeeded"
+    worker.order("exit 1", job="fourth")
+    worker.order("echo five > r.txt", job="fifth", after_success=True)
+    worker.order("echo six > r.txt", job="sixth")
+    assert [worker.hear().state for _ in range(3)] == ["failed", "ready", "succeeded"]
     assert not (worker.root / "never").exists()
 
 
 @pytest.mark.parametrize("by", ["orders", "sigterm"])
 def test_the_end_of_orders_while_a_job_runs(worker: Conversation, by: str) -> None:
     worker.ask('echo one > "$out/r.txt"')
-    worker.order(f"echo $$ > {worker.root}/pid; sleep 300", job=job_named("other"))
+    worker.order(f"echo $$ > {worker.root}/pid; sleep 300", job="other")
     worker.wait_for_process("pid")
     if by == "sigterm":
         worker.process.terminate()
@@ -318,7 +329,7 @@ def test_the_end_of_orders_while_a_job_runs(worker: Conversation, by: str) -> No
 
 def test_a_killed_worker_leaves_a_pending_result_that_the_next_one_takes_up(worker: Conversation) -> None:
     worker.ask('echo one > "$out/r.txt"')
-    worker.order(f"echo $$ > {worker.root}/pid; sleep 300", job=job_named("other"))
+    worker.order(f"echo $$ > {worker.root}/pid; sleep 300", job="other")
     worker.wait_for_process("pid")
     worker.kill()
     following = Conversation.__new__(Conversation)
@@ -329,8 +340,8 @@ def test_a_killed_worker_leaves_a_pending_result_that_the_next_one_takes_up(work
         stdout=subprocess.PIPE,
     )
     try:
-        assert following.ask("exit 1")["found"]
-        assert following.ask('echo again > "$out/r.txt"', job=job_named("other"))["state"] == "succeeded"
+        assert following.ask("exit 1").is_found
+        assert following.ask('echo again > "$out/r.txt"', job="other").state == "succeeded"
         assert not worker.is_running("pid")
         assert following.end() == 0
     finally:
@@ -347,16 +358,17 @@ while [ ! -s ROOT/twice ]; do sleep 0.01; done
 echo > "$out/r.txt"
 """
     answer = worker.ask(script.replace("ROOT", str(worker.root)))
-    assert answer["state"] == "succeeded"
+    assert answer.state == "succeeded"
     assert [worker.is_running(name) for name in ("background", "daemon", "twice")] == [False, False, False]
     # And the next job's measure is its own.
-    assert worker.ask('echo > "$out/r.txt"', job=job_named("next"))["attempt"]["max_rss"] < 30 << 20
+    assert worker.ask('echo > "$out/r.txt"', job="next").state == "succeeded"
+    assert worker.attempt("next").max_rss < 30 << 20
 
 
 def test_a_claim_of_somebody_alive_is_respected(worker: Conversation) -> None:
     worker.job.mkdir()
     (worker.job / "claim").write_bytes(Claim("x", 0, this_process()).encoded())
-    assert worker.ask("exit 1")["state"] == "running"
+    assert worker.ask("exit 1").state == "running"
     assert (worker.job / "claim").exists()
 
 
@@ -368,70 +380,45 @@ def test_a_result_whose_claim_was_lost_meanwhile_is_not_published(worker: Conver
     (worker.job / "claim").unlink()
     (worker.job / "claim").write_bytes(Claim("x", 0, this_process()).encoded())
     (worker.root / "go").touch()
-    assert worker.hear()["state"] == "running"
+    assert worker.hear().state == "running"
     assert names(worker.job) == ["claim"]
 
 
 def test_the_log_of_a_job_that_was_lost_is_not_that_of_the_next(worker: Conversation) -> None:
-    worker.order(
-        f"echo noise; head -c 20000 /dev/zero; touch {worker.root}/begun; sleep 300 & wait", job=job_named("lost")
-    )
+    worker.order(f"echo noise; head -c 20000 /dev/zero; touch {worker.root}/begun; sleep 300 & wait", job="lost")
     worker.wait_for("begun")
-    (Path(worker.store.job(job_named("lost"))) / "claim").unlink()
+    (worker.directory("lost") / "claim").unlink()
     claim = read_claim(f"{worker.store.tmp}/runner/slot-0")
     assert claim is not None
     assert claim.claim.group is not None
     os.killpg(claim.claim.group, signal.SIGKILL)
-    assert worker.hear()["state"] == "running"
+    assert worker.hear().state == "running"
     answer = worker.ask('echo mine; echo > "$out/r.txt"')
-    assert (answer["state"], answer["attempt"]["stdout"], answer["attempt"]["stderr"]) == ("succeeded", "mine\n", "")
+    assert answer.state == "succeeded"
+    assert (worker.attempt().stdout, worker.attempt().stderr) == ("mine\n", "")
 
 
 def test_attempts_and_their_logs_are_kept_apart(worker: Conversation) -> None:
     for number in range(3):
         answer = worker.ask(f"echo number {number}; exit 1")
-        assert answer["attempt"]["stdout"] == f"number {number}\n"
+        assert answer.attempt.stdout == f"number {number}\n"
     attempts = decode_attempts((worker.job / "failure.jsonl").read_bytes())
     assert [attempt.stdout for attempt in attempts] == [f"number {number}\n" for number in range(3)]
     assert all(attempt.start <= attempt.end for attempt in attempts)
 
 
 def test_a_program_that_is_not_there_fails_one_job(worker: Conversation) -> None:
-    worker.tell(
-        stage={
-            "id": "x",
-            "kind": "bash",
-            "name": "s",
-            "version": "1",
-            "argv": ["/nowhere"],
-            "path": "",
-            "env": {},
-            "outputs": {},
-        }
-    )
-    worker.tell(
-        job=job_named("one"),
-        stage="x",
-        index=0,
-        key="k" * 32,
-        inputs={},
-        params={},
-        cpus=1,
-        time_s=None,
-        force=False,
-        lab="",
-    )
-    answer = worker.hear()
-    assert answer["state"] == "failed"
-    assert "/nowhere: No such file or directory" in answer["attempt"]["detail"]
-    assert worker.ask('echo > "$out/r.txt"')["state"] == "succeeded"
+    answer = worker.ask("", start=StageStart(("/nowhere",), "", {}, None))
+    assert answer.state == "failed"
+    assert "/nowhere: No such file or directory" in answer.attempt.detail
+    assert worker.ask('echo > "$out/r.txt"').state == "succeeded"
 
 
 def test_usage() -> None:
     start = START.format(has_cgroup=True, beats_every_s=10.0)
     command = [sys.executable, "-c", start, str(Path(repx.__file__).parent), "nonsense"]
     done = subprocess.run(command, capture_output=True, check=False)
-    assert (done.returncode, done.stderr) == (2, b"usage: agent worker STORE RUNNER NUMBER\n")
+    assert (done.returncode, done.stderr) == (2, USAGE)
 
 
 @pytest.mark.real
@@ -441,35 +428,17 @@ def test_what_a_stage_sets_for_its_loader_acts_in_its_job_alone(worker: Conversa
         "bwrap", str(shutil.which("bwrap")), str(worker.root), worker.store.outputs, "/bin/bash", "/usr/bin/env",
         host=True,
     )  # fmt: skip
-    worker.tell(
-        stage={
-            "id": "x", "kind": "bash", "name": "s", "version": "1", "argv": ["/bin/bash", "-c", "echo > r.txt"],
-            "path": "/bin", "env": {"LD_PRELOAD": "/nowhere.so", "LONG": "x" * 100_000}, "outputs": {"r": "r.txt"},
-            "sandbox": sandbox.encoded(),
-        }
-    )  # fmt: skip
-    worker.tell(
-        job=job_named("one"),
-        stage="x",
-        index=0,
-        key="k" * 32,
-        inputs={},
-        params={},
-        cpus=1,
-        time_s=None,
-        force=False,
-        lab="",
-    )
-    answer = worker.hear()
-    assert answer["state"] == "succeeded", answer
+    env = {"LD_PRELOAD": "/nowhere.so", "LONG": "x" * 100_000}
+    answer = worker.ask("", start=StageStart(("/bin/bash", "-c", "echo > r.txt"), "/bin", env, sandbox))
+    assert answer.state == "succeeded", answer
     # The loader complains once for each program that is started with it.
-    assert answer["attempt"]["stderr"].count("/nowhere.so") == 1
+    assert str(worker.attempt().stderr).count("/nowhere.so") == 1
 
 
 def test_signals_reach_a_job_as_usual(worker: Conversation) -> None:
     """A worker ignores Ctrl-C; its jobs must not inherit that."""
     answer = worker.ask("kill -INT $$; sleep 1")
-    assert (answer["state"], answer["attempt"]["signal"]) == ("failed", signal.SIGINT)
+    assert (answer.state, answer.attempt.signal) == ("failed", signal.SIGINT)
 
 
 def test_a_worker_beats_whatever_its_job_does(tmp_path: Path) -> None:
@@ -489,16 +458,16 @@ def test_a_worker_beats_whatever_its_job_does(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("moment", ["idle", "at work"])
 def test_a_worker_whose_files_are_gone_leaves_and_says_so(worker: Conversation, moment: str) -> None:
-    assert worker.ask('echo > "$out/r.txt"')["state"] == "succeeded"
+    assert worker.ask('echo > "$out/r.txt"').state == "succeeded"
     if moment == "at work":
-        worker.order(f"touch {worker.root}/begun; sleep 0.5", job=job_named("other"))
+        worker.order(f"touch {worker.root}/begun; sleep 0.5", job="other")
         worker.wait_for("begun")
-        (Path(worker.store.job(job_named("other"))) / "claim").unlink()
+        (worker.directory("other") / "claim").unlink()
     shutil.rmtree(f"{worker.store.tmp}/runner")
     if moment == "at work":
-        assert worker.hear()["state"] == "running"
-    worker.order('echo > "$out/r.txt"', job=job_named("next"))
-    assert "its files are gone" in worker.hear()["trouble"]
+        assert worker.hear().state == "running"
+    worker.order('echo > "$out/r.txt"', job="next")
+    assert "its files are gone" in worker.hear().text
     assert worker.process.wait(PATIENCE_S) == 1
     # What had been finished is kept: its claim had not been taken.
     assert (worker.job / "record.jsonl").exists()

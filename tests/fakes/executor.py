@@ -16,39 +16,37 @@ from repx.agent.base.files import remove_tree
 from repx.agent.base.layout import Store
 from repx.agent.base.record import Attempt, Outcome, OutputRecord, encode_record
 from repx.agent.base.state import State
+from repx.agent.lab.lab import Lab
+from repx.agent.lab.stage import Stage
 from repx.agent.resolve import Given, ItemInput, Realized
-from repx.runtime.executors.executor import Cancelled, Event, Failed, Order, Requeued, Started, Succeeded, Work
-from repx.runtime.orders import Orders
-from repx.runtime.units import Unit
+from repx.agent.resolved_job import resolve_order
+from repx.agent.resolver import Resolver
+from repx.agent.stage_start import StageStart
+from repx.runtime.executors.executor import Cancelled, Event, Failed, Requeued, Started, Succeeded, Work
 
 Script = Callable[[str, Mapping[str, Any], Mapping[str, Any]], str | None]
 """What a job of a stage makes of its params and of the texts of its inputs: the text of its one output, or None when
 it fails."""
 
 
-class PlainOrders(Orders):
-    """Says what a job is, and nothing about how its script would start."""
+class NoPrograms:
+    """The `Programs` of a Lab whose scripts are never started."""
 
-    def __init__(self) -> None:
-        """No software is asked for."""
+    drift: list[str] = []  # noqa: RUF012 - a protocol's attribute, which stays empty
 
-    @property
-    def drift(self) -> list[str]:
-        return []
+    def start(self, stage: Stage, image: str) -> StageStart:
+        return StageStart((), "", {}, None)
 
-    def order(self, unit: Unit, *, force: bool) -> Order:
-        job, resolved = unit.job, unit.resolved
-        assert job is not None
-        assert resolved is not None
-        told = {"id": job.id, "stage": job.stage, "key": resolved.key, "inputs": resolved.inputs, "params": job.params}
-        return Order("", dict, told)
+    def package(self, name: str) -> str:
+        return name
 
 
 class MemoryExecutor:
     """A `repx.runtime.executors.executor.Executor`. `ran` counts how often each stage and job number began a script."""
 
-    def __init__(self, store: Store, script: Script, chance: random.Random, slots: int = 3) -> None:
+    def __init__(self, lab: Lab, store: Store, script: Script, chance: random.Random, slots: int = 3) -> None:
         self.ran: Counter[tuple[str, Any]] = Counter()
+        self._lab = lab
         self._store = store
         self._script = script
         self._chance = chance
@@ -93,21 +91,24 @@ class MemoryExecutor:
         return [self._run(work)]
 
     def _run(self, work: Work) -> Event:
-        job = work.order().job
-        stage = job["stage"]
-        self.ran[stage.name, job["params"].get("n")] += 1
-        text = self._script(stage.name, job["params"], {name: _texts(value) for name, value in job["inputs"].items()})
+        """As a worker does: told which job, it looks by itself for what that takes."""
+        found = resolve_order(self._lab, Resolver(self._lab, self._store), work.order().job)
+        assert found is not None, "it is ready"
+        job, resolved = found
+        self.ran[job.stage.name, job.params.get("n")] += 1
+        texts = {name: _texts(value) for name, value in resolved.inputs.items()}
+        text = self._script(job.stage.name, job.params, texts)
         if text is None:
             return Failed(work.unit, Attempt(cause="exit", exit=1))
-        ((name, path),) = stage.outputs.items()
-        directory = Path(self._store.job(job["id"]))
+        ((name, path),) = job.stage.outputs.items()
+        directory = Path(self._store.job(job.id))
         remove_tree(str(directory / "out"))
         (directory / "out").mkdir(parents=True)
         (directory / "out" / path).write_text(text)
         outputs = {name: OutputRecord(path, hashlib.sha256(text.encode()).hexdigest(), len(text))}
-        recorded = Outcome(job["id"], stage.name, stage.version, 0, job["key"], State.SUCCEEDED, "", {}, outputs)
-        (directory / "record.jsonl").write_bytes(encode_record(recorded, [Attempt()]))
-        return Succeeded(work.unit, Realized(str(directory), outputs, job["key"]), found=False)
+        outcome = Outcome(job.id, job.stage.name, job.stage.version, 0, resolved.key, State.SUCCEEDED, "", {}, outputs)
+        (directory / "record.jsonl").write_bytes(encode_record(outcome, [Attempt()]))
+        return Succeeded(work.unit, Realized(str(directory), outputs, resolved.key), found=False)
 
 
 def _texts(given: Given) -> Any:

@@ -7,18 +7,13 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from repx.agent.base.files import remove_tree
 from repx.agent.base.layout import Store
-from repx.agent.processes import this_process
 from repx.lab.directory import LabDirectory
 from repx.lab.verification import verify
-from repx.runtime.closure import ClosurePrograms
-from repx.runtime.isolation import Isolation
-from repx.runtime.orders import stage_order
 from tests.machine import needs_programs
 from tests.real.worlds import ENTER_ROOT, NAMESPACES, World
 
@@ -72,25 +67,6 @@ def bare(nix_world: World, tmp_path: Path) -> Iterator[Bare]:
     remove_tree(str(tmp_path / "machine"))
 
 
-def worker_says(bare: Bare, orders: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
-    """The first answers of the Lab's own agent, as a runner elsewhere would hear them."""
-    command = bare.command(f"{bare.tools}/repx-agent", "worker", "/data/store", "runner", "0")
-    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
-    with subprocess.Popen(
-        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdin.write("".join(json.dumps(order) + "\n" for order in orders))
-        process.stdin.flush()
-        answers = [process.stdout.readline() for _ in range(count)]
-        process.stdin.close()
-        assert process.wait(60) == 0, process.stderr.read()
-        assert all(answers), process.stderr.read()
-    return [json.loads(line) for line in answers]
-
-
 def test_tools_and_agent_work_where_there_is_nothing_else(bare: Bare) -> None:
     assert not (bare.root / "nix").exists()
     assert not (bare.root / "usr").exists()
@@ -106,27 +82,18 @@ def test_tools_and_agent_work_where_there_is_nothing_else(bare: Bare) -> None:
     failed = bare.start(f"{bare.tools}/python3", "-c", "raise SystemExit(7)")
     assert failed.returncode == 7
 
-    # What the worker of another machine is told: places are those of the machine where it works.
+    # The agent alone brings one job after the other to its end, in the sandbox that works there.
     lab = LabDirectory(bare.root / "lab")
     store = Store(str(bare.root / "data" / "store"))
-    store.create()
-    runner = Path(store.tmp) / "runner"
-    runner.mkdir()
-    (runner / "heartbeat").write_text(json.dumps(this_process()._asdict()))
-    isolation = Isolation("bwrap", f"{bare.tools}/bwrap")
-    programs = ClosurePrograms(lab, store, isolation)
-    jobs = {job.stage.name: job for job in lab.jobs()}
-    told = [stage_order(jobs[name].stage, "", programs, jobs[name].stage.fingerprint) for name in ("text", "count")]
-    there = json.loads(json.dumps(told).replace(str(bare.root), ""))
-    common = {"index": 0, "cpus": 1, "time_s": 30, "force": False, "lab": lab.lab_id}
-    text, count = jobs["text"], jobs["count"]
-    first = {"job": text.id, "stage": there[0]["stage"]["id"], "key": "1" * 32, "inputs": {}, "params": {}, **common}
-    second = {"job": count.id, "stage": there[1]["stage"]["id"], "key": "2" * 32, "params": {"factor": 3}, **common}
-    inputs = {"text": {"path": f"/data/store/outputs/{text.id}/out/data.txt", "file": "data.txt", "digest": "0" * 64}}
-    answers = worker_says(bare, [*there, first, {"commit": True}, {**second, "inputs": inputs}], 3)
+    jobs = {job.stage.name: job.id for job in lab.jobs()}
 
-    assert [answer.get("state") for answer in answers] == ["succeeded", None, "succeeded"], answers
-    result = json.loads(Path(store.job(count.id), "out", "count.json").read_text())
+    def run(stage: str) -> str:
+        return bare.says("repx-agent", "run", "--store", "/data/store", "--lab", "/lab", jobs[stage])
+
+    assert run("text") == f"{jobs['text']} succeeded\n"
+    assert run("count") == f"{jobs['count']} succeeded\n"
+    assert run("count") == f"{jobs['count']} found\n"
+    result = json.loads(Path(store.job(jobs["count"]), "out", "count.json").read_text())
     assert result["words"] == 15
     assert "lab" not in result["root"]
     assert {"nix", "repx"} <= set(result["root"])

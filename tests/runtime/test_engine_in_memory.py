@@ -31,7 +31,7 @@ from repx.runtime.report import Options, Report
 from repx.runtime.units import Unit
 from repx.store.writer import open_writer
 from tests import reference
-from tests.fakes.executor import MemoryExecutor, PlainOrders
+from tests.fakes.executor import MemoryExecutor, NoPrograms
 from tests.fakes.software import FakeSoftware
 from tests.reference import Job, Run
 
@@ -153,10 +153,10 @@ class Bench:
 
     def run(self, *, goes_on: bool = True, interrupt_after: int | None = None) -> tuple[Report, MemoryExecutor]:
         """One run to its end; every unit has ended then, and the watcher was told so once."""
-        executor = MemoryExecutor(self.store, self.script, self.chance)
+        executor = MemoryExecutor(self.lab, self.store, self.script, self.chance)
         watched = Watched(after=interrupt_after)
         options = Options(continue_on_failure=goes_on)
-        engine = Engine(self.lab, self.store, select(self.lab, ()), options, watched, PlainOrders(), lambda: executor)
+        engine = Engine(self.lab, self.store, select(self.lab, ()), options, watched, NoPrograms(), lambda: executor)
         watched.engine = engine
         report = engine.execute()
         assert report.watching_failed is None
@@ -269,8 +269,8 @@ class Broken(Watched):
 def test_a_watcher_that_fails_hears_no_more_and_the_jobs_go_on(tmp_path: Path) -> None:
     runs = [Run("a", tuple(Job(number) for number in range(10)))]
     bench = Bench(str(tmp_path), runs, random.Random(0))
-    executor = MemoryExecutor(bench.store, bench.script, bench.chance)
-    engine = Engine(bench.lab, bench.store, select(bench.lab, ()), Options(), Broken(), PlainOrders(), lambda: executor)
+    executor = MemoryExecutor(bench.lab, bench.store, bench.script, bench.chance)
+    engine = Engine(bench.lab, bench.store, select(bench.lab, ()), Options(), Broken(), NoPrograms(), lambda: executor)
     report = engine.execute()
     assert report.succeeded
     assert isinstance(report.watching_failed, BrokenPipeError)

@@ -11,12 +11,12 @@ from typing import cast
 import pytest
 
 from repx.agent.lab.place import LabRoot
+from repx.agent.programs import NATIVE, Isolation, IsolationKind
 from repx.errors import RepxError, SoftwareError, UsageError
 from repx.lab.directory import LabDirectory
 from repx.process import Completed, TimedOutError
 from repx.runtime.images import load_image
-from repx.runtime.isolation import NATIVE, Isolation, Machine, choose_isolation, native_problem
-from repx.runtime.target import IsolationKind
+from repx.runtime.isolation import Machine, choose_isolation, native_problem
 
 PATHS = ("0" * 32 + "-bash", "1" * 32 + "-jq")
 

@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from repx.agent.base.layout import Store
-from repx.runtime.executors.workers import WorkerPool
+from repx.agent.base.state import State
+from repx.agent.held import read_claim
+from repx.agent.messages import Answer, JobAnswer, JobOrder, UseLab, UsePackage, UseStage
+from repx.agent.stage_start import StageStart
+from repx.runtime.executors.workers import Worker, WorkerPool
+from tests.agent.mini_lab import EXECUTABLE, RUN, MiniJob, job_id, write_mini_lab
 from tests.runtime.world import World, a_world
 
 __all__ = ["a_world"]
@@ -26,27 +32,47 @@ def a_pool(tmp_path: Path) -> Iterator[WorkerPool]:
     pool.close()
 
 
-def test_a_worker_that_stands_still_keeps_no_other_from_working(pool: WorkerPool) -> None:
+def test_a_worker_that_stands_still_keeps_no_other_from_working(pool: WorkerPool, tmp_path: Path) -> None:
+    lab = write_mini_lab(tmp_path / "lab", MiniJob(job_id("job"), {"r": "r.txt"}))
+    start = StageStart(("/bin/bash", "-c", "echo > r.txt"), os.environ["PATH"], {}, None)
     first, second = pool.idle(), pool.idle()
     assert first is not None
     assert second is not None
-    os.kill(first.process.pid, signal.SIGSTOP)
+    worker = worker_process(pool, first)
+    os.kill(worker, signal.SIGSTOP)
     try:
         # More than a pipe takes.
-        pool.tell(first, {"stage": {"id": "x" * (1 << 20)}})
-        pool.tell(second, {"commit": True})
-        answers = pool.wait(PATIENCE_S)
-        while not answers:
-            answers = pool.wait(PATIENCE_S)
-        assert answers == [(second, {"committed": 0})]
+        pool.tell(first, UsePackage("large", "x" * (1 << 20)))
+        for message in (UseLab(str(lab)), UseStage(EXECUTABLE, "", start), JobOrder(RUN, job_id("job"))):
+            pool.tell(second, message)
+        assert next_answer(pool) == (second, State.SUCCEEDED, False)
     finally:
-        os.kill(first.process.pid, signal.SIGCONT)
+        os.kill(worker, signal.SIGCONT)
     # Told to go on, it gets the rest.
-    pool.tell(first, {"commit": True})
-    answers = []
+    for message in (UseLab(str(lab)), UseStage(EXECUTABLE, "", start), JobOrder(RUN, job_id("job"), again=True)):
+        pool.tell(first, message)
+    who, state, _ = next_answer(pool)
+    assert who is first
+    assert state in (State.SUCCEEDED, State.RUNNING)
+
+
+def worker_process(pool: WorkerPool, worker: Worker) -> int:
+    """The process that takes orders: the one that was started, or its child."""
+    deadline = time.monotonic() + PATIENCE_S
+    while (held := read_claim(pool.slot_of(worker))) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return held.claim.process.pid
+
+
+def next_answer(pool: WorkerPool) -> tuple[Worker, State, bool]:
+    """Who has answered first, and what."""
+    answers: list[tuple[Worker, Answer | None]] = []
     while not answers:
         answers = pool.wait(PATIENCE_S)
-    assert answers == [(first, {"committed": 0})]
+    worker, answer = answers[0]
+    assert isinstance(answer, JobAnswer)
+    return worker, answer.state, answer.is_found
 
 
 HOSTILE = """

@@ -97,6 +97,13 @@ class Lab:
         """A software manifest of the Lab, by its place; its reader parses it."""
         return read_object(self.root, place, SOFTWARE_LIMIT)
 
+    def host_tool(self, name: str) -> str | None:
+        """The path of a program that the Lab carries for its own use."""
+        for place in self.manifest.files:
+            if place.startswith("host-tools/") and place.endswith("/bin/" + name):
+                return self.root.file(place).path
+        return None
+
     def _read(self, place: str, limit: int, parse: Callable[[Mapping[str, Any]], tuple[T | None, list[str]]]) -> T:
         content = read_object(self.root, place, limit)
         if content.get("format") != LAB_FORMAT:

@@ -6,11 +6,11 @@ import heapq
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any
 
 from repx.agent.base.layout import Store
-from repx.agent.base.record import Attempt, parse_attempt, parse_outputs
+from repx.agent.base.record import Attempt
 from repx.agent.base.state import State
+from repx.agent.messages import Answer, Forget, JobAnswer, Message, Stop, Trouble
 from repx.agent.resolve import Realized
 from repx.runtime.executors.executor import (
     Budget,
@@ -53,12 +53,12 @@ class DirectExecutor:
         self._works: dict[int, Work] = {}
         self._elsewhere: list[tuple[float, int]] = []
         self._losses: Counter[int] = Counter()
-        self._failures_before: dict[int, Any] = {}
+        self._failures_before: dict[int, str | None] = {}
         self._last_trouble = ""
         self._events: list[Event] = []
         self._ends_ready = False
         self._ends_running = False
-        self._has_told: list[str] = []
+        self._has_told: list[Message] = []
 
     def prepare(self, runs: Collection[int], notice: Callable[[str], None]) -> None:
         """See `Executor`."""
@@ -110,46 +110,41 @@ class DirectExecutor:
 
     def _tell(self, worker: Worker, unit: int, *, after_success: bool = False) -> None:
         order = self._works[unit].order()
-        if order.stage not in worker.told:
-            worker.told.add(order.stage)
-            self._pool.tell(worker, order.tell_stage())
-        more: dict[str, Any] = {}
-        if after_success:
-            more["after_success"] = True
+        for message in order.before:
+            self._pool.tell_once(worker, message)
+        job = order.job._replace(after_success=after_success)
         if unit in self._failures_before:
-            more["failure_before"] = self._failures_before[unit]
-        self._pool.tell(worker, {**order.job, **more})
+            job = job._replace(again=True, failure=self._failures_before[unit])
+        self._pool.tell(worker, job)
 
-    def _hear(self, worker: Worker, answer: dict[str, Any] | None) -> None:
+    def _hear(self, worker: Worker, answer: Answer | None) -> None:
         """Take in what a worker has said; None when it has died."""
-        if answer is not None and "trouble" in answer:
-            self._last_trouble = answer["trouble"]
-            self._events.append(Notice(answer["trouble"]))
-        elif answer is None or (answer.get("state") == State.CANCELLED and not self._ends_ready):
+        if isinstance(answer, Trouble):
+            self._last_trouble = answer.text
+            self._events.append(Notice(answer.text))
+        elif answer is None or (answer.state is State.CANCELLED and not self._ends_ready):
             self._lose(worker)
-        elif "job" in answer and worker.unit is not None:
+        elif worker.unit is not None:
             unit = worker.unit
             self._schedule.release(self._works[unit].needs)
-            attempt = parse_attempt(answer["attempt"]) if "attempt" in answer else None
-            self._go_on(worker, attempt)
-            self._end(unit, answer, attempt)
+            self._go_on(worker, answer.seconds)
+            self._end(unit, answer)
 
-    def _end(self, unit: int, answer: dict[str, Any], attempt: Attempt | None) -> None:
+    def _end(self, unit: int, answer: JobAnswer) -> None:
         """A worker has done with a unit, one way or another."""
-        state = State(answer["state"])
-        if state is State.RUNNING and not self._ends_ready:
+        if answer.state is State.RUNNING and not self._ends_ready:
             # Somebody else has it. What a failure there has left is told by the file that stands there now: no two
             # clocks are compared.
-            self._failures_before.setdefault(unit, answer.get("failure"))
+            self._failures_before.setdefault(unit, answer.failure)
             heapq.heappush(self._elsewhere, (time.monotonic() + RETRY_BUSY_S, unit))
             self._events.append(Requeued(unit))
-        elif state is State.SUCCEEDED:
-            outcome = Realized(answer["directory"], parse_outputs(answer["outputs"]), answer["key"])
-            self._forget(unit, Succeeded(unit, outcome, "found" in answer))
-        elif state is State.FAILED:
-            self._forget(unit, Failed(unit, attempt or Attempt()))
+        elif answer.state is State.SUCCEEDED:
+            outcome = Realized(answer.directory, answer.outputs, answer.key)
+            self._forget(unit, Succeeded(unit, outcome, answer.is_found))
+        elif answer.state is State.FAILED:
+            self._forget(unit, Failed(unit, answer.attempt or Attempt()))
         else:
-            self._forget(unit, Cancelled(unit, attempt))
+            self._forget(unit, Cancelled(unit, answer.attempt))
 
     def _lose(self, worker: Worker) -> None:
         """A worker was killed, or told to leave by somebody else. Its claim says to anybody what it was doing."""
@@ -167,9 +162,9 @@ class DirectExecutor:
         attempt = Attempt(cause="worker", detail=detail)
         self._forget(unit, Cancelled(unit, attempt) if self._ends_running else Failed(unit, attempt))
 
-    def _go_on(self, worker: Worker, attempt: Attempt | None) -> None:
+    def _go_on(self, worker: Worker, seconds: float) -> None:
         """A worker has done its unit, and is at the next already if it was told one ahead."""
-        worker.last_s = attempt.end - attempt.start if attempt is not None else 0.0
+        worker.last_s = seconds
         if worker.ahead is None:
             self._pool.rest(worker)
             return
@@ -201,10 +196,10 @@ class DirectExecutor:
         for unit in [*self._schedule.drain(), *(unit for _, unit in self._elsewhere)]:
             self._forget(unit, Cancelled(unit, None))
         self._elsewhere = []
-        word = "stop" if self._ends_running else "forget"
+        word = Stop() if self._ends_running else Forget()
         if word not in self._has_told:
             self._has_told.append(word)
-            self._pool.tell_all({word: True})
+            self._pool.tell_all(word)
 
     def _forget(self, unit: int, event: Event) -> None:
         del self._works[unit]

@@ -7,9 +7,10 @@ or that it has to wait for another turn. Schedule, processes and their losses ar
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from repx.agent.base.record import Attempt
+from repx.agent.messages import JobOrder, UseLab, UsePackage, UseStage
 from repx.agent.resolve import Realized
 from repx.runtime.needs import Needs
 
@@ -32,11 +33,10 @@ class Work(NamedTuple):
 
 
 class Order(NamedTuple):
-    """What a worker is told of a job, and of its stage if it has not heard of that yet."""
+    """What a worker is told of a unit: what it has to have been told before, if it has not been, and the job."""
 
-    stage: str
-    tell_stage: Callable[[], dict[str, Any]]
-    job: dict[str, Any]
+    before: tuple[UseLab | UseStage | UsePackage, ...]
+    job: JobOrder
 
 
 class Started(NamedTuple):

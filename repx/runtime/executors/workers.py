@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
 import selectors
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
 import repx.agent
 from repx.agent.base.files import remove_tree
 from repx.agent.base.layout import Store, slot
 from repx.agent.claim import HEARTBEAT_S
 from repx.agent.makers import maker_name
+from repx.agent.messages import Answer, Message, Trouble, UseLab, UsePackage, UseStage, decode_answer, encode_message
 from repx.agent.recovery import recover_workers
 from repx.agent.runner import make_runner_directory, touch_heartbeat
 from repx.process import Conversation
@@ -34,13 +33,13 @@ class Worker:
         """A unit it has been given already, to begin with when it has done the one before."""
         self.last_s = math.inf
         """Seconds that its last unit took."""
-        self.told: set[str] = set()
+        self.told: set[object] = set()
         self._unsent = bytearray()
         self._unread = b""
 
-    def tell(self, message: dict[str, Any]) -> bool:
-        """Send one order; whether all is sent. A worker that has died is noticed when its answers end."""
-        self._unsent += json.dumps(message, separators=(",", ":")).encode() + b"\n"
+    def tell(self, message: Message) -> bool:
+        """Send one message; whether all is sent. A worker that has died is noticed when its answers end."""
+        self._unsent += encode_message(message)
         return self.send()
 
     def send(self) -> bool:
@@ -48,10 +47,10 @@ class Worker:
         del self._unsent[: self.process.write(self._unsent)]
         return not self._unsent
 
-    def answers(self, data: bytes) -> list[dict[str, Any]]:
+    def answers(self, data: bytes) -> list[Answer]:
         """The answers that have come whole with these bytes."""
         *lines, self._unread = (self._unread + data).split(b"\n")
-        return [json.loads(line) for line in lines]
+        return [decode_answer(line) for line in lines]
 
 
 class WorkerPool:
@@ -90,14 +89,21 @@ class WorkerPool:
         worker.unit = None
         self._idle.append(worker)
 
-    def tell(self, worker: Worker, message: dict[str, Any]) -> None:
+    def tell(self, worker: Worker, message: Message) -> None:
         """Send one message to a worker. What its pipe does not take now is sent while answers are waited for."""
         if not worker.tell(message) and worker.process.stdin not in self._selector.get_map():
             self._selector.register(worker.process.stdin, selectors.EVENT_WRITE, worker)
 
-    def wait(self, timeout_s: float | None) -> list[tuple[Worker, dict[str, Any] | None]]:
+    def tell_once(self, worker: Worker, message: UseLab | UseStage | UsePackage) -> None:
+        """Send a message that holds until the worker ends, unless it has had it."""
+        what = (type(message), message[:2])
+        if what not in worker.told:
+            worker.told.add(what)
+            self.tell(worker, message)
+
+    def wait(self, timeout_s: float | None) -> list[tuple[Worker, Answer | None]]:
         """Answers that have come, each with its worker; None instead of an answer means that the worker has died."""
-        answers: list[tuple[Worker, dict[str, Any] | None]] = []
+        answers: list[tuple[Worker, Answer | None]] = []
         for key, _ in self._selector.select(timeout_s):
             worker: Worker | None = key.data
             if worker is None:
@@ -115,7 +121,7 @@ class WorkerPool:
                 answers.append((worker, None))
         return answers
 
-    def tell_all(self, message: dict[str, Any]) -> None:
+    def tell_all(self, message: Message) -> None:
         """Send one message to every worker."""
         for worker in self.workers:
             self.tell(worker, message)
@@ -127,8 +133,8 @@ class WorkerPool:
             worker.process.close_stdin()
         for worker in self.workers:
             for answer in worker.answers(worker.process.drain()):
-                if "trouble" in answer:
-                    trouble.append(str(answer["trouble"]))
+                if isinstance(answer, Trouble):
+                    trouble.append(answer.text)
         self.workers = []
         self._stopping.set()
         self._selector.close()
@@ -163,9 +169,13 @@ class WorkerPool:
         worker.process.drain()
         self._recover(worker)
 
+    def slot_of(self, worker: Worker) -> str:
+        """The directory of a worker's slot, where its claim stands."""
+        return slot(self._directory, worker.number)
+
     def _recover(self, worker: Worker) -> None:
         """Keep what a worker had finished, end what it had begun. One that left by itself has left nothing."""
-        directory = slot(self._directory, worker.number)
+        directory = self.slot_of(worker)
         try:
             recover_workers(self._store, [directory])
             remove_tree(directory)

@@ -1,0 +1,70 @@
+"""One job executed in a slot's scratch, natively or shut in: prepared, started, waited for; publishes nothing."""
+
+from __future__ import annotations
+
+import os
+from typing import Callable
+
+from repx.agent.base.record import Attempt, OutputRecord
+from repx.agent.cgroup import JobLimits, process_family
+from repx.agent.claim import ClaimFile
+from repx.agent.exit_cause import add_exit_cause
+from repx.agent.job import claim_and_start, collect_outputs
+from repx.agent.resolved_job import ResolvedJob
+from repx.agent.sandbox import sandbox_command
+from repx.agent.scratch import Scratch, environment
+from repx.agent.supervisor import kill_descendants
+
+Pause = Callable[["float | None"], bool]
+"""Sleeps until a child has ended, or so many seconds; whether the job is to be stopped."""
+
+
+class Execution:
+    """Executes jobs one after the other. What has to live as long as its process is made once."""
+
+    def __init__(self, scratch: Scratch, claim: ClaimFile, pause: Pause) -> None:
+        self._scratch = scratch
+        self._claim = claim
+        self._pause = pause
+        self._input: int | None = None
+        self._held: int | None = None
+
+    def run(self, job: ResolvedJob) -> tuple[Attempt, dict[str, OutputRecord]]:
+        """Execute a job whose scratch has been prepared; what it has made, if it has not failed."""
+        attempt = self._execute(job)
+        kill_descendants()
+        if attempt.cause == "timeout":
+            return attempt._replace(detail="stopped after its time limit of %g s" % (job.time_s or 0)), {}
+        if attempt.cause:
+            return attempt, {}
+        outputs, complaint = collect_outputs(job.job.stage.outputs, self._scratch.out)
+        return (attempt._replace(cause="output", detail=complaint), {}) if complaint else (attempt, outputs)
+
+    def _execute(self, job: ResolvedJob) -> Attempt:
+        scratch, box, limits = self._scratch, job.start.sandbox, job.limits
+        arguments = (scratch.out, scratch.inputs_json.path, scratch.params_json.path)
+        argv = [*job.start.argv, *(scratch.seen(path, box) for path in arguments)]
+        is_container = box is not None and box.kind != "bwrap"
+        if is_container:
+            scratch.chown_to_user()
+        command = sandbox_command(argv, environment(job, scratch), box, scratch.directory, scratch.shown, limits)
+        # An engine sets the limits of its containers itself, and natively there are none.
+        enforced = limits if box is not None and not is_container else {}
+        with JobLimits(enforced.get("mem"), enforced.get("cpus")) as group:
+            end = self._open_end() if is_container else None
+            started = claim_and_start(self._claim, job.job.id, command, scratch, end)
+            if enforced:
+                for pid in process_family(started.pid):
+                    group.add(pid)
+            attempt = started.wait(job.time_s, self._pause)
+            if box is not None:
+                attempt = add_exit_cause(attempt, box.kind, scratch.tmp, group.memory_kills(), limits.get("mem"))
+        if is_container:
+            scratch.chown_back()
+        return attempt
+
+    def _open_end(self) -> int:
+        """The standard input of a container: it ends when this process does, whatever ends it."""
+        if self._input is None:
+            self._input, self._held = os.pipe()
+        return self._input

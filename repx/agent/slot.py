@@ -1,0 +1,217 @@
+"""One slot: claims a job, finds its result or executes it, publishes what came of it; knows no runner and no orders."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from repx.agent.base.files import mark_of_file
+from repx.agent.base.layout import CLAIM, FAILURE, PENDING, Store
+from repx.agent.base.record import (
+    Attempt,
+    Outcome,
+    OutputRecord,
+    encode_record,
+    find_realization,
+    read_attempts,
+    read_outcome,
+)
+from repx.agent.base.state import State
+from repx.agent.claim import ClaimFile, ScratchGoneError, take_over
+from repx.agent.execution import Execution, Pause
+from repx.agent.messages import JobAnswer
+from repx.agent.publish import Batch, publish_failure, publish_success, recover_pending
+from repx.agent.resolve import Given
+from repx.agent.resolved_job import ResolvedJob
+from repx.agent.scratch import Scratch, end_of_log
+from repx.agent.stage_lines import StageLines
+from repx.agent.worker_cgroup import CgroupEntry
+
+_FAILED_ELSEWHERE = Attempt(cause="elsewhere", detail="it failed in another run on this store")
+
+
+class Slot:
+    """Does one job after the other. `cgroup` is where its jobs can be found, `pause` as in `Execution`.
+
+    Results are pending until `commit`.
+    """
+
+    def __init__(
+        self, store: Store, directory: str, runner: str, number: int, cgroup: CgroupEntry | None, pause: Pause
+    ) -> None:
+        self._store = store
+        self._scratch = Scratch(directory)
+        self.claim = ClaimFile(directory + "/" + CLAIM, store.tmp, runner, number)
+        self._cgroup = cgroup
+        self._execution = Execution(self._scratch, self.claim, pause)
+        self._batch = Batch(store, self.claim)
+        self._lines = StageLines(store)
+        self._oldest = 0.0
+
+    def do(self, job: ResolvedJob, *, force: bool, again: bool = False, failure: str | None = None) -> JobAnswer:
+        """Do one job. What a disk refuses becomes a failed job. `again` and `failure` are as in `JobOrder`.
+
+        Raises ScratchGoneError when somebody has taken this slot for dead and removed its files.
+        """
+        # Each realization is claimed by itself, so that several run at once.
+        claimed = job.directory(self._store)
+        try:
+            is_new = _make_if_new(claimed)
+            seen = None if is_new else mark_of_file(claimed + "/" + FAILURE)
+            if again and seen not in (None, failure):
+                outcome = read_outcome(claimed + "/" + FAILURE)
+                if outcome is not None and outcome.key == job.key:
+                    return JobAnswer(State.FAILED, job.key, attempt=_FAILED_ELSEWHERE)
+            kept = self._take(claimed)
+            if kept is None:
+                return JobAnswer(State.RUNNING, job.key, failure=seen)
+        except OSError as error:
+            return self.store_trouble(error, job.key)
+        answer = None
+        try:
+            answer = self._find(job, kept, claimed) if kept and (again or not force) else None
+            answer = answer or self._attempt(job, claimed, is_new=not kept, force=force)
+            return answer
+        except OSError as error:
+            return self.store_trouble(error, job.key)
+        finally:
+            # A result that is pending keeps its claim until it is committed.
+            if answer is None or answer.is_found or answer.state is not State.SUCCEEDED:
+                self.claim.release(claimed)
+
+    def time_to_commit(self) -> float | None:
+        """Seconds until what is pending should be committed; None when nothing is."""
+        if not self._batch:
+            return None
+        if len(self._batch) >= Batch.LIMIT:
+            return 0.0
+        return max(0.0, self._oldest + Batch.AGE_S - time.monotonic())
+
+    def commit(self) -> list[str]:
+        """Commit what is pending; what went wrong."""
+        lost = "a result is lost, for somebody has taken its job while this machine stood still: "
+        try:
+            return [lost + os.path.basename(directory) for directory in self._batch.commit()]
+        except OSError as error:
+            self._oldest = time.monotonic()
+            return ["results could not be committed: %s" % error]
+
+    def close(self) -> list[str]:
+        """Commit, flush the records themselves, take the scratch away; what went wrong."""
+        trouble = self.commit()
+        try:
+            self._batch.flush_records()
+        except OSError as error:
+            trouble.append("results could not be flushed: %s" % error)
+        self._scratch.remove()
+        return trouble
+
+    def store_trouble(self, error: OSError, key: str = "") -> JobAnswer:
+        """What a disk has refused. Raises ScratchGoneError when this slot's files are gone."""
+        if not self.claim.exists():
+            raise ScratchGoneError(self.claim.path) from error
+        detail = "%s: %s" % (error.filename or "store", error.strerror)
+        return JobAnswer(State.FAILED, key, attempt=Attempt(cause="store", detail=detail))
+
+    def _take(self, claimed: str) -> list[str] | None:
+        """Claim a job: the names of what is kept of it, or None when somebody else has it."""
+        for _ in range(3):
+            try:
+                kept = self.claim.take(claimed)
+            except FileNotFoundError:
+                os.makedirs(claimed, exist_ok=True)
+                continue
+            if kept is not None or not take_over(claimed, self._store.tmp):
+                return kept
+        return None
+
+    def _find(self, job: ResolvedJob, kept: list[str], claimed: str) -> JobAnswer | None:
+        """The result that is there already, also where its maker was killed before the record."""
+        if PENDING in kept:
+            recover_pending(self._store, claimed)
+        found = find_realization(self._store.job(job.job.id), job.realization, job.key)
+        if found is None:
+            return None
+        directory, outcome = found
+        return JobAnswer(State.SUCCEEDED, job.key, True, directory, outcome.outputs)
+
+    def _attempt(self, job: ResolvedJob, claimed: str, *, is_new: bool, force: bool) -> JobAnswer:
+        self._scratch.prepare(job)
+        # Nothing begins under a claim that somebody may have taken while this machine stood still.
+        if self.claim.is_in_doubt() and not self.claim.holds(claimed):
+            return JobAnswer(State.RUNNING, job.key)
+        if self._cgroup is not None:
+            self.claim.cgroup = self._cgroup.path()
+        attempt, outputs = self._execution.run(job)
+        if attempt.cause == "cancelled":
+            return JobAnswer(State.CANCELLED, job.key, attempt=_told(attempt))
+        if not self.claim.holds(claimed):
+            # Taken over while this machine did not answer: whoever has it now decides.
+            return JobAnswer(State.RUNNING, job.key)
+        earlier = [] if is_new else read_attempts(claimed + "/" + FAILURE)
+        stdout, stderr = self._scratch.take_logs(claimed, len(earlier) + 1)
+        attempt = attempt._replace(stdout=stdout, stderr=stderr)
+        return self._publish(job, claimed, [*earlier, attempt], outputs, is_new=is_new, force=force)
+
+    def _publish(
+        self,
+        job: ResolvedJob,
+        claimed: str,
+        attempts: list[Attempt],
+        outputs: dict[str, OutputRecord],
+        *,
+        is_new: bool,
+        force: bool,
+    ) -> JobAnswer:
+        attempt, scratch, stage = attempts[-1], self._scratch, job.job.stage
+        state = State.FAILED if attempt.cause else State.SUCCEEDED
+        digests = {name: _digests(value) for name, value in job.inputs.items()}
+        outcome = Outcome(
+            job.job.id, stage.name, stage.version, job.realization, job.key, state, job.lab, digests, outputs
+        )
+        record = encode_record(outcome, attempts, self._lines.fingerprint(job.job.identity))
+        seconds = attempt.end - attempt.start
+        if state is State.FAILED:
+            publish_failure(claimed, scratch.out, record)
+            return JobAnswer(state, job.key, directory=claimed, seconds=seconds, attempt=_told(attempt, claimed))
+        directory = publish_success(
+            self._store.job(job.job.id),
+            job.realization,
+            job.key,
+            scratch.out,
+            record,
+            scratch.directory,
+            is_new=is_new,
+            replace=force,
+        )
+        if not self._batch:
+            self._oldest = time.monotonic()
+        self._batch.add(claimed, directory, job.key, after_failure=not is_new)
+        return JobAnswer(state, job.key, directory=directory, outputs=outputs, seconds=seconds)
+
+
+def _make_if_new(directory: str) -> bool:
+    """Make a job's directory; whether there was none."""
+    try:
+        os.mkdir(directory)
+    except FileExistsError:
+        return False
+    except FileNotFoundError:
+        os.makedirs(directory, exist_ok=True)
+        return False
+    return True
+
+
+def _digests(given: Given) -> object:
+    if isinstance(given, list):
+        return [one.digest for one in given]
+    return None if given is None else given.digest
+
+
+def _told(attempt: Attempt, directory: str = "") -> Attempt:
+    """An attempt as the runner needs it: of a log in a file of `directory` the end."""
+    logs = [
+        log if isinstance(log, str) else end_of_log("%s/%s" % (directory, log.name)) if directory else ""
+        for log in (attempt.stdout, attempt.stderr)
+    ]
+    return attempt._replace(host="", boot="", stdout=logs[0], stderr=logs[1])
