@@ -105,7 +105,7 @@ class JobIdentities:
         # Not by the value alone: 1 == 1.0 == True.
         key = (name, type(value), value, reference)
         if key not in self._params:
-            self._params[key] = encode([param_line(name, ParamValue.from_lab(value, reference))])
+            self._params[key] = encode([param_line(name, ParamValue.from_lab(value, reference).identity())])
         return self._params[key]
 
 
@@ -155,7 +155,7 @@ def _lines_of_parts(parts: Parts) -> Iterator[Line]:
         for wire in step.wires:
             yield f"step:{step.name}:wiring.{wire.input}", f"{wire.source_text} {wire.name}"
         for name, value in step.fixed.items():
-            label, text = param_line(name, ParamValue.from_lab(value, step.references.get(name, "")))
+            label, text = param_line(name, ParamValue.from_lab(value, step.references.get(name, "")).identity())
             yield f"step:{step.name}:{label}", text
     for wire in parts.gather_wires:
         yield f"gather:wiring.{wire.input}", f"{wire.source_text} {wire.name}"

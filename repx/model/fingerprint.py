@@ -21,9 +21,11 @@ from repx.agent.base.fingerprint import (
     Line,
     digest_of_lines,
     encode,
+    encode_line,
     input_line,
     job_digest,
     job_source,
+    join,
     param_line,
     param_lines,
     recipe_digest,
@@ -32,7 +34,7 @@ from repx.agent.base.fingerprint import (
 )
 from repx.model.derivation import Derivation, Edge, Parts, RunResults, StageRecipe
 from repx.model.names import JobId, job_id
-from repx.model.values import Value, param_value
+from repx.model.values import Value, identity, param_value
 
 CONTRACT = 1
 """The contract between a script and its runtime. Raising it gives every job a new id: never for a new template."""
@@ -79,7 +81,7 @@ def _lines_of_parts(parts: Parts) -> Iterator[Line]:
         for wire in step.wires:
             yield f"step:{step.name}:wiring.{wire.input}", f"{wire.source_text} {wire.name}"
         for name, value in step.fixed:
-            label, text = param_line(name, param_value(value))
+            label, text = param_line(name, identity(value))
             yield f"step:{step.name}:{label}", text
     for wire in parts.gather_wires:
         yield f"gather:wiring.{wire.input}", f"{wire.source_text} {wire.name}"
@@ -89,12 +91,12 @@ def _lines_of_parts(parts: Parts) -> Iterator[Line]:
 
 def encoded_param(name: str, value: Value) -> Encoded:
     """The line of one param as it is hashed."""
-    return encode([param_line(name, param_value(value))])
+    return encode_line(*param_line(name, identity(value)))
 
 
 def encoded_inputs(edges: Iterable[Edge]) -> Encoded:
     """The lines of all inputs as they are hashed."""
-    return encode(map(_input_line, edges))
+    return join([encode_line(*_input_line(edge)) for edge in edges])
 
 
 def derivation_id(stage: StageRecipe, recipe: str, inputs: Encoded) -> JobId:
@@ -104,7 +106,7 @@ def derivation_id(stage: StageRecipe, recipe: str, inputs: Encoded) -> JobId:
 
 def job_fingerprint(job: Derivation) -> JobFingerprint:
     """The lines of a job, of which its recipe digest and its id are made."""
-    params = [param_line(name, param_value(value)) for name, value in zip(job.stage.params, job.params, strict=True)]
+    params = [param_line(name, identity(value)) for name, value in zip(job.stage.params, job.params, strict=True)]
     return JobFingerprint(job.stage.digest, tuple(params), tuple(map(_input_line, job.edges)))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from repx.agent.base.digest import short_digest
-from repx.agent.base.value import PACKAGE, PATH, SCALAR, STORE, ParamValue
+from repx.agent.base.value import PACKAGE, PATH, SCALAR, STORE, ParamValue, scalar_identity
 from repx.errors import DefinitionError, SourceLocation
 from repx.model.sources import FoundBy
 
@@ -75,7 +75,10 @@ def param_value(value: Value) -> ParamValue:
 
 def identity(value: Value) -> str:
     """The text that tells a value from every other one: what is compared instead of the values."""
-    return param_value(value).identity()
+    if isinstance(value, StoredPath | PackageRef):
+        return param_value(value).identity()
+    # Without the detour: every value of an axis is asked, twice.
+    return scalar_identity(value)
 
 
 def place_in_lab(path: StoredPath) -> str:

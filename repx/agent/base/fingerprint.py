@@ -12,9 +12,10 @@ So the record of a job explains its id with its params, its inputs and one diges
 
 from __future__ import annotations
 
-import hashlib
+import functools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from typing import Any, NamedTuple, NewType
 
 from repx.agent.base.digest import short_digest
@@ -71,12 +72,12 @@ def parse_lines(value: Any) -> tuple[Line, ...]:
 
 def param_lines(values: Mapping[str, ParamValue], names: Iterable[str]) -> tuple[Line, ...]:
     """The lines of some params, in the order of their names."""
-    return tuple(param_line(name, values[name]) for name in names)
+    return tuple(param_line(name, values[name].identity()) for name in names)
 
 
-def param_line(name: str, value: ParamValue) -> Line:
-    """The line of one param."""
-    return "param." + name, value.identity()
+def param_line(name: str, identity: str) -> Line:
+    """The line of one param, by the identity of its value."""
+    return "param." + name, identity
 
 
 def input_line(name: str, source: str) -> Line:
@@ -99,9 +100,15 @@ def content_source(digest: str, file: str) -> str:
     return "content %s %s" % (digest, _quote(file))
 
 
+def encode_line(label: str, text: str) -> Encoded:
+    """One line as it is hashed."""
+    # Without the call of a NewType, which a sweep would make several times for each job.
+    return f"{_quote(label)} {_quote(text)}\n"  # type: ignore[return-value]
+
+
 def encode(lines: Iterable[Line]) -> Encoded:
     """Lines as they are hashed."""
-    return Encoded("".join([f"{_quote(label)} {_quote(text)}\n" for label, text in lines]))
+    return Encoded("".join([encode_line(label, text) for label, text in lines]))
 
 
 def join(pieces: Iterable[Encoded]) -> Encoded:
@@ -109,21 +116,35 @@ def join(pieces: Iterable[Encoded]) -> Encoded:
     return Encoded("".join(pieces))
 
 
-def stage_digest(lines: Sequence[Line]) -> str:
+def stage_digest(lines: Iterable[Line]) -> str:
     """The digest of a stage's lines."""
     return digest_of_lines("repx-stage 1", encode(lines))
 
 
 def recipe_digest(stage: str, params: Encoded) -> str:
     """The digest of a stage with its params."""
-    return digest_of_lines("repx-recipe 2", Encoded(encode([("stage", stage)]) + params))
+    return _digest(_recipe_head(stage) + params)
 
 
 def job_digest(recipe: str, inputs: Encoded) -> str:
     """The digits of a job's id: a recipe, and where its inputs come from."""
-    return digest_of_lines("repx-job 2", Encoded(encode([("recipe", recipe)]) + inputs))
+    return _digest(_head("repx-job 2", encode_line("recipe", recipe)) + inputs)
 
 
 def digest_of_lines(tag: str, lines: Encoded) -> str:
     """The 32 digits for lines of one kind; `tag` names the kind and its version."""
-    return short_digest(hashlib.sha256((tag + "\n" + lines).encode("utf-8", "surrogatepass")).digest())
+    return _digest(_head(tag, lines))
+
+
+@functools.lru_cache(maxsize=1024)
+def _recipe_head(stage: str) -> str:
+    """What all recipes of a stage begin with: a sweep has very many of them."""
+    return _head("repx-recipe 2", encode_line("stage", stage))
+
+
+def _head(tag: str, lines: Encoded) -> str:
+    return f"{tag}\n{lines}"
+
+
+def _digest(text: str) -> str:
+    return short_digest(sha256(text.encode("utf-8", "surrogatepass")).digest())

@@ -54,7 +54,7 @@ class ParamValue(NamedTuple):
     def identity(self) -> str:
         """The text that is hashed; it has no line end. It tells apart whatever is not the same value."""
         if self.kind == SCALAR:
-            return canonical_json(self.value)
+            return scalar_identity(self.value)
         return " ".join([self.kind, canonical_json(self.value), *([self.digest] if self.digest else [])])
 
     def lab_json(self) -> Scalar:
@@ -89,6 +89,11 @@ class ParamValue(NamedTuple):
 
     def __hash__(self) -> int:
         return hash(self.identity())
+
+
+def scalar_identity(value: Scalar) -> str:
+    """The identity of a scalar: its JSON."""
+    return canonical_json(value)
 
 
 def parse_stored(text: str) -> tuple[str, str]:
