@@ -8,7 +8,9 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Generator, Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,7 +19,7 @@ import repx
 from tests.machine import OPTIONAL, must_test_everything
 from tests.ordinary import OrdinaryUser, ordinary_user
 
-REAL = Path(__file__).parent / "real"
+REAL = "tests/real/"
 
 # Deadlines measure the machine, not the code; a suite that runs beside other work must not fail for that.
 settings.register_profile("repx", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -52,20 +54,25 @@ def _leave_the_users_folders_alone(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Share the tests out among processes, if there are several (pytest-xdist): a file to one, the real things to one.
+    """Of several processes (pytest-xdist) one begins at once with what takes longest."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not item.nodeid.startswith(REAL))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """Share the tests out among processes: the tests of a file to one, and all real things to one.
 
     What a file's tests share is made once. What tests/real shares is the machine's: Nix's store, Podman's images,
-    control groups; it takes longest, so it begins first.
+    control groups.
     """
-    if not hasattr(config, "workerinput"):
-        return
+    # Imported by its name: it is there only where tests are shared out.
+    by_scope = import_module("xdist.scheduler").LoadScopeScheduling
+    return type("ByFile", (by_scope,), {"_split_scope": staticmethod(_group_of)})(config, log)
 
-    def is_real(item: pytest.Item) -> bool:
-        return REAL in item.path.parents
 
-    items.sort(key=lambda item: not is_real(item))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("real" if is_real(item) else str(item.path)))
+def _group_of(test: str) -> str:
+    return REAL if test.startswith(REAL) else test.partition("::")[0]
 
 
 @pytest.hookimpl(wrapper=True)
