@@ -60,7 +60,7 @@ def _read(keyword: str, wanted: Any, params: Collection[str]) -> Condition:
         try:
             wanted = re.compile(wanted)
         except (re.error, TypeError) as error:
-            raise UsageError(f"{keyword}={wanted!r} is no regular expression: {error}") from None
+            raise UsageError(f"{keyword}={wanted!r} is not a regular expression: {error}") from None
     return Condition(keyword, name, operator, wanted, name in params)
 
 

@@ -101,7 +101,7 @@ def test_filters_take_a_predicate_and_follow_each_other(experiment: Experiment) 
         ({"seed__": 1}, "no operator"),
         ({"seed__in": 3}, "not a list of values"),
         ({"stage__in": "make"}, "not a list of values"),
-        ({"stage__regex": "("}, "no regular expression"),
+        ({"stage__regex": "("}, "not a regular expression"),
         ({"label__gt": 1}, "cannot be compared"),
         ({"seed__gt": True}, "cannot be compared"),
     ],
