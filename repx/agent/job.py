@@ -122,9 +122,12 @@ def collect_outputs(declared_paths: Mapping[str, str], out: str) -> tuple[dict[s
     """
     outputs: dict[str, OutputRecord] = {}
     missing = []
-    status = os.lstat(out) if os.path.lexists(out) else None
-    if status is None or not stat.S_ISDIR(status.st_mode):
-        return {}, "the script has removed $out, or put something else in its place"
+    try:
+        status = os.lstat(out)
+    except FileNotFoundError:
+        return {}, _NO_OUT
+    if not stat.S_ISDIR(status.st_mode):
+        return {}, _NO_OUT
     take_special_bits(out, status)
     try:
         for name, path in declared_paths.items():
@@ -180,6 +183,8 @@ def claim_and_start(
         raise
     return started
 
+
+_NO_OUT = "the script has removed $out, or put something else in its place"
 
 HOST = os.uname().nodename
 BOOT = boot_id()

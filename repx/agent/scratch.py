@@ -53,9 +53,12 @@ class Scratch:
             self.stdout.renew()
             self.stderr.renew()
         self._logs_are_taken = False
-        if os.path.lexists(self.out):
+        try:
+            os.mkdir(self.out)
+        except FileExistsError:
+            # What a failed job has left, or a link that it has put there.
             remove_tree(self.out)
-        os.mkdir(self.out)
+            os.mkdir(self.out)
         for path in job.job.stage.outputs.values():
             if "/" in path:
                 os.makedirs(os.path.dirname(self.out + "/" + path), exist_ok=True)
