@@ -236,7 +236,7 @@ def test_a_worker_ends_its_job_with_its_supervisor(hiding: tuple[str, Path], tmp
         worker.order(command)
         worker.wait_for("hides")
         os.kill(worker.process.pid, 9 if by == "its supervisor's end" else 15)
-        assert worker.hear()["state"] == "cancelled"
+        assert worker.hear().state is State.CANCELLED
         wait_until_gone(told)
     finally:
         worker.clean()
