@@ -11,6 +11,7 @@ from typing import Any
 
 from repx.agent.base.files import ScratchFile, hardlink_or_symlink, remove_tree, walk, write_file
 from repx.agent.base.record import Log, LogFile
+from repx.agent.base.value import shell_text
 from repx.agent.resolve import Given, InputValue, ItemInput
 from repx.agent.resolved_job import ResolvedJob
 from repx.agent.sandbox import GROUP, HOSTS, INSIDE, PASSWD, STORE_DIR, USER, Sandbox
@@ -245,15 +246,6 @@ def assignments(inputs: Mapping[str, Any], params: Mapping[str, Any]) -> str:
 def quote(text: str) -> str:
     """`text` as one word of Bash, whatever is in it."""
     return "'" + text.replace("'", "'\\''") + "'"
-
-
-def shell_text(value: Any) -> str:
-    """A param as Bash sees it; the same text as jq's `tostring`, and nothing at all for null."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    return str(json.dumps(value))
 
 
 _encode = json.JSONEncoder().encode

@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from repx.agent.base.files import remove_tree
-from repx.agent.scratch import shell_text
+from repx.agent.base.value import shell_text
 from repx.lab.directory import LabDirectory
-from repx.model.values import Value, identity
+from repx.model.values import Value, identity, param_value
 from tests.experiments import Experiments, experiments_fixture
 from tests.runtime.world import World, a_world
 
@@ -83,7 +83,10 @@ def check(world: World, values: Sequence[Value]) -> None:
     for stage in ("in_bash", "in_python"):
         assert sorted(identity(value) for value, _ in found[stage]) == expected
     for value, written in found["in_bash"]:
-        assert written == {"text": shell_text(value), "member": "unset" if value is None else shell_text(value)}
+        assert written == {
+            "text": param_value(value).shell(),
+            "member": "unset" if value is None else param_value(value).shell(),
+        }
     for value, written in found["in_python"]:
         assert (written["text"], written["kind"]) == (json.dumps(value), type(value).__name__)
 
@@ -137,8 +140,8 @@ def test_a_bash_script_reads_json_when_nobody_wrote_assignments(world: World) ->
     ends: list[Value] = ["", " ", "\n", "a\n\n", "null", "-n", '"v": 3', '\\"v\\": 3,']
     for value in [together, *ends, *(value for value in NASTY if not isinstance(value, str))]:
         out = by_hand(script, world.root, {}, {"v": value})
-        assert (out / "text").read_bytes().decode() == shell_text(value)
-        assert (out / MEMBER).read_bytes().decode() == ("unset" if value is None else shell_text(value))
+        assert (out / "text").read_bytes().decode() == param_value(value).shell()
+        assert (out / MEMBER).read_bytes().decode() == ("unset" if value is None else param_value(value).shell())
 
 
 def test_a_python_script_needs_its_json_alone(world: World) -> None:
