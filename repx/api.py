@@ -205,7 +205,7 @@ def realize_many(
         graph = instantiate(lab, software=packages, placed=placed)
     written = _written(graph, packages, writer, experiment_folder(lab), _hear_nothing)
     keep_root(place, written.path)
-    directory = LabDirectory(written.path)
+    directory = LabDirectory(written.path).owned(is_own=True)
     with Bar(enabled=progress) as watcher:
         engine = local_engine(directory, store=place, watcher=watcher, jobs=jobs, continue_on_failure=True)
         report = engine.execute()

@@ -50,7 +50,9 @@ def main(argv: list[str]) -> int:
         parser.error("%r is not a number" % realization)
     store = Store(os.path.abspath(arguments.store))
     try:
-        job = _resolved(store, Lab(arguments.lab), identity, int(realization or 0), arguments.allow_drift)
+        job = _resolved(
+            store, Lab(arguments.lab).seen_from(store), identity, int(realization or 0), arguments.allow_drift
+        )
     except (LabFault, ProgramsError) as error:
         return _say_problem(error)
     if job is None:

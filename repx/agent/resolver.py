@@ -188,10 +188,14 @@ class Resolver:
     def _pull(self, job: Job) -> None:
         """Look at everything that a job takes from, and at what that takes from."""
         stack = [job]
+        opened: set[str] = set()
         while stack:
             top = stack[-1]
             waiting = self._unknown_upstreams(top)
             if waiting:
+                if top.id in opened:
+                    raise top.run.circle(top.id)
+                opened.add(top.id)
                 stack.extend(waiting)
                 continue
             stack.pop()

@@ -15,6 +15,7 @@ from typing import Any, Callable, NamedTuple
 from repx.agent.base.digest import canonical_json
 from repx.agent.base.fingerprint import encode, job_digest
 from repx.agent.base.wire import Wire
+from repx.agent.lab.format import ITEMS_BYTES_LIMIT, ITEMS_LIMIT
 from repx.agent.lab.identity import Identity, scatter_identity
 from repx.agent.lab.job_line import Hints
 from repx.agent.lab.run_file import Job
@@ -110,14 +111,19 @@ class ScatterGather:
         """The work items, each as canonical JSON. Raises ItemsError."""
         name = self._parts.items
         try:
-            with open(scatter.path(name), encoding="utf-8") as file:
-                items = json.load(file)
+            with open(scatter.path(name), "rb") as file:
+                data = file.read(ITEMS_BYTES_LIMIT + 1)
+            if len(data) > ITEMS_BYTES_LIMIT:
+                raise ItemsError("output %s of the scatter has more than %d MiB" % (name, ITEMS_BYTES_LIMIT >> 20))
+            items = json.loads(data.decode())
         except OSError as error:
             raise ItemsError("output %s of the scatter cannot be read: %s" % (name, error.strerror)) from None
         except (ValueError, RecursionError) as error:
             raise ItemsError("output %s of the scatter is not JSON: %s" % (name, error)) from None
         if not isinstance(items, list):
             raise ItemsError("output %s of the scatter is not a JSON list but %s" % (name, type(items).__name__))
+        if len(items) > ITEMS_LIMIT:
+            raise ItemsError("output %s of the scatter lists %d items, more than %d" % (name, len(items), ITEMS_LIMIT))
         try:
             texts = [canonical_json(item) for item in items]
             "".join(texts).encode()

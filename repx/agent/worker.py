@@ -75,7 +75,7 @@ class Worker:
                 elif isinstance(message, Forget):
                     self._orders.forgotten = False
                 elif isinstance(message, UseLab):
-                    self._lab = Lab(message.path)
+                    self._lab = Lab(message.path).seen_from(self._store)
                     self._renew_resolver()
                 elif isinstance(message, UseStage):
                     self._starts[message.executable, message.image] = message.start

@@ -7,9 +7,8 @@ import os
 from repx.agent.base.layout import Store
 from repx.agent.lab.run_file import RunFile
 from repx.analysis.jobs import JobCollection, JobView, Source
-from repx.lab.directory import LabDirectory
 from repx.lab.selection import find_job
-from repx.store.location import store_of
+from repx.store.location import open_lab
 
 
 class RunView:
@@ -35,8 +34,7 @@ class Experiment:
     def __init__(
         self, lab: str | os.PathLike[str] = "./result", store: str | os.PathLike[str] | Store | None = None
     ) -> None:
-        directory = LabDirectory(os.fspath(lab))
-        self._source = Source(directory, store if isinstance(store, Store) else store_of(directory, store))
+        self._source = Source(*open_lab(lab, store))
 
     def runs(self) -> dict[str, RunView]:
         """Runs by name, each after those it comes after."""

@@ -9,7 +9,7 @@ import click
 
 from repx.agent.base.layout import Store
 from repx.lab.directory import LabDirectory
-from repx.store.location import store_of
+from repx.store.location import open_lab
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -60,5 +60,4 @@ def quiet_option(command: Command) -> Command:
 
 def opened(lab_path: str, store_path: str | None) -> tuple[LabDirectory, Store]:
     """The Lab and the store that the options name."""
-    lab = LabDirectory(lab_path)
-    return lab, store_of(lab, store_path)
+    return open_lab(lab_path, store_path)

@@ -14,7 +14,7 @@ from repx.agent.base.layout import Store
 from repx.cli.options import isolation_options, json_option, packages_option, store_option
 from repx.errors import InterruptedRunError, JobsFailedError, UsageError
 from repx.lab.directory import LabDirectory
-from repx.store.location import open_store, store_of, verify_once
+from repx.store.location import open_lab, open_store, verify_once
 
 if TYPE_CHECKING:
     from repx.agent.programs import IsolationKind
@@ -78,8 +78,7 @@ def run(
     elif packages is not None:
         raise UsageError("--packages is for realizing, and a Lab has its software", hint="give the experiment as well")
     else:
-        lab = LabDirectory(lab_path or "result")
-        store = store_of(lab, store_path)
+        lab, store = open_lab(lab_path or "result", store_path)
         warn_if_edited(lab, lab_path or "result")
     if not dry_run:
         verify_once(lab, store)
@@ -147,7 +146,7 @@ def _realized(definition: Lab, store: Store, *, as_json: bool) -> LabDirectory:
     api.link_result(written, "result", store)
     if not as_json:
         click.echo(written.summary("result"))
-    return LabDirectory(written.path)
+    return LabDirectory(written.path).owned(is_own=True)
 
 
 def _plan_unwritten(definition: Lab, names: Sequence[str], store: Store, *, force: bool, as_json: bool) -> None:
@@ -160,6 +159,6 @@ def _plan_unwritten(definition: Lab, names: Sequence[str], store: Store, *, forc
     from repx.runtime.local import local_engine
 
     with TemporaryDirectory(prefix="repx-") as aside:
-        lab = LabDirectory(api.realize_lab(definition, store=aside).path)
+        lab = LabDirectory(api.realize_lab(definition, store=aside).path).owned(is_own=True)
         engine = local_engine(lab, names, store=store, watcher=Progress(quiet=True), force=force, isolation=NATIVE)
         print_plan(engine.survey(), as_json=as_json)

@@ -37,6 +37,7 @@ def local_engine(
     `jobs` slots (default: the CPUs) share `mem` bytes (default: the machine's); the isolation is the local target's
     unless given. Raises UsageError for an unknown name, and what `isolation_on` raises.
     """
+    lab = lab.seen_from(store)
     cpus = machine_cpus()
     budget = Budget(slots=jobs or cpus, cpus=max(cpus, jobs or 0), mem=mem or machine_memory())
     chosen = isolation or isolation_on(lab)

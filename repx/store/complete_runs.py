@@ -88,5 +88,5 @@ def _is_complete(store: Store, run: RunFile, places: set[str]) -> bool:
 
 
 def _place(store: Store, run: RunFile) -> str:
-    # A run file names everything its jobs are made of but the Lab's place, which no key depends on either.
-    return f"{store.verified}/{digest_of_text(run.place)}.done"
+    # A run file is named by its content. That says everything its jobs' keys are made of, but for its origin.
+    return f"{store.verified}/{digest_of_text(f'{run.place} {run.origin}')}.done"

@@ -40,6 +40,15 @@ def store_of(lab: LabDirectory, path: str | os.PathLike[str] | None = None) -> S
     return open_store(path)
 
 
+def open_lab(
+    path: str | os.PathLike[str], store: Store | str | os.PathLike[str] | None = None
+) -> tuple[LabDirectory, Store]:
+    """A Lab and the store that its results are looked for in, as `store_of` says. Raises LabError."""
+    lab = LabDirectory(os.fspath(path))
+    found = store if isinstance(store, Store) else store_of(lab, store)
+    return lab.seen_from(found), found
+
+
 def verify_once(lab: LabDirectory, store: Store) -> None:
     """Verify a Lab in full, unless its files look as they did the last time that was done. Raises LabError."""
     try:

@@ -33,3 +33,15 @@ HEADER_LIMIT = 64 << 20
 
 LINE_LIMIT = 64 << 20
 """A job's line has some 200 bytes for each source of an input: a collector of 100,000 jobs has 20 MB."""
+
+# Each realization and each work item becomes a job of some kilobytes while a run is planned, and a run has some hundred
+# thousand jobs.
+
+REALIZATIONS_LIMIT = 100_000
+"""Realizations of one job."""
+
+ITEMS_LIMIT = 100_000
+"""Work items of one scatter."""
+
+ITEMS_BYTES_LIMIT = 64 << 20
+"""The file that lists them is read whole."""

@@ -15,6 +15,7 @@ def effective_params(job: Job, find: Callable[[str], Job | None], known: dict[st
     A stored path that it takes as an input counts as a param of that name: what is swept tells jobs apart.
     """
     stack = [job]
+    opened: set[str] = set()
     while stack:
         top = stack[-1]
         if top.id in known:
@@ -25,6 +26,9 @@ def effective_params(job: Job, find: Callable[[str], Job | None], known: dict[st
             one for identity in ids if identity not in known and (one := top.run.job(identity) or find(identity))
         ]
         if waiting:
+            if top.id in opened:
+                raise top.run.circle(top.id)
+            opened.add(top.id)
             stack.extend(waiting)
             continue
         merged: dict[str, Any] = {}

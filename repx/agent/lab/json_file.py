@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from repx.agent.base.digest import canonical_json
 from repx.agent.lab.place import LabRoot
 
 
@@ -37,8 +38,18 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-decode_strictly = json.JSONDecoder(parse_constant=_no_number, object_pairs_hook=_each_key_once).decode
-"""A JSON text, where each key stands once in its object. ValueError or RecursionError."""
+_decode = json.JSONDecoder(parse_constant=_no_number, object_pairs_hook=_each_key_once).decode
+
+
+def decode_strictly(text: str) -> Any:
+    """A JSON text, where each key stands once in its object, and every text could be a file's name. ValueError or
+    RecursionError."""
+    value = _decode(text)
+    if "\\ud" in text.lower():
+        # Names of files that are not UTF-8 are halves of characters; others cannot be written anywhere.
+        canonical_json(value).encode("utf-8", "surrogateescape")
+    return value
+
 
 _scan = json.JSONDecoder(parse_constant=_no_number).raw_decode
 

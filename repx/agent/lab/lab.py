@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import copy
+import os
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, Callable, Literal, TypeVar
 
+from repx.agent.base.layout import Store
 from repx.agent.lab.fault import AsError, as_it_is
 from repx.agent.lab.format import LAB_FORMAT, MANIFEST, MANIFEST_LIMIT, METADATA_LIMIT, SOFTWARE_LIMIT
 from repx.agent.lab.json_file import read_object
 from repx.agent.lab.metadata import parse_manifest, parse_root
+from repx.agent.lab.origin import Origin
 from repx.agent.lab.place import LabRoot
 from repx.agent.lab.run_file import Job, RunFile
 
 T = TypeVar("T")
+L = TypeVar("L", bound="Lab")
 
 
 class Lab:
@@ -29,13 +34,27 @@ class Lab:
         self.version = self.manifest.version
         self.metadata = self._read(self.manifest.metadata, METADATA_LIMIT, parse_root)
         self.groups = self.metadata.groups
+        self.is_own = False
+
+    def seen_from(self: L, store: Store) -> L:
+        """The same Lab beside a store: it is the store's own where one of this id was realized into it."""
+        return self.owned(is_own=self.is_own or os.path.isdir("%s/%s" % (store.labs, self.lab_id)))
+
+    def owned(self: L, *, is_own: bool) -> L:
+        """The same Lab as somebody's own, or as one from elsewhere; see `repx.agent.lab.origin`."""
+        other = copy.copy(self)
+        for name in ("runs", "run_names", "_run_numbers"):
+            other.__dict__.pop(name, None)
+        other.is_own = is_own
+        return other
 
     @cached_property
     def runs(self) -> dict[str, RunFile]:
         """Runs by name, each after those it comes after."""
+        origin = None if self.is_own else Origin(self.metadata.closure, self.metadata.packages)
         opened: dict[str, RunFile] = {}
         for place in self.metadata.runs:
-            run = RunFile(self.root, place)
+            run = RunFile(self.root, place, origin)
             if run.name in opened:
                 raise self.root.fault((place, "it has the name of another run: %s" % run.name))
             opened[run.name] = run

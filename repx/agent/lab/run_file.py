@@ -17,6 +17,7 @@ from repx.agent.lab.format import HEADER_LIMIT, JOBS_END, JOBS_START, LAB_FORMAT
 from repx.agent.lab.identity import Identity, job_identity
 from repx.agent.lab.job_line import FromJob, FromRun, JobLine, parse_job
 from repx.agent.lab.json_file import decode_quickly, decode_strictly
+from repx.agent.lab.origin import Origin
 from repx.agent.lab.place import LabRoot
 from repx.agent.lab.stage import Stage, parse_stage
 
@@ -64,7 +65,8 @@ class RunFile:
     Whatever is wrong is raised as the Lab's root raises it.
     """
 
-    def __init__(self, root: LabRoot, place: str) -> None:
+    def __init__(self, root: LabRoot, place: str, origin: Origin | None = None) -> None:
+        """`origin` is that of a Lab from elsewhere: it is part of what the keys of the jobs are made of."""
         self.place = place
         self.path = "%s/%s" % (root.path, place)
         self._root = root
@@ -80,6 +82,9 @@ class RunFile:
         self.count: int = header["count"]
         self.digest: str = header["digest"]
         self.image: str = header.get("image", "")
+        self._origin = None if origin is None else origin.of_run(self.image)
+        self.origin = "" if self._origin is None else self._origin.digest
+        """What its jobs' keys are made of that stands in no run file; empty for a Lab of one's own."""
         self._start = start + len(_START)
         self._stop = len(self._data) - len(_END)
 
@@ -89,7 +94,7 @@ class RunFile:
             yield self._job(identity, start, end)
 
     def checked(self) -> Iterator[tuple[str, Job | None, list[str]]]:
-        """Every line: its id, and the job or all complaints. Raises where there are no lines any more."""
+        """Every line as it stands: its id, and the job or all complaints. Raises where there are no lines any more."""
         for identity, start, end in self._lines():
             line, wrong = self._line(start, end)
             yield identity, None if line is None else Job(identity, self, line), wrong
@@ -121,6 +126,10 @@ class RunFile:
                 break
             found.append(self._job(identity, start, end))
         return found
+
+    def circle(self, identity: str) -> Exception:
+        """What to raise when a job is come to again that waits for itself."""
+        return self._broken("job %s takes from itself" % identity)
 
     def _map(self) -> mmap.mmap | bytes:
         descriptor = self._root.file(self.place).open()
@@ -173,7 +182,7 @@ class RunFile:
         line, wrong = self._line(start, end)
         if line is None:
             raise self._broken(*("job %s: %s" % (identity, one) for one in wrong))
-        return Job(identity, self, line)
+        return Job(identity, self, line if self._origin is None else self._origin.recipes_of(line))
 
     def _line(self, start: int, end: int) -> tuple[JobLine | None, list[str]]:
         if end - start > LINE_LIMIT:

@@ -27,6 +27,7 @@ from repx.agent.lab.checks import (
     texts,
     values_complaints,
 )
+from repx.agent.lab.format import REALIZATIONS_LIMIT
 
 
 class Step(NamedTuple):
@@ -223,7 +224,7 @@ _STAGE = {
     "params": list_of(is_variable),
     "env": dict_of(is_text, is_text),
     "software": is_place,
-    "realizations": lambda value: is_count(value) and value > 0,
+    "realizations": lambda value: is_count(value) and 0 < value <= REALIZATIONS_LIMIT,
     "impure": is_flag,
     "hash_mode": one_of("pure", "params-only"),
     "takes_index": is_flag,
