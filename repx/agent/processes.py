@@ -87,7 +87,9 @@ def kill_marked(marks: Sequence[bytes]) -> None:
 
 
 def kill_process(pid: int) -> None:
-    """End one process, if it is there and ours."""
+    """End one process, if it is there and ours. Nothing happens for 0, which kill(2) takes for a whole group."""
+    if pid <= 1:
+        return
     with contextlib.suppress(OSError):
         os.kill(pid, signal.SIGKILL)
 

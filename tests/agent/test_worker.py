@@ -147,6 +147,7 @@ class Conversation:
         """Kill the worker, and whoever watches over it: nobody is to tidy up."""
         claim = read_claim(f"{self.store.tmp}/runner/slot-0")
         assert claim is not None
+        assert claim.claim.process.pid > 0
         for pid in (self.process.pid, claim.claim.process.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -59,7 +59,8 @@ def test_a_worker_that_stands_still_keeps_no_other_from_working(pool: WorkerPool
 def worker_process(pool: WorkerPool, worker: Worker) -> int:
     """The process that takes orders: the one that was started, or its child."""
     deadline = time.monotonic() + PATIENCE_S
-    while (held := read_claim(pool.slot_of(worker))) is None:
+    # A claim file that was just made says nothing yet, and process 0 would be all of this process group.
+    while (held := read_claim(pool.slot_of(worker))) is None or held.claim.process.pid == 0:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     return held.claim.process.pid
