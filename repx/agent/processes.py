@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 from repx.agent.base.files import read_file, read_if_there
@@ -41,6 +42,7 @@ def this_process() -> Process:
     return Process(os.uname().nodename, boot_id(), _namespace("pid"), _namespace("time"), pid, start_time(pid))
 
 
+@cache
 def boot_id() -> str:
     """The kernel's name for this boot; empty where it has none."""
     return (read_if_there("/proc/sys/kernel/random/boot_id") or b"").decode().strip()

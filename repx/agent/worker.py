@@ -29,6 +29,7 @@ from repx.agent.messages import (
     encode_answer,
 )
 from repx.agent.orders import Orders
+from repx.agent.resolve import Realized
 from repx.agent.resolved_job import find_pending_too, resolve_order, resolved_job
 from repx.agent.resolver import Resolver
 from repx.agent.slot import Slot
@@ -109,7 +110,12 @@ class Worker:
             return JobAnswer(State.FAILED, attempt=Attempt(cause="lab", detail=str(fault)))
         except OSError as error:
             return self._slot.store_trouble(error)
-        return self._slot.do(whole, force=order.force, again=order.again, failure=order.failure)
+        answer = self._slot.do(whole, force=order.force, again=order.again, failure=order.failure)
+        if answer.state is State.SUCCEEDED and order.realization == 0:
+            # The next order may be of a job that takes this one's outputs.
+            self._noted += 1
+            self._resolver.note(job.id, Realized(answer.directory, answer.outputs, answer.key))
+        return answer
 
     def _renew_resolver(self) -> None:
         self._resolver = Resolver(self._lab, self._store, find_pending_too)
