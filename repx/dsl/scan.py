@@ -4,7 +4,8 @@ A relative path starts at the file of the caller, so that an experiment means th
 notebook or at a prompt, where there is no such file, it starts at the working directory.
 
 Entries whose name starts with a dot (`.git`, `.DS_Store`) are not part of a scan: they come and go with tools, and each
-would be a job. A `match` that starts with `\\.` or `[.]` asks for them.
+would be a job. A `match` that starts with `\\.` or `[.]` asks for them. Caches of Python and Jupyter, files of the
+Finder, and links and stores of repx never count, at any depth (`repx.agent.base.left_out`); `exclude` adds to them.
 
 The path that is named may be a link to anywhere, since that is what was named. Links further down must stay inside:
 what they point to outside would not travel with the Lab.
@@ -24,6 +25,7 @@ from dataclasses import replace
 from typing import Literal
 
 from repx.agent.base.digest import TreeError, tree_digest
+from repx.agent.base.left_out import LeftOut
 from repx.agent.base.looks import Looks, looks_of_source
 from repx.dsl.caller import caller
 from repx.errors import DefinitionError, SourceLocation, nearest
@@ -32,17 +34,21 @@ from repx.model.values import StoredPath
 
 EntryType = Literal["file", "directory", "any"]
 StrPath = str | os.PathLike[str]
+Exclude = str | Sequence[str]
 
 
-def path(location: StrPath) -> StoredPath:
+def path(location: StrPath, *, exclude: Exclude = ()) -> StoredPath:
     """One file or directory, stored and hashed: may stand wherever an input may, and as a value of a param.
 
-    Raises DefinitionError when it is missing or cannot be stored.
+    `exclude` leaves out what is in a directory: shell patterns for names at any depth (`"*.log"`), or with a slash for
+    paths below it (`"raw/old"`). Raises DefinitionError when the path is missing or cannot be stored.
     """
     place = caller()
     absolute = _absolute(location, place)
+    real = os.path.realpath(absolute)
+    left_out = LeftOut(real, _patterns(exclude, place))
     try:
-        return _stored(absolute, os.path.realpath(absolute))
+        return _stored(absolute, real, left_out)
     except _CannotStoreError as error:
         raise DefinitionError(
             f"path {os.fspath(location)!r} {error}",
@@ -52,42 +58,49 @@ def path(location: StrPath) -> StoredPath:
         ) from None
 
 
-def dirs(location: StrPath, match: str | None = None) -> list[StoredPath]:
+def dirs(location: StrPath, match: str | None = None, *, exclude: Exclude = ()) -> list[StoredPath]:
     """Each directory in a directory; see `scan`."""
-    return _scan(location, "directory", match, caller())
+    return _scan(location, "directory", match, exclude, caller())
 
 
-def files(location: StrPath, match: str | None = None) -> list[StoredPath]:
+def files(location: StrPath, match: str | None = None, *, exclude: Exclude = ()) -> list[StoredPath]:
     """Each file in a directory; see `scan`."""
-    return _scan(location, "file", match, caller())
+    return _scan(location, "file", match, exclude, caller())
 
 
 def scan(
     location: StrPath,
     type: EntryType = "any",  # noqa: A002 - the word of the manual
     match: str | None = None,
+    *,
+    exclude: Exclude = (),
 ) -> list[StoredPath]:
     """The entries of a directory, sorted by name, each stored and hashed on its own: adding one adds one job.
 
-    `match` is a regular expression for the whole name. Raises DefinitionError when nothing is found, and for every
+    `match` is a regular expression for the whole name; `exclude` is as for `path`, and leaves out entries, and what is
+    in them. Raises DefinitionError when nothing is found, and for every
     entry that fits `match` and cannot be stored, of whichever type.
     """
-    return _scan(location, type, match, caller())
+    return _scan(location, type, match, exclude, caller())
 
 
 class _CannotStoreError(Exception):
     """Why one path cannot be stored."""
 
 
-def _scan(location: StrPath, wanted: EntryType, match: str | None, place: SourceLocation) -> list[StoredPath]:
+def _scan(
+    location: StrPath, wanted: EntryType, match: str | None, exclude: Exclude, place: SourceLocation
+) -> list[StoredPath]:
     if wanted not in ("file", "directory", "any"):
         raise DefinitionError(
             f"scan has no type {wanted!r}", location=place, hint=nearest(str(wanted), ["file", "directory", "any"])
         )
     named = _absolute(location, place)
     top = os.path.realpath(named)
+    left_out = LeftOut(top, _patterns(exclude, place))
     try:
-        names = sorted(os.listdir(top), key=os.fsencode)
+        with os.scandir(top) as listing:
+            counts = {entry.name: not left_out(entry) for entry in listing}
     except OSError as error:
         raise DefinitionError(
             f"cannot scan {os.fspath(location)!r}: {error.strerror}",
@@ -95,6 +108,7 @@ def _scan(location: StrPath, wanted: EntryType, match: str | None, place: Source
             facts=[("looked for", named)],
             hint=_siblings(named) if isinstance(error, FileNotFoundError) else "",
         ) from None
+    names = sorted((name for name in counts if counts[name]), key=os.fsencode)
     visible = [name for name in names if is_visible(name, match)]
     pattern = _pattern(match, place)
     fitting = [name for name in visible if pattern is None or pattern.fullmatch(name)]
@@ -105,7 +119,7 @@ def _scan(location: StrPath, wanted: EntryType, match: str | None, place: Source
         try:
             real = _inside(entry, top)
             if wanted == "any" or wanted == _kind(real):
-                found.append(_stored(entry, real))
+                found.append(_stored(entry, real, left_out))
         except _CannotStoreError as error:
             complaints.append((name, str(error)))
     if complaints:
@@ -114,26 +128,33 @@ def _scan(location: StrPath, wanted: EntryType, match: str | None, place: Source
             f"{os.fspath(location)!r} holds what cannot be stored",
             location=place,
             facts=[*complaints[:_COMPLAINTS_SHOWN], *([("…", f"and {more} more")] if more > 0 else [])],
-            hint="remove them, or leave them out with match=…",
+            hint="remove them, or leave them out with exclude=…",
         )
     if not found:
         raise DefinitionError(
             f"there is nothing to sweep over in {os.fspath(location)!r}",
             location=place,
-            facts=_census(named, names, visible, fitting, wanted, match),
+            facts=_census(named, counts, visible, fitting, wanted, match),
             hint=f"match must fit the whole name: {visible[0]!r} is there" if visible and not fitting else "",
         )
-    scan = Scan(named, names_digest(one.name for one in found), wanted, match)
+    scan = Scan(named, names_digest(one.name for one in found), wanted, match, left_out.patterns)
     found_by = FoundBy(scan, not os.path.isabs(os.path.expanduser(os.fspath(location))))
     return [replace(one, found_by=found_by) for one in found]
 
 
 def _census(
-    directory: str, names: Sequence[str], visible: Sequence[str], fitting: Sequence[str], wanted: str, match: str | None
+    directory: str,
+    counts: Mapping[str, bool],
+    visible: Sequence[str],
+    fitting: Sequence[str],
+    wanted: str,
+    match: str | None,
 ) -> list[tuple[str, object]]:
     """How many entries were left by each condition."""
-    facts: list[tuple[str, object]] = [("directory", directory), ("entries", len(names))]
-    if len(visible) < len(names):
+    facts: list[tuple[str, object]] = [("directory", directory), ("entries", len(counts))]
+    if not all(counts.values()):
+        facts.append(("not left out", sum(counts.values())))
+    if len(visible) < sum(counts.values()):
         facts.append(("not hidden", len(visible)))
     if match is not None:
         facts.append(("match", f"{len(fitting)} fit {match}"))
@@ -173,7 +194,7 @@ def _kind(real: str) -> Literal["file", "directory"]:
     raise _CannotStoreError("is a socket, pipe or device")
 
 
-def _stored(named: str, real: str) -> StoredPath:
+def _stored(named: str, real: str, left_out: LeftOut) -> StoredPath:
     name = os.path.basename(named)
     if not name:
         raise _CannotStoreError("has no name")
@@ -183,10 +204,10 @@ def _stored(named: str, real: str) -> StoredPath:
         raise _CannotStoreError("has a name that is not UTF-8, which JSON cannot hold") from None
     kind = _kind(real)
     try:
-        looks = looks_of_source(real)
-        digest = _known.get({}).get(looks.digest) or _read_once(real, looks)
+        looks = looks_of_source(real, left_out)
+        digest = _known.get({}).get(looks.digest) or _read_once(real, looks, left_out)
         kept = looks.digest if looks.is_settled(time.time_ns()) else ""
-        return StoredPath(name=name, digest=digest, source=real, kind=kind, looks=kept)
+        return StoredPath(name=name, digest=digest, source=real, kind=kind, looks=kept, left_out=left_out)
     except TreeError as error:
         inner = os.path.relpath(error.path, real)
         raise _CannotStoreError(f"cannot be stored: {'' if inner == '.' else f'{inner}: '}{error.reason}") from None
@@ -208,10 +229,23 @@ _known: contextvars.ContextVar[Mapping[str, str]] = contextvars.ContextVar("know
 
 
 @functools.lru_cache(maxsize=4096)
-def _read_once(real: str, looks: Looks) -> str:
+def _read_once(real: str, looks: Looks, left_out: LeftOut) -> str:
     """The tree digest, once for the same looks: a pipeline that names a data set is traced for every assignment."""
     del looks
-    return tree_digest(real)
+    return tree_digest(real, left_out)
+
+
+def _patterns(exclude: Exclude, place: SourceLocation) -> tuple[str, ...]:
+    """The patterns as they are matched: without the slash that a directory's may end in, or a `./` before it."""
+    given = (exclude,) if isinstance(exclude, str) else tuple(exclude)
+    for one in given:
+        if not isinstance(one, str) or not one.strip("/") or "\n" in one:
+            raise DefinitionError(
+                f"exclude={exclude!r} holds {one!r}, which is not a pattern",
+                location=place,
+                hint='write "*.log", "raw/old" or a list of these',
+            )
+    return tuple(sorted({one.rstrip("/").removeprefix("./") for one in given}))
 
 
 def _pattern(match: str | None, place: SourceLocation) -> re.Pattern[str] | None:

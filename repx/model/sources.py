@@ -4,17 +4,20 @@ In a Lab each is a text beside a path, which is relative to the experiment's fol
 
     experiment.py    experiment <SHA-256>
     helpers.py       file <SHA-256>
-    data             names <digest of the names> <file, directory or any> <match>    a line for each way it was scanned
+    data             names <digest of the names> <file, directory or any> <JSON of match and exclude>
+
+A folder has a line for each way in which it was scanned.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from repx.agent.base.digest import digest_of_text
+from repx.agent.base.digest import canonical_json, digest_of_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class Scan:
     names_digest: str
     kind: str
     match: str | None
+    exclude: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +60,8 @@ class Sources:
         said = {one.path: f"file {one.sha256}" for one in self.files}
         if self.experiment is not None:
             said[self.experiment.path] = f"experiment {self.experiment.sha256}"
-        for scan in sorted(self.scans, key=lambda scan: (scan.folder, scan.kind, scan.match or "")):
-            line = f"names {scan.names_digest} {scan.kind}" + (f" {scan.match}" if scan.match is not None else "")
+        for scan in sorted(self.scans, key=lambda scan: (scan.folder, scan.kind, scan.match or "", scan.exclude)):
+            line = f"names {scan.names_digest} {scan.kind} {canonical_json([scan.match, list(scan.exclude)])}"
             said[scan.folder] = f"{said[scan.folder]}\n{line}" if scan.folder in said else line
         return said
 
@@ -76,9 +80,21 @@ def parse_sources(texts: Mapping[str, str]) -> Sources:
                     experiment = Source(path, sha256)
                 case ["file", sha256]:
                     files.append(Source(path, sha256))
-                case ["names", digest, ("file" | "directory" | "any") as kind, *rest]:
-                    scans.append(Scan(path, digest, kind, rest[0] if rest else None))
+                case ["names", digest, ("file" | "directory" | "any") as kind, how]:
+                    if (parsed := _match_and_exclude(how)) is not None:
+                        scans.append(Scan(path, digest, kind, *parsed))
     return Sources(experiment, tuple(files), tuple(scans))
+
+
+def _match_and_exclude(text: str) -> tuple[str | None, tuple[str, ...]] | None:
+    """How a folder was scanned, as a Lab says it; None for anything else."""
+    try:
+        match json.loads(text):
+            case [(str() | None) as pattern, [*exclude]] if all(isinstance(one, str) for one in exclude):
+                return pattern, tuple(exclude)
+    except (ValueError, RecursionError):
+        pass
+    return None
 
 
 def fitting(names: Iterable[str], match: str | None) -> list[str]:

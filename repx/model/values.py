@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from repx.agent.base.digest import short_digest
+from repx.agent.base.left_out import LeftOut
 from repx.agent.base.value import PACKAGE, PATH, SCALAR, STORE, ParamValue, scalar_identity
 from repx.errors import DefinitionError, SourceLocation
 from repx.model.sources import FoundBy
@@ -38,6 +39,8 @@ class StoredPath:
     """What it looked like when its digest was taken (`repx.agent.base.looks`); empty where that must not be trusted."""
     found_by: FoundBy | None = field(default=None, compare=False, repr=False)
     """The scan that found it."""
+    left_out: LeftOut | None = field(default=None, compare=False, repr=False)
+    """What of the tree at `source` is not part of it."""
 
     @property
     def stored(self) -> str:

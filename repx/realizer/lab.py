@@ -266,7 +266,7 @@ def _scans(paths: Iterable[StoredPath], base: str) -> tuple[Scan, ...]:
     for by in {id(path.found_by): path.found_by for path in paths}.values():
         if by is not None:
             folder = os.path.relpath(by.scan.folder, base)
-            if (by.is_relative or not folder.startswith("..")) and "\n" not in (by.scan.match or ""):
+            if by.is_relative or not folder.startswith(".."):
                 found[replace(by.scan, folder=folder)] = None
     return tuple(found)
 

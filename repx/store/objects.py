@@ -83,7 +83,7 @@ class _Adding:
     def _copy(self, path: StoredPath, name: str, target: str) -> Files:
         beside = self.writer.new_place("object")
         try:
-            copy_tree(os.path.realpath(path.source), beside)
+            copy_tree(os.path.realpath(path.source), beside, path.left_out)
             content = tree_content(beside)
             if content.digest != path.digest:
                 raise StoreError(

@@ -12,9 +12,13 @@ from pathlib import Path
 import pytest
 
 from repx.agent.base.digest import tree_digest
+from repx.agent.base.layout import Store
+from repx.agent.base.left_out import LeftOut
 from repx.dsl import scan as scanning
 from repx.dsl.scan import dirs, files, path, scan
 from repx.errors import DefinitionError
+from repx.store.objects import add_objects
+from repx.store.writer import open_writer
 
 HERE = Path(__file__).parent
 
@@ -27,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
         (tmp_path / name / "main.py").write_text(f"print('{name}')")
     (tmp_path / "table.csv").write_text("x\n1\n")
     (tmp_path / ".git").mkdir()
-    (tmp_path / ".DS_Store").write_text("")
+    (tmp_path / ".hidden").write_text("")
     return tmp_path
 
 
@@ -66,7 +70,64 @@ def test_match_fits_the_whole_name(folder: Path) -> None:
 
 def test_hidden_entries_come_only_when_asked_for(folder: Path) -> None:
     assert ".git" not in [one.name for one in scan(folder, match=".*")]
-    assert [one.name for one in scan(folder, match=r"\.git|\.DS_Store")] == [".DS_Store", ".git"]
+    assert [one.name for one in scan(folder, match=r"\.git|\.hidden")] == [".git", ".hidden"]
+
+
+def leave_what_tools_leave(directory: Path) -> None:
+    """Caches of Python and Jupyter, the Finder's file, a link of ours and a whole store, in a directory."""
+    for name in ("__pycache__", ".ipynb_checkpoints"):
+        (directory / name).mkdir()
+        (directory / name / "x").write_text("x")
+    for name in (".DS_Store", "old.pyc"):
+        (directory / name).write_text("x")
+    store = Store(str(directory / "store"))
+    store.create()
+    (directory / "result").symlink_to(f"{store.labs}/{'0' * 32}")
+
+
+def test_what_tools_leave_never_counts_at_any_depth(folder: Path) -> None:
+    everything = path(folder)
+    listings = [scan(folder), dirs(folder), files(folder)]
+    for directory in (folder, folder / "group-a"):
+        leave_what_tools_leave(directory)
+    assert path(folder) == everything
+    assert [scan(folder), dirs(folder), files(folder)] == listings
+
+
+def test_what_tools_leave_is_not_stored(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    leave_what_tools_leave(folder / "group-a")
+    stored = path(folder / "group-a")
+    store = Store(str(tmp_path_factory.mktemp("store")))
+    store.create()
+    (added,) = add_objects(open_writer(store, str(folder)), [stored]).values()
+    assert [one.name for one in Path(added.place).iterdir()] == ["main.py"]
+
+
+def test_a_link_to_something_else_of_the_users_counts(folder: Path) -> None:
+    before = path(folder)
+    (folder / "result").symlink_to("table.csv")
+    assert path(folder) != before
+
+
+def test_a_cache_that_is_itself_named_is_taken(folder: Path) -> None:
+    leave_what_tools_leave(folder)
+    assert path(folder / "__pycache__").name == "__pycache__"
+
+
+def test_exclude_leaves_out_names_at_any_depth_and_paths_below_the_folder(folder: Path) -> None:
+    plain, groups = path(folder), scan(folder)
+    (folder / "group-a" / "run.log").write_text("x")
+    (folder / "group-b" / "raw").mkdir()
+    (folder / "group-b" / "raw" / "x").write_text("x")
+    assert path(folder, exclude=["*.log", "group-b/raw/"]) == plain
+    assert scan(folder, exclude=["*.log", "group-b/raw"]) == groups
+    assert path(folder, exclude="*.log") != plain
+    assert [one.name for one in dirs(folder, exclude="group-a")] == ["group-b"]
+    assert "is not a pattern" in complaint(lambda: path(folder, exclude="/"))
+
+
+def test_the_same_folder_with_another_exclude_is_read_anew(folder: Path) -> None:
+    assert path(folder, exclude="*.csv") != path(folder) != path(folder, exclude="*.py")
 
 
 def test_an_entry_is_identified_by_its_own_content_alone(folder: Path) -> None:
@@ -177,9 +238,9 @@ def test_names_that_json_cannot_hold_are_refused(tmp_path: Path) -> None:
 def test_an_unchanged_file_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
 
-    def counting(where: str) -> str:
+    def counting(where: str, left_out: LeftOut) -> str:
         read.append(where)
-        return tree_digest(where)
+        return tree_digest(where, left_out)
 
     monkeypatch.setattr(scanning, "tree_digest", counting)
     first, second = path(folder / "table.csv"), path(folder / "table.csv")

@@ -13,6 +13,7 @@ import pytest
 from repx.agent.base.digest import tree_content
 from repx.agent.base.files import remove_tree, sync_filesystem
 from repx.agent.base.layout import Store
+from repx.agent.base.left_out import LeftOut
 from repx.agent.base.looks import looks_of_source
 from repx.agent.base.publisher import Publisher
 from repx.agent.makers import maker_name
@@ -196,7 +197,7 @@ def test_the_manifest_says_what_was_asked_for(world: World) -> None:
 def test_a_tree_that_looks_as_it_did_is_not_read_again(tmp_path: Path) -> None:
     data = tmp_path / "data.csv"
     data.write_text("1\n")
-    looks = looks_of_source(str(data))
+    looks = looks_of_source(str(data), LeftOut(str(data)))
     with known_digests({looks.digest: "what was remembered"}):
         assert scanned(data).digest == "what was remembered"
         data.write_text("2\n")
@@ -214,7 +215,7 @@ def test_what_has_just_been_changed_may_change_unseen_and_is_not_remembered(worl
     Path(world.experiment).write_text(text)
     world.realize()
     assert open_memory(world.store, world.experiment).sources == {
-        looks_of_source(str(old)).digest: tree_content(str(old)).digest
+        looks_of_source(str(old), LeftOut(str(old))).digest: tree_content(str(old)).digest
     }
 
 

@@ -18,6 +18,8 @@ ID_LENGTH = 32
 _PAIRS = [first + second for first in NIX_ALPHABET for second in NIX_ALPHABET]
 _CHUNK = 1 << 20
 Visit = Callable[[str, os.stat_result, str], None]
+LeaveOut = Callable[["os.DirEntry[str]"], bool]
+"""Whether an entry of a directory is as if it were not there."""
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
@@ -85,21 +87,24 @@ def file_sha256(path: str) -> str:
         os.close(descriptor)
 
 
-def tree_digest(path: str) -> str:
+def tree_digest(path: str, leave_out: LeaveOut | None = None) -> str:
     """The content digest (hex) of a file, link or directory, over names, types, exec bits and bytes.
 
     Raises TreeError for anything else in the tree and for a link that leaves it, OSError when it cannot be read.
     """
-    return digest_and_size(path)[0]
+    return digest_and_size(path, leave_out=leave_out)[0]
 
 
-def digest_and_size(path: str, root: str | None = None, visit: Visit | None = None) -> tuple[str, int]:
+def digest_and_size(
+    path: str, root: str | None = None, visit: Visit | None = None, leave_out: LeaveOut | None = None
+) -> tuple[str, int]:
     """`tree_digest` and the sum of the files' sizes in bytes, in one walk; links may point anywhere below `root`.
 
-    `visit` is called with every path, what lstat(2) says of it, and a file's SHA-256 in hex.
+    `visit` is called with every path, what lstat(2) says of it, and a file's SHA-256 in hex. What `leave_out` says is
+    as if it were not there.
     """
     top = os.path.abspath(path)
-    kind, inner, size = _entry(top, os.lstat(top), os.path.abspath(root) if root else top, visit)
+    kind, inner, size = _entry(top, os.lstat(top), os.path.abspath(root) if root else top, visit, leave_out)
     return _top_digest(kind, inner), size
 
 
@@ -120,7 +125,7 @@ def tree_content(path: str) -> TreeContent:
         if stat.S_ISREG(status.st_mode):
             files.append((entry, sha256))
 
-    kind, inner, size = _entry(top, os.lstat(top), top, note)
+    kind, inner, size = _entry(top, os.lstat(top), top, note, None)
     return TreeContent(_top_digest(kind, inner), size, tuple((file[len(top) + 1 :], digest) for file, digest in files))
 
 
@@ -141,7 +146,9 @@ def _top_digest(kind: bytes, inner: str) -> str:
     return hashlib.sha256(b"repx-tree 1\n%s %s\n" % (kind, inner.encode())).hexdigest()
 
 
-def _entry(path: str, status: os.stat_result, root: str, visit: Visit | None) -> tuple[bytes, str, int]:
+def _entry(
+    path: str, status: os.stat_result, root: str, visit: Visit | None, leave_out: LeaveOut | None
+) -> tuple[bytes, str, int]:
     mode = status.st_mode
     sha256 = file_sha256(path) if stat.S_ISREG(mode) else ""
     if visit is not None:
@@ -151,7 +158,7 @@ def _entry(path: str, status: os.stat_result, root: str, visit: Visit | None) ->
     if stat.S_ISLNK(mode):
         return b"l", hashlib.sha256(os.fsencode(_link_target(path, root))).hexdigest(), 0
     if stat.S_ISDIR(mode):
-        return _directory(path, root, visit)
+        return _directory(path, root, visit, leave_out)
     raise TreeError(path, "a socket, pipe or device cannot be kept")
 
 
@@ -171,13 +178,13 @@ def _is_below(path: str, root: str) -> bool:
     return path == root or path.startswith(root + os.sep)
 
 
-def _directory(path: str, root: str, visit: Visit | None) -> tuple[bytes, str, int]:
+def _directory(path: str, root: str, visit: Visit | None, leave_out: LeaveOut | None) -> tuple[bytes, str, int]:
     digest = hashlib.sha256()
     total = 0
     with os.scandir(path) as listing:
-        entries = sorted(listing, key=lambda entry: os.fsencode(entry.name))
-    for entry in entries:
-        kind, inner, size = _entry(entry.path, entry.stat(follow_symlinks=False), root, visit)
+        counted = [entry for entry in listing if leave_out is None or not leave_out(entry)]
+    for entry in sorted(counted, key=lambda entry: os.fsencode(entry.name)):
+        kind, inner, size = _entry(entry.path, entry.stat(follow_symlinks=False), root, visit, leave_out)
         name = os.fsencode(entry.name)
         # The length goes first, so that no file name can imitate two entries.
         digest.update(b"%s %s %d:%s\n" % (kind, inner.encode(), len(name), name))

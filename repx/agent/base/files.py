@@ -247,10 +247,10 @@ def link_tree(source: str, target: str) -> None:
     _make_tree(source, target, _link_or_copy)
 
 
-def copy_tree(source: str, target: str) -> None:
+def copy_tree(source: str, target: str, leave_out: Callable[[os.DirEntry[str]], bool] | None = None) -> None:
     """Copy a file, link or tree: bytes, links, who may execute; nothing else of it. The first OSError ends it."""
     # Not shutil.copytree: it goes on after an error, and does not tell which one it was.
-    _make_tree(source, target, _copy_file)
+    _make_tree(source, target, _copy_file, leave_out)
 
 
 def hardlink_or_symlink(source: str, target: str) -> None:
@@ -271,15 +271,22 @@ def hardlink_or_symlink(source: str, target: str) -> None:
         os.symlink(source, target)
 
 
-def _make_tree(source: str, target: str, place: Callable[[str, str], None]) -> None:
+def _make_tree(
+    source: str,
+    target: str,
+    place: Callable[[str, str], None],
+    leave_out: Callable[[os.DirEntry[str]], bool] | None = None,
+) -> None:
     """The links and directories of a tree anew, its files as `place` puts them there."""
     mode = os.lstat(source).st_mode
     if stat.S_ISLNK(mode):
         os.symlink(os.readlink(source), target)
     elif stat.S_ISDIR(mode):
         os.mkdir(target)
-        for name in sorted(os.listdir(source)):
-            _make_tree(source + "/" + name, target + "/" + name, place)
+        with os.scandir(source) as listing:
+            names = [entry.name for entry in listing if leave_out is None or not leave_out(entry)]
+        for name in sorted(names):
+            _make_tree(source + "/" + name, target + "/" + name, place, leave_out)
     else:
         place(source, target)
 
@@ -296,14 +303,14 @@ def _copy_file(source: str, target: str) -> None:
     os.chmod(target, 0o755 if os.stat(source).st_mode & stat.S_IXUSR else 0o644)
 
 
-def walk(path: str) -> Iterator[str]:
+def walk(path: str, leave_out: Callable[[os.DirEntry[str]], bool] | None = None) -> Iterator[str]:
     """`path` and everything below it, parents first; links are not followed."""
     yield path
     if stat.S_ISDIR(os.lstat(path).st_mode):
         with os.scandir(path) as listing:
-            entries = [entry.path for entry in listing]
+            entries = [entry.path for entry in listing if leave_out is None or not leave_out(entry)]
         for entry in entries:
-            yield from walk(entry)
+            yield from walk(entry, leave_out)
 
 
 def is_inside(relative: str) -> bool:
