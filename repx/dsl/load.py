@@ -13,6 +13,9 @@ from repx.dsl.experiment import Lab
 from repx.dsl.typos import unknown_name
 from repx.errors import DefinitionError, RepxError, SourceLocation, nearest
 
+_EXPERIMENT = object()
+"""Marks the modules of experiments, which may replace each other."""
+
 
 def load_experiment(path: str) -> Lab:
     """The one Lab that the file at `path` binds at module level. Raises DefinitionError.
@@ -45,10 +48,11 @@ def _execute(path: str) -> tuple[ModuleType, tuple[str, ...]]:
         others = [str(other) for other in file.parent.glob("*.py") if other.is_file()]
         raise DefinitionError(f"there is no file {path}", hint=nearest(path, others))
     resolved = file.resolve()
-    name = resolved.stem
+    name = _module_name(resolved.stem)
     spec = importlib.util.spec_from_file_location(name, resolved)
     if spec is None or spec.loader is None:
         raise DefinitionError(f"{path} is not a Python file", hint="an experiment is a file that ends in .py")
+    spec.loader_state = _EXPERIMENT
     module = importlib.util.module_from_spec(spec)
     folder = str(resolved.parent)
     writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
@@ -86,6 +90,13 @@ def _execute(path: str) -> tuple[ModuleType, tuple[str, ...]]:
                 del sys.modules[other]
                 imported.append(origin)
     return module, tuple(imported)
+
+
+def _module_name(stem: str) -> str:
+    """What the experiment's module is called: never as one that is there, or `repx.py` would stand for the tool."""
+    there = sys.modules.get(stem)
+    is_taken = there is not None and getattr(there.__spec__, "loader_state", None) is not _EXPERIMENT
+    return f"{stem} (experiment)" if is_taken or stem in sys.stdlib_module_names else stem
 
 
 def _failed(path: str, resolved: Path, error: Exception) -> DefinitionError:

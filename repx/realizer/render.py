@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from repx.errors import SourceLocation
 from repx.model.derivation import StageRecipe
 from repx.model.lab import folder_digest
-from repx.realizer.templates import script_text
+from repx.realizer.templates import LOCAL_MODULES, script_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,4 +62,4 @@ def _add_script(files: dict[str, tuple[str, bool]], recipe: StageRecipe, name: s
     files[f"bin/{name}"] = (render_script(recipe, base), True)
     assert recipe.script is not None
     for path, text in recipe.script.modules:
-        files[f"bin/{path}"] = (text, False)
+        files[f"{LOCAL_MODULES}/{path}"] = (text, False)

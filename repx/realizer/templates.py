@@ -16,11 +16,19 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
+LOCAL_MODULES = "lib"
+"""The folder beside a script's own in which local modules travel: a stage may be called as one of them is."""
+
+_FUTURE = "from __future__ import annotations\n"
+
+
 def script_text(recipe: StageRecipe, source: str) -> str:
     """The self-contained script of a stage; `source` is the place of the user's text, as people are told it."""
     script = recipe.script
     assert script is not None
     declared = {spec.name for spec in recipe.inputs}
+    # Nothing may stand before such an import.
+    future = _FUTURE if script.text.startswith(_FUTURE) else ""
     dynamic_inputs = sorted(declared - set(recipe.signature_inputs)) if recipe.dynamic_inputs else []
     return (
         _environment()
@@ -29,7 +37,9 @@ def script_text(recipe: StageRecipe, source: str) -> str:
             name=recipe.name,
             version=recipe.version,
             source=source,
-            text=script.text.rstrip("\n"),
+            future=future,
+            local_modules=LOCAL_MODULES,
+            text=script.text[len(future) :].rstrip("\n"),
             entry=script.entry,
             inputs=recipe.inputs,
             outputs=[list(pair) for pair in recipe.outputs],
