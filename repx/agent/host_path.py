@@ -11,9 +11,10 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional
 
-from repx.agent.base.digest import file_sha256
 from repx.agent.base.files import read_file, remove_tree, write_file
 from repx.agent.base.publisher import Publisher
+from repx.agent.command_identity import command_identity, content_sha256
+from repx.agent.installed import InstalledError, find_installed
 
 HOST = "host"
 """The kind of a software manifest whose programs are the machine's."""
@@ -22,8 +23,6 @@ _INTERPRETERS = (
     *("python", "pypy", "perl", "ruby", "node", "R", "Rscript", "java", "julia", "lua", "guile", "tclsh", "php"),
     *("deno", "bun", "octave", "ghc", "erl", "racket", "sbcl", "scala"),
 )
-
-_digests: dict[tuple[str, int, int, int], str] = {}
 
 
 def find_command(name: str, search_path: str) -> str | None:
@@ -45,16 +44,6 @@ def is_command_name(name: object) -> bool:
     return isinstance(name, str) and name not in ("", ".", "..") and "/" not in name and "\0" not in name
 
 
-def content_sha256(path: str) -> str:
-    """The SHA-256 of the file that `path` finally means, hex; read once per process while the file stays as it is."""
-    real = os.path.realpath(path)
-    status = os.stat(real)
-    key = (real, status.st_size, status.st_mtime_ns, status.st_ino)
-    if key not in _digests:
-        _digests[key] = file_sha256(real)
-    return _digests[key]
-
-
 def python_names(version: str) -> tuple[str, ...]:
     """The names under which a stage finds the interpreter of this version."""
     return ("python", "python3", "python" + ".".join(version.split(".")[:2]))
@@ -69,15 +58,23 @@ class PythonRecord(NamedTuple):
 
 
 class HostManifest(NamedTuple):
-    """What a stage's software was on the machine where its Lab was made: names with SHA-256 or version."""
+    """What a stage's software was on the machine where its Lab was made.
+
+    `commands` are names with what identifies each (`repx.agent.command_identity`), `distributions` names with version
+    and digest (`repx.agent.installed`). `base` are names of further commands: a stable interface, which any machine's
+    own programs have, so that nothing identifies them.
+    """
 
     commands: Mapping[str, str]
     distributions: Mapping[str, str]
     python: Optional[PythonRecord]  # noqa: UP045 - Python 3.9 evaluates it
+    base: tuple[str, ...] = ()
 
     def json(self) -> dict[str, Any]:
         """What a Lab says of it."""
         content: dict[str, Any] = {"kind": HOST, "commands": self.commands, "distributions": self.distributions}
+        if self.base:
+            content["base"] = list(self.base)
         if self.python is not None:
             content["python"] = self.python._asdict()
         return content
@@ -88,16 +85,19 @@ def parse_host_manifest(content: Mapping[str, Any]) -> HostManifest:
     if content.get("kind") != HOST:
         raise ValueError("it is of the kind %r, not %r" % (content.get("kind"), HOST))
     commands, distributions = (_texts(content, key) for key in ("commands", "distributions"))
-    for name in commands:
+    base = content.get("base", [])
+    if not isinstance(base, list):
+        raise ValueError("base is %r" % (base,))
+    for name in (*commands, *base):
         if not is_command_name(name):
             raise ValueError("not a command's name: %r" % (name,))
     python = content.get("python")
     if python is None:
-        return HostManifest(commands, distributions, None)
+        return HostManifest(commands, distributions, None, tuple(base))
     said = _texts(content, "python")
     if set(said) != set(PythonRecord._fields):
         raise ValueError("python has %s" % (", ".join(sorted(said)) or "nothing"))
-    return HostManifest(commands, distributions, PythonRecord(**said))
+    return HostManifest(commands, distributions, PythonRecord(**said), tuple(base))
 
 
 def _texts(content: Mapping[str, Any], key: str) -> dict[str, str]:
@@ -108,22 +108,40 @@ def _texts(content: Mapping[str, Any], key: str) -> dict[str, str]:
 
 
 def make_path_folder(
-    manifest: HostManifest, directory: str, search_path: str, python: str, publisher: Publisher, made: str
+    manifest: HostManifest,
+    directory: str,
+    search_path: str,
+    python: str,
+    publisher: Publisher,
+    made: str,
+    job_python: str = "",
 ) -> list[str]:
     """Fill `directory` with the manifest's commands as this machine has them; how they differ from what was recorded.
 
-    `python` is the absolute path of the interpreter for jobs; what is not on `search_path` is looked for beside it. A
-    folder that is there stays if it is what would be made. The folder is made at `made`, of the same file system. A
-    command that is not here has no entry, and is one of the differences; the caller decides what that means.
+    `python` is the absolute path of the interpreter that is compared, and beside which is looked for what is not on
+    `search_path`; jobs start `job_python`, by which it finds their modules alone, when there is one. A folder that is
+    there stays if it is what would be made. The folder is made at `made`, of the same file system. A command that is
+    not here has no entry, and is one of the differences; the caller decides what that means.
     """
     places = search_path + os.pathsep + os.path.dirname(python)
     found = {name: find_command(name, places) for name in sorted(manifest.commands)}
-    entries = {name: _entry(name, path) for name, path in found.items() if path is not None}
+    base = {name: find_command(name, places) for name in manifest.base}
+    entries = {name: _entry(name, path) for name, path in {**base, **found}.items() if path is not None}
     if manifest.python is not None:
-        entries.update(dict.fromkeys(python_names(manifest.python.version), _wrapper(python)))
+        entries.update(dict.fromkeys(python_names(manifest.python.version), _wrapper(job_python or python)))
     if not _holds(directory, entries):
         _publish(directory, entries, publisher, made)
     return [*_command_differences(manifest, found), *_python_differences(manifest, python)]
+
+
+def make_environment(entries: Mapping[str, str | bytes], directory: str, publisher: Publisher, made: str) -> None:
+    """Have a directory with these entries (paths below it), as `make_path_folder` has its own."""
+    try:
+        is_there = all(_is_entry(directory + "/" + path, entry) for path, entry in entries.items())
+    except OSError:
+        is_there = False
+    if not is_there:
+        _publish(directory, entries, publisher, made)
 
 
 def _holds(directory: str, entries: Mapping[str, str | bytes]) -> bool:
@@ -138,7 +156,8 @@ def _holds(directory: str, entries: Mapping[str, str | bytes]) -> bool:
 def _is_entry(path: str, entry: str | bytes) -> bool:
     if isinstance(entry, str):
         return os.readlink(path) == entry
-    return not os.path.islink(path) and os.access(path, os.X_OK) and read_file(path) == entry
+    is_for_running = not entry.startswith(b"#!") or os.access(path, os.X_OK)
+    return not os.path.islink(path) and is_for_running and read_file(path) == entry
 
 
 def _entry(name: str, path: str) -> str | bytes:
@@ -172,6 +191,8 @@ def _publish(directory: str, entries: Mapping[str, str | bytes], publisher: Publ
     try:
         os.mkdir(made)
         for name, entry in entries.items():
+            if "/" in name:
+                os.makedirs(os.path.dirname(made + "/" + name), exist_ok=True)
             if isinstance(entry, bytes):
                 write_file(made + "/" + name, entry, 0o755)
             else:
@@ -192,7 +213,7 @@ def _command_differences(manifest: HostManifest, found: Mapping[str, str | None]
         if path is None:
             differences.append("%s: not on this machine" % name)
             continue
-        here = content_sha256(path)
+        here = command_identity(path)
         if here != recorded:
             differences.append(
                 "%s: recorded sha256 %s, this machine has %s (%s)"
@@ -222,22 +243,25 @@ def _python_differences(manifest: HostManifest, python: str) -> list[str]:
             % (_short(recorded.sha256), _short(here), os.path.realpath(python))
         )
     if is_this:
-        for name, version in sorted(manifest.distributions.items()):
-            installed = _installed_version(name)
-            if installed is None:
-                differences.append("%s: recorded version %s, not installed in %s" % (name, version, python))
-            elif installed != version:
-                differences.append("%s: recorded version %s, %s has %s" % (name, version, python, installed))
+        for name, recorded_identity in sorted(manifest.distributions.items()):
+            differences += _distribution_difference(name, recorded_identity, python)
     return differences
 
 
-def _installed_version(name: str) -> str | None:
-    import importlib.metadata  # half of this file's import time, for a check that few processes make
-
+def _distribution_difference(name: str, recorded: str, python: str) -> list[str]:
+    version = recorded.partition(" ")[0]
     try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+        found = find_installed(name)
+    except InstalledError as error:
+        return ["%s: %s" % (name, error)]
+    if found is None:
+        return ["%s: recorded version %s, not installed in %s" % (name, version, python)]
+    if found.identity == recorded:
+        return []
+    here = found.identity.partition(" ")[0]
+    if here == version:
+        return ["%s: version %s has other content in %s than was recorded" % (name, version, python)]
+    return ["%s: recorded version %s, %s has %s" % (name, version, python, here)]
 
 
 def _short(digest: str) -> str:

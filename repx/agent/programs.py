@@ -13,7 +13,9 @@ from typing import Literal, NamedTuple, Protocol
 from repx.agent.base.digest import canonical_json, digest_of_text
 from repx.agent.base.layout import Store
 from repx.agent.base.publisher import Publisher
-from repx.agent.host_path import make_path_folder, parse_host_manifest
+from repx.agent.host_path import HostManifest, make_environment, make_path_folder, parse_host_manifest
+from repx.agent.installed import InstalledError, find_installed
+from repx.agent.job_python import BIN, environment_entries
 from repx.agent.lab.lab import Lab
 from repx.agent.lab.software import ClosureSoftware, parse_closure_software
 from repx.agent.lab.stage import Stage
@@ -84,6 +86,7 @@ class HostPrograms:
         self._search_path = os.environ.get("PATH", os.defpath)
         self._allow_drift = allow_drift
         self._folders: dict[str, str] = {}
+        self._pythons: dict[str, str] = {}
         self.drift: list[str] = []
 
     def folder(self, place: str) -> str:
@@ -99,7 +102,8 @@ class HostPrograms:
     def start(self, stage: Stage, image: str) -> StageStart:
         """See `Programs`: the interpreter by its own path, then the script."""
         folder = self.folder(stage.software)
-        program = sys.executable if stage.kind == "python" else os.path.realpath(folder + "/bash")
+        is_python = stage.kind == "python"
+        program = self._pythons[stage.software] if is_python else os.path.realpath(folder + "/bash")
         return StageStart((program, place_for_job(self._lab, stage.executable, None)), folder, stage.env, None)
 
     def _make(self, place: str) -> str:
@@ -115,7 +119,8 @@ class HostPrograms:
         directory = "%s/%s-host/bin" % (self._store.objects, name)
         made = "%s/%s" % (self._store.tmp, maker_name("path-folder"))
         publisher = Publisher(self._store.tmp)
-        differences = make_path_folder(manifest, directory, self._search_path, sys.executable, publisher, made)
+        python = self._pythons[place] = self._python(manifest, publisher)
+        differences = make_path_folder(manifest, directory, self._search_path, sys.executable, publisher, made, python)
         if differences and not self._allow_drift:
             raise ProgramsError(
                 "the software of this machine is not what the Lab was made with",
@@ -124,6 +129,23 @@ class HostPrograms:
             )
         self.drift.extend(one for one in differences if one not in self.drift)
         return directory
+
+    def _python(self, manifest: HostManifest, publisher: Publisher) -> str:
+        """The interpreter that finds the manifest's distributions alone, as far as they are here."""
+        if manifest.python is None:
+            return ""
+        places = []
+        for name in manifest.distributions:
+            try:
+                found = find_installed(name)
+            except InstalledError:
+                continue  # it is one of the differences
+            places += [] if found is None else [found.places]
+        entries = environment_entries(places)
+        text = canonical_json({path: os.fsdecode(entry) for path, entry in entries.items()})
+        directory = "%s/%s-python" % (self._store.objects, digest_of_text(text))
+        make_environment(entries, directory, publisher, "%s/%s" % (self._store.tmp, maker_name("python")))
+        return directory + "/" + BIN
 
 
 class ClosurePrograms:

@@ -1,6 +1,7 @@
 """The package set `host()`: commands of this machine's PATH and distributions of this Python, identified by content.
 
-Starts nothing but shfmt and ShellCheck. Such a Lab is not hermetic: a command's libraries are not part of its identity.
+Starts nothing but shfmt and ShellCheck. Such a Lab is not hermetic: a command's libraries are not part of its identity,
+and of the base only what a script is seen to use is; the rest of it is an interface that any machine has.
 """
 
 from __future__ import annotations
@@ -8,10 +9,13 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from repx.agent.host_path import HostManifest, PythonRecord, content_sha256, find_command, python_names
+from repx.agent.command_identity import Shebang, command_identity, content_sha256, is_python, owners_of_script, shebang
+from repx.agent.host_path import HostManifest, PythonRecord, find_command, python_names
+from repx.agent.installed import InstalledError
 from repx.errors import Finding, nearest
 from repx.model.software import Json, Software, SoftwareRequest
 from repx.process import RunProgram, run
@@ -20,7 +24,8 @@ from repx.realizer.checks.bash import check_bash, location
 from repx.realizer.checks.bash_commands import CommandUse
 from repx.realizer.checks.distributions import Distributions
 from repx.realizer.checks.memory import ScriptMemory
-from repx.realizer.checks.python import check_python
+from repx.realizer.checks.python import check_python, optional_modules
+from repx.realizer.companions import companions
 from repx.store.writer import StoreWriter
 
 ALWAYS_IN_BASH = ("bash", "mkdir", "rm")
@@ -73,10 +78,55 @@ class HostSoftware:
                 commands[name] = digest
             else:
                 found.append(Finding(request.stage, place, *self._commands.complaint(name)))
-        distributions = self._distributions.closure(wanted.distributions)
-        python = wanted.python or request.kind == "python"
-        identity = _identity(commands, distributions, python)
-        return Software(identity, _manifest(commands, distributions, python), tuple(found))
+        brought = self._brought(list(commands), request)
+        commands.update(brought.commands)
+        optional = optional_modules(request, self._distributions)
+        names = self._distributions.closure([*wanted.distributions, *brought.distributions, *_owners(optional)])
+        distributions: dict[str, str] = {}
+        for name in names:
+            try:
+                distributions[name] = self._distributions.identity(name)
+            except InstalledError as error:
+                found.append(Finding(request.stage, request.origin, str(error), "install it anew, by pip"))
+        python = wanted.python or brought.python or request.kind == "python" or bool(distributions)
+        base = () if request.kind == "package" else tuple(sorted(name for name in BASE_NAMES if self._has(name)))
+        manifest = _manifest(commands, distributions, python, tuple(name for name in base if name not in commands))
+        identity = (*_identity(commands, distributions, python), *_optional_lines(optional, distributions))
+        return Software(tuple(sorted(identity)), manifest, tuple(found))
+
+    def _has(self, name: str) -> bool:
+        return self._commands.path(name) is not None
+
+    def _brought(self, names: list[str], request: SoftwareRequest) -> _Brought:
+        """What commands start by name: their companions, and what reads a script that is found by `env`."""
+        commands: dict[str, str] = {}
+        distributions: list[str] = []
+        python = False
+        while names:
+            name = names.pop()
+            started = list(companions(name)) if name in request.packages or name in commands else []
+            path = self._commands.path(name)
+            read_by = self._commands.read_by(name)
+            if path is not None and read_by is not None and read_by.by_env:
+                if is_python(read_by.program):
+                    python = True
+                    distributions += [str(one.metadata["Name"]) for one in owners_of_script(path, read_by)]
+                else:
+                    started.append(read_by.program)
+            for one in started:
+                digest = self._commands.digest(one)
+                if digest is not None and one not in commands:
+                    commands[one] = digest
+                    names.append(one)
+        return _Brought(commands, tuple(distributions), python)
+
+
+class _Brought(NamedTuple):
+    """What comes along with the commands of a stage."""
+
+    commands: dict[str, str]
+    distributions: tuple[str, ...]
+    python: bool
 
 
 @dataclass(slots=True)
@@ -94,14 +144,22 @@ class _Commands:
         return self._paths[name]
 
     def digest(self, name: str) -> str | None:
-        """The content of the file the name finally means; None when it is not here or may not be read."""
+        """What identifies the file that the name finally means; None when it is not here or may not be read."""
         if name not in self._digests:
             path = self.path(name)
             try:
-                self._digests[name] = content_sha256(path) if path else None
+                self._digests[name] = command_identity(path) if path else None
             except OSError:
                 self._digests[name] = None
         return self._digests[name]
+
+    def read_by(self, name: str) -> Shebang | None:
+        """What reads the script that a command is; None for a program."""
+        path = self.path(name)
+        try:
+            return shebang(path) if path else None
+        except OSError:
+            return None
 
     def complaint(self, name: str) -> tuple[str, str]:
         """Message and remedy for a command that has no digest."""
@@ -194,9 +252,25 @@ def _identity(commands: dict[str, str], distributions: dict[str, str], python: b
     return tuple(sorted(lines))
 
 
-def _manifest(commands: dict[str, str], distributions: dict[str, str], python: bool) -> dict[str, Json]:
+def _owners(optional: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    for owners in optional.values():
+        yield from owners
+
+
+def _optional_lines(
+    optional: Mapping[str, tuple[str, ...]], distributions: dict[str, str]
+) -> Iterator[tuple[str, str]]:
+    """What an import finds that may find nothing: it decides what the code does."""
+    for module, owners in optional.items():
+        found = [f"{owner} {distributions[owner]}" for owner in owners if owner in distributions]
+        yield f"optional.{module}", ", ".join(found) or "absent"
+
+
+def _manifest(
+    commands: dict[str, str], distributions: dict[str, str], python: bool, base: tuple[str, ...]
+) -> dict[str, Json]:
     record = None
     if python:
         implementation, digest = platform.python_implementation(), content_sha256(sys.executable)
         record = PythonRecord(implementation, platform.python_version(), digest)
-    return HostManifest(commands, distributions, record).json()
+    return HostManifest(dict(sorted(commands.items())), distributions, record, base).json()

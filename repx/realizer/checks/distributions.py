@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from repx.agent.installed import installed
+
 if TYPE_CHECKING:
     import importlib.metadata
 
@@ -51,8 +53,8 @@ class Distributions:
         name = canonical_name(module)
         return self.by_module.get(module, ()) or ((name,) if name in self.by_name else ())
 
-    def closure(self, packages: Iterable[str]) -> dict[str, str]:
-        """Normalised name to version, for the distributions of `packages` and all they require, sorted.
+    def closure(self, packages: Iterable[str]) -> tuple[str, ...]:
+        """Normalised names of the distributions of `packages` and of all they require, sorted.
 
         Markers are evaluated for this interpreter, an extra counts where a package asks for it, and what is not
         installed is left out.
@@ -67,12 +69,22 @@ class Distributions:
             for requirement in self._requirements(name):
                 if _applies(requirement, extras):
                     pending.append((canonical_name(requirement.name), frozenset(requirement.extras)))
-        return {name: self.by_name[name].version for name in sorted({name for name, _ in seen})}
+        return tuple(sorted({name for name, _ in seen}))
+
+    def identity(self, name: str) -> str:
+        """Version and digest of a distribution, read once. Raises InstalledError."""
+        if name not in self._identities:
+            self._identities[name] = installed(self.by_name[name]).identity
+        return self._identities[name]
 
     def _requirements(self, name: str) -> tuple[Requirement, ...]:
         if name not in self._parsed:
             self._parsed[name] = tuple(_parsed(self.by_name[name].requires or []))
         return self._parsed[name]
+
+    @cached_property
+    def _identities(self) -> dict[str, str]:
+        return {}
 
     @cached_property
     def _parsed(self) -> dict[str, tuple[Requirement, ...]]:

@@ -45,6 +45,9 @@ def syntax_findings(request: SoftwareRequest) -> Iterator[Finding]:
 
 def _import_findings(request: SoftwareRequest, installed: Distributions) -> Iterator[Finding]:
     third_party = [module for module in request.imports if not module.optional and not _is_standard(module)]
+    for module in request.imports:
+        if module.optional and not _is_standard(module) and not installed.owners(_top(module)):
+            yield from _unknown_origin(request, module)
     if not third_party:
         return
     allowed = installed.closure(request.packages)
@@ -64,9 +67,21 @@ def _import_findings(request: SoftwareRequest, installed: Distributions) -> Iter
             remedy = "install it" if canonical_name(top) in listed else "install it and add it to packages"
             yield Finding(request.stage, module.location, message, remedy)
         else:
-            message = f"module '{top}' belongs to no installed distribution, so nothing can identify it"
-            remedy = "install it as a package, or put it beside the experiment file"
-            yield Finding(request.stage, module.location, message, remedy)
+            yield from _unknown_origin(request, module)
+
+
+def _unknown_origin(request: SoftwareRequest, module: ImportedModule) -> Iterator[Finding]:
+    """A finding for a module that is here, and of no distribution."""
+    if _is_importable(_top(module)):
+        message = f"module '{_top(module)}' belongs to no installed distribution, so nothing can identify it"
+        remedy = "install it as a package, or put it beside the experiment file"
+        yield Finding(request.stage, module.location, message, remedy)
+
+
+def optional_modules(request: SoftwareRequest, installed: Distributions) -> dict[str, tuple[str, ...]]:
+    """The modules that a stage imports where they are installed, each with the distributions here that bring it."""
+    tops = {_top(module) for module in request.imports if module.optional and not _is_standard(module)}
+    return {top: installed.owners(top) for top in sorted(tops)}
 
 
 def _top(module: ImportedModule) -> str:

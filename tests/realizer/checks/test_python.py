@@ -151,18 +151,15 @@ def test_bash_stages_are_not_looked_at() -> None:
     assert check_python([bash]) == [()]
 
 
-def test_closure_is_sorted_with_versions(installed: Distributions) -> None:
-    assert list(installed.closure(["scikit-learn"]).items()) == [
-        ("numpy", "2.1"),
-        ("scikit-learn", "1.5"),
-        ("scipy", "1.14"),
-    ]
-    assert list(installed.closure(["pandas[all]"])) == ["numpy", "pandas", "xlsx-io"]
-    assert installed.closure(["python3", "no-such"]) == {}
+def test_closure_is_sorted(installed: Distributions) -> None:
+    assert installed.closure(["scikit-learn"]) == ("numpy", "scikit-learn", "scipy")
+    assert installed.closure(["pandas[all]"]) == ("numpy", "pandas", "xlsx-io")
+    assert installed.closure(["python3", "no-such"]) == ()
 
 
 def test_this_environment_is_read() -> None:
     here = Distributions()
     assert here.owners("sklearn") == ("scikit-learn",)
     assert here.find("Scikit.Learn") == ("scikit-learn",)
-    assert here.closure(["scikit-learn"])["numpy"] == importlib.metadata.version("numpy")
+    assert "numpy" in here.closure(["scikit-learn"])
+    assert here.identity("numpy").startswith(importlib.metadata.version("numpy") + " ")
