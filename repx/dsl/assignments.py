@@ -7,12 +7,13 @@ that vary in lockstep move as one factor, which keeps its own order and stands w
 
 from __future__ import annotations
 
+import enum
 import itertools
 import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from repx.dsl.caller import caller
 from repx.errors import DefinitionError, nearest, plural
@@ -21,12 +22,24 @@ from repx.model.values import Value, identity
 Row = tuple[int, ...]
 
 
+class Absent(enum.Enum):
+    """What stands on an axis for the assignments that do not have it: nothing was given, which None is not."""
+
+    ABSENT = "absent"
+
+
+ABSENT: Literal[Absent.ABSENT] = Absent.ABSENT
+
+OnAxis = Value | Literal[Absent.ABSENT]
+"""What may stand on an axis."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Axis:
     """A param and its values, each once, in the order they were given."""
 
     name: str
-    values: tuple[Value, ...]
+    values: tuple[OnAxis, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,9 +71,9 @@ class Sweep:
         return map(operator.itemgetter(*(names.index(axis.name) for axis in self.axes)), flat)
 
     def assignments(self) -> Iterator[dict[str, Value]]:
-        """Each assignment as a dict, in the order of `rows`."""
+        """Each assignment as a dict, in the order of `rows`; what is absent is None there."""
         for row in self.rows():
-            yield {axis.name: axis.values[code] for axis, code in zip(self.axes, row, strict=True)}
+            yield {axis.name: _shown_value(axis.values[code]) for axis, code in zip(self.axes, row, strict=True)}
 
     def where(self, predicate: Callable[[Any], object]) -> Sweep:
         """The assignments for which `predicate` is true. It gets an object with the values as attributes.
@@ -96,12 +109,12 @@ class Column:
     """The values of an axis as they come; equal ones (same type, same value) share one code."""
 
     def __init__(self) -> None:
-        self.values: list[Value] = []
+        self.values: list[OnAxis] = []
         self._codes: dict[str, int] = {}
 
-    def code(self, value: Value) -> int:
+    def code(self, value: OnAxis) -> int:
         """The code of a value, a new one if it was not seen before."""
-        code = self._codes.setdefault(identity(value), len(self.values))
+        code = self._codes.setdefault("absent" if value is ABSENT else identity(value), len(self.values))
         if code == len(self.values):
             self.values.append(value)
         return code
@@ -112,7 +125,7 @@ class _Assignment:
 
     __slots__ = ("_repx_columns", "_repx_row")
 
-    def __init__(self, columns: Mapping[str, tuple[int, tuple[Value, ...]]], row: Row) -> None:
+    def __init__(self, columns: Mapping[str, tuple[int, tuple[OnAxis, ...]]], row: Row) -> None:
         self._repx_columns = columns
         self._repx_row = row
 
@@ -125,12 +138,16 @@ class _Assignment:
                 hint=f"write p[{parts[0]!r}]" if parts else nearest(name, self._repx_columns),
             )
         place, values = self._repx_columns[name]
-        return values[self._repx_row[place]]
+        return _shown_value(values[self._repx_row[place]])
 
     def __getattr__(self, name: str) -> Value:
         if name.startswith("__"):
             raise AttributeError(name)
         return self[name]
+
+
+def _shown_value(value: OnAxis) -> Value:
+    return None if value is ABSENT else value
 
 
 def _only_used(factor: Factor) -> Factor:

@@ -31,7 +31,7 @@ class BashStage(Protocol):
 
 
 class Placeholder:
-    """Stands for a value that is known only at job time: its text is the shell variable, and it is nothing else.
+    """Stands for a value that is known only at job time: its text is `${name}`, and it is nothing else.
 
     Comparing it, testing it or computing with it would be silently wrong for every job, so all of that raises.
     """
@@ -155,7 +155,8 @@ def _variable(stage: BashStage, name: str) -> str:
     spec = stage.interface.input(name)
     if spec is not None and spec.kind == "paths":
         return f"${{{name}[@]}}"
-    return f"${name}"
+    # With braces, or text that follows would become part of the variable's name.
+    return f"${{{name}}}"
 
 
 def _from_file(stage: BashStage, file: Path) -> Script:

@@ -25,6 +25,14 @@ class ParamSpec:
     required: bool
     is_path: bool = False
 
+    @property
+    def takes_none(self) -> bool:
+        """Whether None is one of its values; of a param that cannot be None it stands for the default in a sweep."""
+        try:
+            return self.convert(None) is None
+        except ValueError:
+            return False
+
 
 class ParamTaker(Protocol):
     """What is asked of a stage whose params are given values."""
@@ -46,6 +54,7 @@ def fitted(stage: ParamTaker, param: ParamSpec, value: Value, given_at: SourceLo
             f"param {param.name!r} of stage {stage.name!r}: {error}",
             location=given_at,
             facts=[("declared at", stage.location)],
+            hint="leave it out to take the default" if value is None and not param.required else "",
         ) from None
     check_fit(stage, param, value, given_at)
     return value
@@ -95,12 +104,16 @@ def converter(stage: str, name: str, annotation: Any, location: SourceLocation) 
             raise ValueError(f"a path does not fit {_type_text(annotation)}")
         try:
             fitted = check_value(adapter.validate_python(value))
+        except OverflowError:
+            raise ValueError(f"{_kind(value)} is larger than any float") from None
         except ValidationError as error:
             reasons = "; ".join(str(one["msg"]) for one in error.errors())
             raise ValueError(f"{_kind(value)} does not fit {_type_text(annotation)}: {reasons}") from None
         # A Literal is found by `==`: for Literal[1], pydantic makes 1 of True and of 1.0.
-        if type(fitted) is type(value) or (type(fitted), type(value)) == (float, int):
+        if type(fitted) is type(value):
             return fitted
+        if type(fitted) is float and type(value) is int:
+            return _exact_float(value)
         raise ValueError(f"{_kind(value)} does not fit {_type_text(annotation)}")
 
     return convert
@@ -119,8 +132,24 @@ def _to_float(value: Value) -> Value:
     if type(value) is float:
         return value
     if type(value) is int:
-        return float(value)
+        return _exact_float(value)
     raise ValueError(f"{_kind(value)} does not fit float")
+
+
+def _exact_float(value: int) -> float:
+    """The float that is this integer. Above 2**53 most integers have none, and the nearest is another value."""
+    try:
+        made = float(value)
+    except OverflowError:
+        raise ValueError(f"{_shown_int(value)} is larger than any float") from None
+    if made != value:
+        raise ValueError(f"{_shown_int(value)} is not a float: the nearest one is {int(made)}")
+    return made
+
+
+def _shown_int(value: int) -> str:
+    # Python refuses to print integers of thousands of digits.
+    return str(value) if value.bit_length() <= 200 else f"an int of {value.bit_length()} bits"
 
 
 def _to_path(value: Value) -> Value:
@@ -139,6 +168,8 @@ def _kind(value: Value) -> str:
         return f"the path {value.name!r}"
     if isinstance(value, PackageRef):
         return f"the package {value.name!r}"
+    if type(value) is int:
+        return f"{_shown_int(value)} (int)"
     return f"{value!r} ({type(value).__name__})"
 
 

@@ -159,7 +159,7 @@ class ScatterGather(AnyStage):
             fixed = {
                 param.name: fitted(stage, param, node._call[param.name], node._location)
                 for param in stage.interface.params
-                if node._call.get(param.name) is not None
+                if param.name in node._call
             }
         except DefinitionError as error:
             error.headline = f"scatter-gather {self.name!r}: {error.headline}"

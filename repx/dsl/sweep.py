@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from repx.dsl.assignments import Axis, Column, Factor, Row, Sweep
+from repx.dsl.assignments import ABSENT, Axis, Column, Factor, Row, Sweep
 from repx.dsl.caller import caller
 from repx.dsl.sweep_reader import SweepReader
 from repx.errors import DefinitionError
@@ -68,7 +68,7 @@ def zip(*parts: Mapping[str, Any] | Sweep, **axes: Any) -> Sweep:  # noqa: A001 
 def concat(*parts: Mapping[str, Any] | Sweep) -> Sweep:
     """The assignments of each part after those of the parts before it; equal ones become one, the first.
 
-    An axis that a part does not have is None there, which means the default of whoever takes the param.
+    An axis that a part does not have means the default of whoever takes the param there; `where` sees None for it.
     """
     reader = SweepReader("concat")
     sweeps = [product(part) for part in parts if reader.is_part(part)]
@@ -82,7 +82,7 @@ def concat(*parts: Mapping[str, Any] | Sweep) -> Sweep:
         places = {axis.name: place for place, axis in enumerate(sweep.axes)}
         # Each value is looked up once, not once per row.
         codes = [
-            [columns[name].code(value) for value in (sweep.axes[places[name]].values if name in places else (None,))]
+            [columns[name].code(value) for value in (sweep.axes[places[name]].values if name in places else (ABSENT,))]
             for name in names
         ]
         sources = [places.get(name) for name in names]

@@ -26,13 +26,14 @@ def script(experiments: Experiments, text: str) -> str:
 @pytest.mark.parametrize(
     ("expression", "text"),
     [
-        ('f"cp {data} {made} {n}"', "cp $data $made $n"),
-        ('f"cat {more} > {made}"', "cat ${more[@]} > $made"),
-        ("'echo ' + str(n)", "echo $n"),
-        ("'echo %s %s' % (n, model)", "echo $n $model"),
-        ("'echo {} {n}'.format(model, n=n)", "echo $model $n"),
-        ("f'{n!s}'", "$n"),
-        ("' '.join(['echo', str(n)])", "echo $n"),
+        ('f"cp {data} {made} {n}"', "cp ${data} ${made} ${n}"),
+        ('f"cat {more} > {made}"', "cat ${more[@]} > ${made}"),
+        ("'echo ' + str(n)", "echo ${n}"),
+        ("'echo %s %s' % (n, model)", "echo ${n} ${model}"),
+        ("'echo {} {n}'.format(model, n=n)", "echo ${model} ${n}"),
+        ("f'{n!s}'", "${n}"),
+        ("f'{model}_v2 {n}[0] {made}s'", "${model}_v2 ${n}[0] ${made}s"),
+        ("' '.join(['echo', str(n)])", "echo ${n}"),
         ("'echo \"$n\" $((n + 1)) ${model%x}'", 'echo "$n" $((n + 1)) ${model%x}'),
     ],
 )
@@ -97,7 +98,7 @@ def test_the_hint_says_what_to_do_instead(experiments: Experiments) -> None:
     assert experiments.error(body('"a" if model == "large" else "b"'), {"x": ""}) == (
         "error: 'model' of @bash stage 'work' was compared; its value is known only when the job runs\n"
         "  at  experiment.py:4\n"
-        "hint: do it in the shell, with $model; or branch in the pipeline, whose arguments are values"
+        "hint: do it in the shell, with ${model}; or branch in the pipeline, whose arguments are values"
     )
 
 
@@ -125,5 +126,5 @@ def test_a_sweep_shares_one_script(experiments: Experiments) -> None:
     )
     graph = experiments.graph(text, {"x": ""})
     scripts = {one.stage.script.text for one in graph.jobs() if one.stage.script}
-    assert scripts == {"echo $n 1"}
+    assert scripts == {"echo ${n} 1"}
     assert len(list(graph.jobs())) == 3

@@ -345,8 +345,10 @@ def test_a_param_given_where_a_step_is_called_fits_its_annotation(experiments: E
     assert "does not fit float" in experiments.error(FIXED.replace("RATE", "'fast'"))
 
 
-def test_none_given_where_a_step_is_called_is_not_given(experiments: Experiments) -> None:
-    assert job(experiments.graph(FIXED.replace("RATE", "None")), "whole").params_dict() == {"rate": 0.5}
+def test_none_given_where_a_step_is_called_is_a_value(experiments: Experiments) -> None:
+    assert "param 'rate' of stage 'step': None does not fit float" in experiments.error(FIXED.replace("RATE", "None"))
+    nullable = FIXED.replace("RATE", "None").replace("rate: float", "rate: float | None")
+    assert job(experiments.graph(nullable), "whole").params_dict() == {}
 
 
 def test_a_step_takes_a_list_of_what_other_steps_made(experiments: Experiments) -> None:

@@ -7,6 +7,7 @@ from operator import itemgetter
 from typing import Any
 
 from repx.agent.base.fingerprint import Encoded, join, recipe_digest
+from repx.dsl.assignments import ABSENT, OnAxis
 from repx.dsl.instantiate.recipes import ParamsView, RecipeBook, dynamic_resources, part_resources
 from repx.dsl.instantiate.surroundings import FromAxis, PipelineSource, PipelineSurroundings
 from repx.dsl.instantiate.tracer import Codes, Tracer
@@ -34,7 +35,10 @@ class RunContext:
         self.book = book
         self.jobs = jobs
         self.resources = ResourceTable()
-        self.axis_values = [tuple(book.identified(value) for value in axis.values) for axis in self.run.sweep.axes]
+        self.axis_values = [
+            tuple(value if value is ABSENT else book.identified(value) for value in axis.values)
+            for axis in self.run.sweep.axes
+        ]
         path_axes = {
             axis.name: number
             for number, axis in enumerate(self.run.sweep.axes)
@@ -100,30 +104,48 @@ class NodePlan:
 
     def _table(self, param: ParamSpec) -> tuple[int, list[tuple[Value, Encoded]]]:
         """Where a param's value comes from: (axis, value and line for each of its codes), or (-1, the one value)."""
-        call = self.node._call.get(param.name)
-        if call is not None:
-            return -1, [self._converted(param, self.context.book.identified(call))]
+        if param.name in self.node._call:
+            call = self.context.book.identified(self.node._call[param.name])
+            return -1, [_with_line(param, fitted(self.stage, param, call, self.node._location))]
         for name in (f"{self.stage.name}.{param.name}", param.name):
             axis = self.context.tracer.axes.get(name, -1)
             if axis >= 0:
                 self.context.tracer.used.add(name)
-                return axis, [self._converted(param, value) for value in self.context.axis_values[axis]]
-        return -1, [self._converted(param, None)]
+                given = self.context.axis_values[axis]
+                table = [_with_line(param, self._from_axis(param, value)) for value in given]
+                self._refuse_equal(param, given, table)
+                return axis, table
+        return -1, [_with_line(param, self._default(param))]
 
-    def _converted(self, param: ParamSpec, value: Value) -> tuple[Value, Encoded]:
-        if value is None:
-            if param.required:
+    def _from_axis(self, param: ParamSpec, value: OnAxis) -> Value:
+        if value is ABSENT or (value is None and not param.takes_none):
+            return self._default(param)
+        return fitted(self.stage, param, value, self.context.run.location)
+
+    def _default(self, param: ParamSpec) -> Value:
+        if param.required:
+            raise DefinitionError(
+                f"param {param.name!r} of stage {self.stage.name!r} has no value in run {self.context.run.name!r}",
+                location=self.stage.location,
+                hint=f'give it a default, or add "{param.name}": […] to the params of the run',
+            )
+        value = self.context.book.identified(param.default)
+        check_fit(self.stage, param, value, self.context.run.location)
+        return value
+
+    def _refuse_equal(self, param: ParamSpec, given: Sequence[OnAxis], table: Sequence[tuple[Value, Encoded]]) -> None:
+        """Two values of an axis that are one once they fit would be one job where two were meant."""
+        seen: dict[Encoded, OnAxis] = {}
+        for value, (_, line) in zip(given, table, strict=True):
+            if value is not ABSENT and (other := seen.setdefault(line, value)) is not value:
                 raise DefinitionError(
-                    f"param {param.name!r} of stage {self.stage.name!r} has no value in run {self.context.run.name!r}",
-                    location=self.stage.location,
-                    hint=f'give it a default, or add "{param.name}": […] to the params of the run',
+                    f"param {param.name!r} of stage {self.stage.name!r} takes {other!r} and {value!r} for the same",
+                    location=self.context.run.location,
+                    facts=[("declared at", self.stage.location)],
+                    hint="None stands for the default of a param that cannot be None"
+                    if None in (other, value)
+                    else "leave one of them out of the axis",
                 )
-            value = self.context.book.identified(param.default)
-            check_fit(self.stage, param, value, self.context.run.location)
-        else:
-            given_at = self.node._location if param.name in self.node._call else self.context.run.location
-            value = fitted(self.stage, param, value, given_at)
-        return value, encoded_param(param.name, value)
 
     def _input_axes(self) -> set[int]:
         """Axes that reach an input of this node, directly or through its producers."""
@@ -221,6 +243,10 @@ class ResourceTable:
             found = self._merged[key] = self.interned(merge(own, upstreams))
             self._interned.update((one, one) for one in upstreams)
         return found
+
+
+def _with_line(param: ParamSpec, value: Value) -> tuple[Value, Encoded]:
+    return value, encoded_param(param.name, value)
 
 
 def _nothing(_: Codes) -> Codes:

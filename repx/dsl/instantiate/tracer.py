@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from repx.dsl.assignments import ABSENT
 from repx.dsl.experiment import Run
 from repx.dsl.node import Node
 from repx.dsl.trace import PipelineArguments, pipeline_arguments, pipeline_name, trace
@@ -65,10 +66,10 @@ class Tracer:
         if nodes is None:
             sweep = self.run.sweep.axes
             arguments = {
-                sweep[axis].name: sweep[axis].values[code]
+                sweep[axis].name: None if (value := sweep[axis].values[code]) is ABSENT else value
                 for axis, code in zip(axes, codes, strict=True)
-                # None in a sweep means the default, for a pipeline's argument as for a stage's param.
-                if sweep[axis].values[code] is not None or sweep[axis].name in self.arguments[number][1].required
+                # What a part of a concat does not have means the default, for an argument as for a stage's param.
+                if sweep[axis].values[code] is not ABSENT or sweep[axis].name in self.arguments[number][1].required
             }
             nodes = trace(pipeline, arguments, self.run.name, self.run.location)
             if len(self._kept) < KEPT_TRACES:
