@@ -39,8 +39,7 @@ class ClaimFile:
         self.path = path
         self._tmp = tmp
         self._claim = Claim(runner, number, this_process())
-        self.cgroup = ""
-        """The control group that the worker's jobs are born in, as far as it is known."""
+        self._cgroup = ""
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         status = os.fstat(self._descriptor)
         self._file = (status.st_dev, status.st_ino)
@@ -51,10 +50,16 @@ class ClaimFile:
     def update(self, job: str | None, group: int | None) -> None:
         """Say which job runs now, in which process group. Nothing is said at its end: the next job replaces it."""
         began = int(time.time()) if group else 0
-        claim = self._claim._replace(job=job, group=group, group_began=began, cgroup=self.cgroup)
+        claim = self._claim._replace(job=job, group=group, group_began=began, cgroup=self._cgroup)
         # Padded and written in place: a reader never meets an empty file or the tail of a longer one.
         os.pwrite(self._descriptor, claim.encoded().ljust(1024), 0)
         self._note_touch()
+
+    def say_cgroup(self, path: str) -> None:
+        """Say in which control group the worker's jobs are born: whoever ends it finds them there."""
+        if path != self._cgroup:
+            self._cgroup = path
+            self.update(None, None)
 
     def touch(self) -> None:
         """The heartbeat: every claim of the slot is this file, so all of them are touched."""

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import Callable
 
 from repx.agent.base.record import Attempt, OutputRecord
 from repx.agent.cgroup import JobLimits, process_family
 from repx.agent.claim import ClaimFile
 from repx.agent.exit_cause import add_exit_cause
-from repx.agent.job import claim_and_start, collect_outputs
+from repx.agent.job import Pause, StartedJob
+from repx.agent.outputs import collect_outputs
 from repx.agent.resolved_job import ResolvedJob
 from repx.agent.sandbox import sandbox_command
 from repx.agent.scratch import Scratch, environment
 from repx.agent.supervisor import kill_descendants
-
-Pause = Callable[["float | None"], bool]
-"""Sleeps until a child has ended, or so many seconds; whether the job is to be stopped."""
 
 
 class Execution:
@@ -34,7 +31,8 @@ class Execution:
         attempt = self._execute(job)
         kill_descendants()
         if attempt.cause == "timeout":
-            return attempt._replace(detail="stopped after its time limit of %g s" % (job.time_s or 0)), {}
+            limit = "stopped after its time limit of %g s" % (job.time_s or 0)
+            return attempt._replace(detail="; ".join(filter(None, (limit, attempt.detail)))), {}
         if attempt.cause:
             return attempt, {}
         outputs, complaint = collect_outputs(job.job.stage.outputs, self._scratch.out)
@@ -52,7 +50,7 @@ class Execution:
         enforced = limits if box is not None and not is_container else {}
         with JobLimits(enforced.get("mem"), enforced.get("cpus")) as group:
             end = self._open_end() if is_container else None
-            started = claim_and_start(self._claim, job.job.id, command, scratch, end)
+            started = StartedJob(job.job.id, command, scratch.logs, self._claim, end)
             if enforced:
                 for pid in process_family(started.pid):
                     group.add(pid)

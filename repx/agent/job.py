@@ -1,24 +1,31 @@
-"""One attempt at one job: start it, wait, look at what it left; decides nothing about others."""
+"""One attempt at one job: start it, wait, stop it; decides nothing about others."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
-import stat
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Callable
 
-from repx.agent.base.digest import TreeError, check_entry, digest_and_size
-from repx.agent.base.files import take_special_bits
-from repx.agent.base.record import Attempt, OutputRecord
+from repx.agent.base.record import Attempt
 from repx.agent.claim import ClaimFile
-from repx.agent.processes import boot_id, kill_group
+from repx.agent.job_log import TRACE_DESCRIPTOR, JobLogs
+from repx.agent.processes import boot_id, group_members, has_group, kill_group
 from repx.agent.sandbox import DESCRIPTOR, Command
-from repx.agent.scratch import Scratch
 
 GRACE_S = 5.0
 """Seconds between SIGTERM and SIGKILL when a job is stopped."""
+
+UNFINISHED_S = 30.0
+"""Seconds for which what a script has started may still write when the script itself has ended well."""
+
+SHORT_S = 0.02
+"""Seconds after which others are told what runs: who runs shorter is gone before anybody could look."""
+
+Pause = Callable[["float | None", Sequence[int]], bool]
+"""Sleeps until a child has ended, a descriptor can be read, or so many seconds; whether the job is to be stopped."""
 
 _ALL_SIGNALS = frozenset(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}
 """What a job ignores at its start would depend on who started repx: `nohup` and a script's `&` ignore some."""
@@ -27,18 +34,23 @@ _ALL_SIGNALS = frozenset(signal.valid_signals()) - {signal.SIGKILL, signal.SIGST
 class StartedJob:
     """A started job. `wait` returns when it has ended, was stopped, or ran out of time."""
 
-    def __init__(self, command: Command, scratch: Scratch, stdin: int | None = None) -> None:
+    def __init__(self, name: str, command: Command, logs: JobLogs, claim: ClaimFile, stdin: int | None = None) -> None:
         self.start = time.time()
+        self._name = name
+        self._logs = logs
+        self._claim = claim
+        self._is_known = False
+        self._end: os.waitid_result | None = None
         self._began = time.monotonic()
         descriptor = _readable(command.words) if command.words else None
         try:
             argv = [word if word != DESCRIPTOR else str(descriptor) for word in command.argv]
-            self.pid = self._spawn(argv, command.env, scratch, stdin)
+            self.pid = self._spawn(argv, command.env, stdin)
         finally:
             if descriptor is not None:
                 os.close(descriptor)
 
-    def _spawn(self, argv: Sequence[str], env: Mapping[str, str], scratch: Scratch, stdin: int | None) -> int:
+    def _spawn(self, argv: Sequence[str], env: Mapping[str, str], stdin: int | None) -> int:
         return os.posix_spawn(
             argv[0],
             list(argv),
@@ -47,61 +59,114 @@ class StartedJob:
                 (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)
                 if stdin is None
                 else (os.POSIX_SPAWN_DUP2, stdin, 0),
-                (os.POSIX_SPAWN_DUP2, scratch.stdout.descriptor, 1),
-                (os.POSIX_SPAWN_DUP2, scratch.stderr.descriptor, 2),
+                (os.POSIX_SPAWN_DUP2, self._logs.stdout.descriptor, 1),
+                (os.POSIX_SPAWN_DUP2, self._logs.stderr.descriptor, 2),
+                (os.POSIX_SPAWN_DUP2, self._logs.trace.descriptor, TRACE_DESCRIPTOR),
             ],
             setpgroup=0,
             setsigdef=_ALL_SIGNALS,
             setsigmask=(),
         )
 
-    def wait(self, time_limit_s: float | None, pause: Callable[[float | None], bool]) -> Attempt:
-        """Wait for the end; `pause(seconds)` sleeps until a child ends or the timeout, and says whether to stop."""
-        stopped = ""
+    def wait(self, time_limit_s: float | None, pause: Pause) -> Attempt:
+        """Wait for the end of it and of its process group, within its time."""
+        try:
+            return self._wait(time_limit_s, pause)
+        except BaseException:
+            kill_group(self.pid)
+            raise
+
+    def _wait(self, time_limit_s: float | None, pause: Pause) -> Attempt:
         deadline = None if time_limit_s is None else self._began + time_limit_s
-        while True:
-            if self._has_ended():
-                break
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            must_stop = pause(left)
-            if must_stop and not stopped:
-                stopped = "cancelled"
-            elif not stopped and deadline is not None and time.monotonic() >= deadline:
-                stopped = "timeout"
-            if stopped:
-                self._stop()
-                break
-        # Whatever the script left running in its group goes with it. Only then is its leader reaped: until that is
-        # done, nobody else can be given the group's id.
-        kill_group(self.pid)
+        stopped = self._wait_until(self._has_ended, deadline, pause)
+        if stopped:
+            self._terminate(pause)
+        if stopped or not self._has_succeeded():
+            # Whatever it has left running in its group goes with it. Only then is its leader reaped: until that is
+            # done, nobody else can be given the group's id.
+            kill_group(self.pid)
         _, status, usage = os.wait4(self.pid, 0)
+        detail = ""
+        if status == 0 and not stopped and has_group(self.pid):
+            stopped, detail = self._wait_for_group(deadline, pause)
+        ended = time.monotonic()
         exit_status = os.waitstatus_to_exitcode(status)
         cause = stopped or ("" if exit_status == 0 else "exit" if exit_status > 0 else "signal")
         return Attempt(
             start=round(self.start, 3),
-            end=round(self.start + time.monotonic() - self._began, 3),
+            end=round(self.start + ended - self._began, 3),
             host=HOST,
             boot=BOOT,
             exit=exit_status if exit_status >= 0 else None,
             signal=-exit_status if exit_status < 0 else None,
             cause=cause,
+            detail=detail,
             max_rss=usage.ru_maxrss * 1024,
             cpu=round(usage.ru_utime + usage.ru_stime, 6),
         )
 
-    def _has_ended(self) -> bool:
-        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    def make_known(self) -> None:
+        """Say in the claim which job runs, in which process group, and let its logs be followed."""
+        if not self._is_known:
+            self._is_known = True
+            self._claim.update(self._name, self.pid)
+            self._logs.show()
 
-    def _stop(self) -> None:
-        kill_soft = time.monotonic() + GRACE_S
+    def _wait_until(
+        self, is_over: Callable[[], bool], deadline: float | None, pause: Pause, *, heeds_stop: bool = True
+    ) -> str:
+        """Wait; empty when it is over, "timeout" at the deadline, "cancelled" when told to stop."""
+        while not is_over():
+            now = time.monotonic()
+            if deadline is not None and now >= deadline:
+                return "timeout"
+            left = None if deadline is None else deadline - now
+            if now < self._began + SHORT_S:
+                short = self._began + SHORT_S - now
+                must_stop = pause(short if left is None else min(left, short), ())
+            else:
+                self.make_known()
+                must_stop = pause(left, self._logs.readers)
+                self._logs.read()
+            if must_stop and heeds_stop:
+                return "cancelled"
+        return ""
+
+    def _wait_for_group(self, deadline: float | None, pause: Pause) -> tuple[str, str]:
+        """Wait for what an ended script has left running: what it writes belongs to its outputs. Cause and detail."""
+        patience = time.monotonic() + UNFINISHED_S
+        is_limit = deadline is not None and deadline < patience
+        stopped = self._wait_until(self._has_no_group, deadline if is_limit else patience, pause)
+        members = group_members(self.pid)
+        if members:
+            # They keep the group's id as their leader did.
+            kill_group(self.pid)
+        if stopped != "timeout":
+            return stopped, ""
+        running = "what the script has started still ran when it had ended: %s" % ", ".join(members)
+        return ("timeout", running) if is_limit else ("unfinished", running + "; wait for it, or stop it")
+
+    def _terminate(self, pause: Pause) -> None:
+        """Tell its whole group to end, and end it after the grace. Its leader has ended then, and is not reaped."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGTERM)
-        while time.monotonic() < kill_soft:
-            if self._has_ended():
-                return
-            time.sleep(0.01)
+        self._wait_until(self._has_all_ended, time.monotonic() + GRACE_S, pause, heeds_stop=False)
         kill_group(self.pid)
         os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+
+    def _has_ended(self) -> bool:
+        self._end = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        return self._end is not None
+
+    def _has_succeeded(self) -> bool:
+        return self._end is not None and self._end.si_status == 0
+
+    def _has_all_ended(self) -> bool:
+        """Whether its leader, which is not reaped yet, is all that is left of its group."""
+        return self._has_ended() and not group_members(self.pid)
+
+    def _has_no_group(self) -> bool:
+        return not has_group(self.pid)
 
 
 def _readable(words: Sequence[str]) -> int:
@@ -114,77 +179,6 @@ def _readable(words: Sequence[str]) -> int:
         written += os.pwrite(descriptor, data[written:], written)
     return descriptor
 
-
-def collect_outputs(declared_paths: Mapping[str, str], out: str) -> tuple[dict[str, OutputRecord], str]:
-    """Each declared output with its digest and size, and a complaint when one is missing or cannot be kept.
-
-    Everything in `out` is looked at once, and loses setuid, setgid and sticky on the way.
-    """
-    outputs: dict[str, OutputRecord] = {}
-    missing = []
-    try:
-        status = os.lstat(out)
-    except FileNotFoundError:
-        return {}, _NO_OUT
-    if not stat.S_ISDIR(status.st_mode):
-        return {}, _NO_OUT
-    take_special_bits(out, status)
-    try:
-        for name, path in declared_paths.items():
-            try:
-                digest, size = digest_and_size(out + "/" + path, out, take_special_bits)
-            except (FileNotFoundError, NotADirectoryError):
-                missing.append("%s ($out/%s)" % (name, path))
-                continue
-            except TreeError as error:
-                return {}, "output %s: %s" % (name, str(error).replace(out, "$out"))
-            outputs[name] = OutputRecord(path, digest, size)
-        if missing:
-            return {}, "the script ended well but did not make: " + ", ".join(missing)
-        # Files nobody declared are kept as well, so they too must be of a kind that can be.
-        declared = {output.path for output in outputs.values()}
-        if not declared.issuperset(os.listdir(out)):
-            _check_undeclared(out, "", declared)
-    except TreeError as error:
-        return {}, str(error).replace(out, "$out")
-    except PermissionError as error:
-        return {}, "what the script left cannot be read: %s" % str(error.filename).replace(out, "$out")
-    return outputs, ""
-
-
-def _check_undeclared(out: str, inner: str, declared: set[str]) -> None:
-    """Look at everything in a directory of `out` but the declared outputs. Raises TreeError."""
-    with os.scandir(out + "/" + inner) as listing:
-        entries = list(listing)
-    for entry in entries:
-        place = inner + entry.name
-        if place in declared:
-            continue
-        status = entry.stat(follow_symlinks=False)
-        check_entry(out + "/" + place, status, out)
-        take_special_bits(out + "/" + place, status)
-        if stat.S_ISDIR(status.st_mode):
-            _check_undeclared(out, place + "/", declared)
-
-
-def claim_and_start(
-    claim: ClaimFile,
-    job: str,
-    command: Command,
-    scratch: Scratch,
-    stdin: int | None = None,
-) -> StartedJob:
-    """Start a job and write its process group into the claim, so that a rescuer can end it."""
-    started = StartedJob(command, scratch, stdin)
-    try:
-        claim.update(job, started.pid)
-    except BaseException:
-        kill_group(started.pid)
-        raise
-    return started
-
-
-_NO_OUT = "the script has removed $out, or put something else in its place"
 
 HOST = os.uname().nodename
 BOOT = boot_id()

@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 
 from repx.agent.base.files import remove_tree
 from repx.agent.base.layout import Store, slot
@@ -110,8 +111,8 @@ def _do(store: Store, job: ResolvedJob, force: bool) -> JobAnswer:
     orders = Orders(os.pipe()[0])
     signal.signal(signal.SIGINT, signal.getsignal(signal.SIGTERM))
 
-    def pause(seconds: float | None) -> bool:
-        orders.wait(seconds)
+    def pause(seconds: float | None, also: Sequence[int]) -> bool:
+        orders.wait(seconds, also)
         return orders.ended
 
     def beat() -> None:

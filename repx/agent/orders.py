@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import time
+from collections.abc import Sequence
 
 from repx.agent.messages import Forget, Message, Stop, decode_message
 
@@ -42,17 +43,24 @@ class Orders:
             return None
         return self._ready.pop(0)
 
-    def wait(self, timeout_s: float | None) -> None:
-        """Sleep until an order comes, a child ends, or the timeout; take in what came."""
+    def wait(self, timeout_s: float | None, also: Sequence[int] = ()) -> None:
+        """Sleep until an order comes, a child ends, one of `also` can be read, or the timeout; take in what came."""
         if self.ended:
             # The pipe stays readable for ever after its end: only children matter now.
             time.sleep(0.005)
             return
         milliseconds = None if timeout_s is None else max(0, int(timeout_s * 1000) + 1)
-        for descriptor, _ in self._poll.poll(milliseconds):
+        for descriptor in also:
+            self._poll.register(descriptor, select.POLLIN)
+        try:
+            found = self._poll.poll(milliseconds)
+        finally:
+            for descriptor in also:
+                self._poll.unregister(descriptor)
+        for descriptor, _ in found:
             if descriptor == self._descriptor:
                 self._read()
-            else:
+            elif descriptor == self._wakeup:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._wakeup, 4096)
 

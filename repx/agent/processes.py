@@ -70,6 +70,36 @@ def kill_group(group: int, grace_s: float = 0.0) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
+def has_group(group: int) -> bool:
+    """Whether a process of a group is left whose leader has been reaped. Those that have ended are reaped by this."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        # All that a job starts becomes a child of ours when its parent ends (`supervisor.become_subreaper`).
+        return False
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def group_members(group: int) -> list[str]:
+    """The living processes of a group, each as people know it: its name and its id."""
+    found = []
+    for pid in _processes():
+        data = read_if_there("/proc/%d/stat" % pid)
+        if data:
+            fields = data[data.rindex(b")") + 2 :].split()
+            if int(fields[2]) == group and fields[0] not in (b"Z", b"X"):
+                name = data[data.index(b"(") + 1 : data.rindex(b")")].decode("utf-8", "replace")
+                found.append("%s (process %d)" % (name, pid))
+    return found
+
+
 def kill_group_begun_at(group: int, began: float) -> None:
     """End a process group whose leader was started at `began`, in seconds since 1970; not one that has its id now."""
     if group <= 1 or group == os.getpgrp():

@@ -118,6 +118,8 @@ def publish_success(
                 return directory
             displace(job_directory, directory, key, tmp)
     os.rename(made, directory + "/" + OUT)
+    # Before anybody is told of it: whoever takes it as an input has the same files.
+    make_read_only(directory + "/" + OUT)
     write_file(directory + "/" + PENDING, record)
     return directory
 
@@ -137,7 +139,6 @@ def publish_failure(directory: str, made: str, record: bytes) -> None:
 def commit_pending(store: Store, directory: str, key: str, *, after_failure: bool = True) -> None:
     """Turn the pending record of a flushed result into its record. The job's claim is held."""
     pending = directory + "/" + PENDING
-    make_read_only(directory + "/" + OUT)
     link_exclusive(pending, directory + "/" + RECORD)
     with contextlib.suppress(OSError):
         link_exclusive(pending, store.key(key))
@@ -170,6 +171,7 @@ def recover_pending(store: Store, directory: str) -> Outcome | None:
     """Finish what a killed worker had in place, whatever its key: its outcome. The job's claim is held."""
     outcome = pending_outcome(directory)
     if outcome is not None:
+        make_read_only(directory + "/" + OUT)
         sync_filesystem(directory)
         commit_pending(store, directory, outcome.key)
     return outcome

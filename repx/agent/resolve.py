@@ -10,6 +10,7 @@ from typing import Any, Callable, NamedTuple, Union
 from repx.agent.base.fingerprint import Line, content_source, input_line
 from repx.agent.base.layout import FAILURE, RECORD, Store, realization
 from repx.agent.base.record import OutputRecord, find_realization, read_outcome, read_outputs, resolved_key
+from repx.agent.base.state import State
 from repx.agent.lab.job_line import FromJob, FromRun, InputSource
 from repx.agent.lab.place import LabRoot
 from repx.agent.lab.run_file import Job
@@ -98,6 +99,7 @@ class Reason(str, Enum):
     CHANGED = "inputs changed"
     GONE = "outputs are gone"
     FAILED = "failed before"
+    CANCELLED = "was stopped before"
     FORCED = "forced"
     UPSTREAM = "after others"
     """Something that it takes from is to run; what that makes may be what it has taken already."""
@@ -174,7 +176,9 @@ def reason_to_run(store: Store, job: str, index: int, key: str) -> Reason:
     for name in (RECORD, FAILURE):
         outcome = read_outcome("%s/%s" % (directory, name))
         if outcome is not None and outcome.key == key:
-            return Reason.GONE if name == RECORD else Reason.FAILED
+            if name == RECORD:
+                return Reason.GONE
+            return Reason.CANCELLED if outcome.state is State.CANCELLED else Reason.FAILED
         others.append(outcome)
     # A record under this key that is not intact may stand aside as well; what stands there under others is a change.
     if read_outcome(aside + "/" + RECORD) is not None:

@@ -10,15 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from repx.agent.base.files import ScratchFile, hardlink_or_symlink, remove_tree, walk, write_file
-from repx.agent.base.record import Log, LogFile
 from repx.agent.base.value import shell_text
+from repx.agent.job_log import SMALL_LOG, JobLogs
 from repx.agent.resolve import Given, InputValue, ItemInput
 from repx.agent.resolved_job import ResolvedJob
 from repx.agent.sandbox import GROUP, HOSTS, INSIDE, PASSWD, STORE_DIR, USER, Sandbox
 from repx.agent.sandbox_inputs import SandboxInputs
-
-SMALL_LOG = 8192
-"""Bytes up to which a log is kept inside the record."""
 
 
 class Scratch:
@@ -41,19 +38,13 @@ class Scratch:
         self.inputs_json = ScratchFile(directory + "/inputs.json")
         self.params_json = ScratchFile(directory + "/params.json")
         self.assignments = ScratchFile(directory + "/params.sh")
-        self.stdout = ScratchFile(directory + "/stdout", append=True)
-        self.stderr = ScratchFile(directory + "/stderr", append=True)
+        self.logs = JobLogs(directory)
         self._links: list[str] = []
         self.shown: list[tuple[str, str]] = []
-        self._logs_are_taken = True
 
     def prepare(self, job: ResolvedJob) -> None:
         """Make $out and the logs empty, place the inputs, write the arguments."""
-        if not self._logs_are_taken:
-            # The logs of the job before were not taken, and a process of it may still write to them.
-            self.stdout.renew()
-            self.stderr.renew()
-        self._logs_are_taken = False
+        self.logs.begin()
         try:
             os.mkdir(self.out)
         except FileExistsError:
@@ -97,20 +88,6 @@ class Scratch:
         for directory in (self.out, self.tmp):
             for entry in walk(directory):
                 os.chown(entry, user, user, follow_symlinks=False)
-
-    def take_logs(self, directory: str, number: int) -> tuple[Log, Log]:
-        """Standard output and error of attempt `number` for its record: too long ones go to files in `directory`."""
-        stdout = self._log(self.stdout, "%s/stdout-%d.log" % (directory, number))
-        stderr = self._log(self.stderr, "%s/stderr-%d.log" % (directory, number))
-        self._logs_are_taken = True
-        return stdout, stderr
-
-    def _log(self, log: ScratchFile, kept: str) -> Log:
-        data = log.take(SMALL_LOG)
-        if data is not None:
-            return data.decode("utf-8", "replace")
-        log.move(kept)
-        return LogFile(os.path.basename(kept))
 
     def _place(self, name: str, value: Given) -> str | list[str] | None:
         if value is None:

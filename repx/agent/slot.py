@@ -18,7 +18,8 @@ from repx.agent.base.record import (
 )
 from repx.agent.base.state import State
 from repx.agent.claim import ClaimFile, ScratchGoneError, take_over
-from repx.agent.execution import Execution, Pause
+from repx.agent.execution import Execution
+from repx.agent.job import Pause
 from repx.agent.messages import JobAnswer
 from repx.agent.publish import Batch, publish_failure, publish_success, recover_pending
 from repx.agent.resolve import Given
@@ -26,6 +27,9 @@ from repx.agent.resolved_job import ResolvedJob
 from repx.agent.scratch import Scratch, end_of_log
 from repx.agent.stage_lines import StageLines
 from repx.agent.worker_cgroup import CgroupEntry
+
+_STATES = {"": State.SUCCEEDED, "cancelled": State.CANCELLED}
+"""What has come of an attempt with this cause; of one with any other, a failure."""
 
 _FAILED_ELSEWHERE = Attempt(cause="elsewhere", detail="it failed in another run on this store")
 
@@ -60,7 +64,7 @@ class Slot:
             seen = None if is_new else mark_of_file(claimed + "/" + FAILURE)
             if again and seen not in (None, failure):
                 outcome = read_outcome(claimed + "/" + FAILURE)
-                if outcome is not None and outcome.key == job.key:
+                if outcome is not None and (outcome.key, outcome.state) == (job.key, State.FAILED):
                     return JobAnswer(State.FAILED, job.key, attempt=_FAILED_ELSEWHERE)
             kept = self._take(claimed)
             if kept is None:
@@ -141,16 +145,14 @@ class Slot:
         if self.claim.is_in_doubt() and not self.claim.holds(claimed):
             return JobAnswer(State.RUNNING, job.key)
         if self._cgroup is not None:
-            self.claim.cgroup = self._cgroup.path()
+            self.claim.say_cgroup(self._cgroup.path())
         attempt, outputs = self._execution.run(job)
-        if attempt.cause == "cancelled":
-            return JobAnswer(State.CANCELLED, job.key, attempt=_told(attempt))
         if not self.claim.holds(claimed):
             # Taken over while this machine did not answer: whoever has it now decides.
             return JobAnswer(State.RUNNING, job.key)
         earlier = [] if is_new else read_attempts(claimed + "/" + FAILURE)
-        stdout, stderr = self._scratch.take_logs(claimed, len(earlier) + 1)
-        attempt = attempt._replace(stdout=stdout, stderr=stderr)
+        stdout, stderr, trace = self._scratch.logs.take(claimed, len(earlier) + 1)
+        attempt = attempt._replace(stdout=stdout, stderr=stderr, trace=trace)
         return self._publish(job, claimed, [*earlier, attempt], outputs, is_new=is_new, force=force)
 
     def _publish(
@@ -164,14 +166,14 @@ class Slot:
         force: bool,
     ) -> JobAnswer:
         attempt, scratch, stage = attempts[-1], self._scratch, job.job.stage
-        state = State.FAILED if attempt.cause else State.SUCCEEDED
+        state = _STATES.get(attempt.cause, State.FAILED)
         digests = {name: _digests(value) for name, value in job.inputs.items()}
         outcome = Outcome(
             job.job.id, stage.name, stage.version, job.realization, job.key, state, job.lab, digests, outputs
         )
         record = encode_record(outcome, attempts, self._lines.fingerprint(job.job.identity))
         seconds = attempt.end - attempt.start
-        if state is State.FAILED:
+        if state is not State.SUCCEEDED:
             publish_failure(claimed, scratch.out, record)
             return JobAnswer(state, job.key, directory=claimed, seconds=seconds, attempt=_told(attempt, claimed))
         directory = publish_success(
@@ -209,9 +211,10 @@ def _digests(given: Given) -> object:
 
 
 def _told(attempt: Attempt, directory: str = "") -> Attempt:
-    """An attempt as the runner needs it: of a log in a file of `directory` the end."""
+    """An attempt as the runner needs it: of a log in a file of `directory` the end, and of a trace its last line."""
     logs = [
         log if isinstance(log, str) else end_of_log("%s/%s" % (directory, log.name)) if directory else ""
         for log in (attempt.stdout, attempt.stderr)
     ]
-    return attempt._replace(host="", boot="", stdout=logs[0], stderr=logs[1])
+    trace = attempt.trace.rstrip("\n").rpartition("\n")[2]
+    return attempt._replace(host="", boot="", stdout=logs[0], stderr=logs[1], trace=trace)

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Sequence
 
-from repx.agent.base.files import random_name, read_if_there, write_file
+from repx.agent.base.files import random_name, read_if_there, remove_tree, write_file
 from repx.agent.base.fingerprint import JobFingerprint, Line, parse_lines, stage_digest
 from repx.agent.base.layout import Store
 from repx.agent.lab.identity import Identity
@@ -36,8 +36,13 @@ def keep_stage_lines(store: Store, lines: Sequence[Line]) -> None:
         return
     os.makedirs(store.stages, exist_ok=True)
     beside = "%s/stage-%s" % (store.tmp, random_name())
-    write_file(beside, (json.dumps(list(lines), ensure_ascii=False, indent=0) + "\n").encode("utf-8", "surrogatepass"))
-    os.rename(beside, store.stage(digest))
+    text = json.dumps(list(lines), ensure_ascii=False, indent=0) + "\n"
+    try:
+        write_file(beside, text.encode("utf-8", "surrogatepass"))
+        os.rename(beside, store.stage(digest))
+    except BaseException:
+        remove_tree(beside)
+        raise
 
 
 def read_stage_lines(store: Store, digest: str) -> tuple[Line, ...] | None:

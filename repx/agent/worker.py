@@ -9,7 +9,7 @@ import _thread
 import contextlib
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from repx.agent.base.layout import Store, slot
 from repx.agent.base.record import Attempt
@@ -121,10 +121,10 @@ class Worker:
         self._resolver = Resolver(self._lab, self._store, find_pending_too)
         self._noted = 0
 
-    def _pause(self, seconds: float | None) -> bool:
+    def _pause(self, seconds: float | None, also: Sequence[int]) -> bool:
         """Wait for the job; meanwhile commit what is old enough and listen for a stop."""
         waits = [value for value in (seconds, self._slot.time_to_commit()) if value is not None]
-        self._orders.wait(min(waits) if waits else None)
+        self._orders.wait(min(waits) if waits else None, also)
         if self._slot.time_to_commit() == 0:
             self._tell_all(self._slot.commit())
         return self._orders.ended

@@ -16,6 +16,6 @@ def unfinished_status(directory: str, key: str | None, store: Store) -> State | 
     if running_claim(directory, store) is not None:
         return State.RUNNING
     failure = failure_of(directory)
-    if failure is not None and key is not None and failure.key == key:
+    if failure is not None and (failure.key, failure.state) == (key, State.FAILED):
         return State.FAILED
     return None

@@ -15,6 +15,7 @@ from repx.errors import UsageError, plural
 @click.argument("job", metavar="JOB")
 @click.option("-n", "--lines", type=click.IntRange(0), default=50, show_default=True, help="The last so many; 0: all.")
 @click.option("--stderr", is_flag=True, help="Standard error instead of standard output.")
+@click.option("--trace", is_flag=True, help="The commands that a Bash script ran, once it has ended.")
 @click.option("-f", "--follow", is_flag=True, help="Go on printing until the job ends.")
 @click.option("--attempt", type=click.IntRange(1), default=None, help="Which attempt, from 1; the last unless said.")
 @click.option("--index", default=0, show_default=True, help="Which realization.")
@@ -25,6 +26,7 @@ def log(
     job: str,
     lines: int,
     stderr: bool,
+    trace: bool,
     follow: bool,
     attempt: int | None,
     index: int,
@@ -35,10 +37,12 @@ def log(
     """Print what JOB wrote: a stage, stage[param=value], or the start of an id."""
     from repx.analysis.logs import find_log
 
-    if follow and (as_json or attempt is not None):
-        raise UsageError("--follow goes with neither --json nor --attempt")
+    if follow and (as_json or attempt is not None or trace):
+        raise UsageError("--follow goes with none of --json, --attempt and --trace")
+    if stderr and trace:
+        raise UsageError("one of --stderr and --trace can be shown at a time")
     lab, store = opened(lab_path, store_path)
-    stream = "stderr" if stderr else "stdout"
+    stream = "trace" if trace else "stderr" if stderr else "stdout"
     found = find_log(lab, store, job, index, attempt)
     if follow and found.running(stream).is_running:
         with answer_may_be_cut():
@@ -55,7 +59,7 @@ def log(
         note(f"(the last {lines} {plural('line', lines)}; all of it: -n 0)")
     print_lines(texts)
     if not texts:
-        other = "stdout" if stderr else "stderr"
+        other = "stdout" if stderr or trace else "stderr"
         has_other = bool(found.tail(other, 1)[0])
         note(
             f"{found.job} wrote nothing to {stream}"

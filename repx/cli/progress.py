@@ -31,7 +31,7 @@ class Progress:
         self._quiet = quiet
         self._total = 0
         self._counts: Counter[State] = Counter()
-        self._running: dict[int, str] = {}
+        self._running: dict[int, Unit] = {}
         self._looked = time.monotonic()
         self._draws = float(DRAWS_AT_ONCE)
         self._line = LiveLine(quiet=quiet)
@@ -43,7 +43,7 @@ class Progress:
 
     def started(self, unit: Unit) -> None:
         """A worker has taken a unit."""
-        self._running[unit.number] = unit_title(unit)
+        self._running[unit.number] = unit
         self._draw()
 
     def ended(self, unit: Unit) -> None:
@@ -69,8 +69,12 @@ class Progress:
         stream, tail = log_tail(unit)
         for line in tail:
             click.echo(f"  | {line}", err=True)
-        if tail and unit.job is not None:
-            option = " --stderr" if stream == "stderr" else ""
+        trace = "" if unit.attempt is None else unit.attempt.trace
+        if trace:
+            # Without the signs by which Bash says how deep a command stands.
+            click.echo(f"  last command: {trace.lstrip('+ ')}", err=True)
+        if (tail or trace) and unit.job is not None:
+            option = {"stderr": " --stderr", "stdout": ""}[stream] if tail else " --trace"
             click.echo(f"  more: repx log {unit.job.id[:12]}{option}", err=True)
 
     def _draw(self) -> None:
@@ -87,7 +91,7 @@ class Progress:
         if failed:
             line += f", {failed} failed"
         if self._running:
-            line += f", running {len(self._running)}: {next(iter(self._running.values()))}"
+            line += f", running {len(self._running)}: {unit_title(next(iter(self._running.values())))}"
         self._line.show(line)
 
 

@@ -55,7 +55,7 @@ def running_claim(directory: str, store: Store) -> Claim | None:
 
 
 def log_text(directory: str, attempt: Attempt, stream: str) -> str:
-    """The whole log of an attempt; `stream` is "stdout" or "stderr"."""
+    """The whole log of an attempt; `stream` is "stdout", "stderr" or "trace"."""
     log = _log(attempt, stream)
     if isinstance(log, str):
         return log
@@ -137,7 +137,7 @@ class RunningLog:
 
 
 def _log(attempt: Attempt, stream: str) -> Log:
-    return attempt.stderr if stream == "stderr" else attempt.stdout
+    return {"stdout": attempt.stdout, "stderr": attempt.stderr, "trace": attempt.trace}[stream]
 
 
 def _open_log(path: str) -> IO[bytes]:

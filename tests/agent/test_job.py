@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from repx.agent.base.record import OutputRecord
-from repx.agent.job import StartedJob, collect_outputs
+from repx.agent.base.record import Attempt, OutputRecord
+from repx.agent.claim import ClaimFile
+from repx.agent.job import StartedJob
+from repx.agent.job_log import JobLogs
+from repx.agent.outputs import collect_outputs
 from repx.agent.sandbox import Command
-from repx.agent.scratch import Scratch
+from repx.agent.supervisor import become_subreaper
 
 
 def times_opened(name: str, declared: Mapping[str, str], out: Path) -> int:
@@ -61,10 +66,18 @@ def test_a_link_out_of_the_tree_is_found_also_above_an_output(tmp_path: Path) ->
     assert complaint == "$out/d: the link to ../elsewhere leaves the tree"
 
 
-def pause(_: float | None) -> bool:
+def pause(_: float | None, __: Sequence[int]) -> bool:
     """Wait a little, and never for a stop."""
     time.sleep(0.01)
     return False
+
+
+def start(script: str, directory: Path) -> StartedJob:
+    """Start a script as a slot in `directory` would, which is the parent of what loses its own."""
+    become_subreaper()
+    claim = ClaimFile(f"{directory}/claim", str(directory), "run-x", 0)
+    command = Command(["/bin/bash", "-c", script], {"PATH": os.environ["PATH"]})
+    return StartedJob("job", command, JobLogs(str(directory)), claim)
 
 
 @pytest.mark.parametrize("limit_s", [None, 0.2])
@@ -80,9 +93,8 @@ def test_the_id_of_a_group_is_still_its_leaders_when_the_group_is_killed(tmp_pat
                 os.write(write, state.encode())
 
         try:
-            scratch = Scratch(str(tmp_path / "slot"))
             script = "sleep 300" if limit_s else "sleep 300 & exit 3"
-            started = StartedJob(Command(["/bin/sh", "-c", script], {"PATH": os.environ["PATH"]}), scratch)
+            started = start(script, tmp_path)
             sys.addaudithook(hear)
             attempt = started.wait(limit_s, pause)
             os.write(write, b" " + attempt.cause.encode())
@@ -96,3 +108,45 @@ def test_the_id_of_a_group_is_still_its_leaders_when_the_group_is_killed(tmp_pat
     # The last thing that is sent to the group: its leader has ended, and nobody has asked how.
     assert states[-1] == "Z"
     assert set(states) <= {"S", "R", "Z"}
+
+
+def waited(script: str, directory: Path, limit_s: float | None = None) -> Attempt:
+    """What came of a script; `pause` is told when to look again."""
+    return start(script, directory).wait(limit_s, pause)
+
+
+def test_what_a_script_has_started_may_write_to_its_end(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    attempt = waited(f"{{ sleep 0.3; echo end > {made}; }} & exit 0", tmp_path)
+    assert (attempt.cause, made.read_text()) == ("", "end\n")
+
+
+def test_what_a_script_leaves_running_for_good_is_told_and_ended(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("repx.agent.job.UNFINISHED_S", 0.2)
+    attempt = waited("sleep 3141 & exit 0", tmp_path)
+    assert attempt.cause == "unfinished"
+    assert "sleep (process " in attempt.detail
+    assert not _runs("3141")
+
+
+def test_the_time_limit_ends_what_a_script_leaves_running_too(tmp_path: Path) -> None:
+    attempt = waited("sleep 3142 & exit 0", tmp_path, 0.2)
+    assert (attempt.cause, "sleep (process " in attempt.detail) == ("timeout", True)
+    assert not _runs("3142")
+
+
+def test_all_of_a_group_are_told_to_end_and_have_the_whole_grace(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    child = f"trap 'sleep 0.4; echo saved >> {said}; exit' TERM; while :; do sleep 0.02; done"
+    attempt = waited(f'bash -c "{child}" & sleep 300', tmp_path, 0.3)
+    assert (attempt.cause, said.read_text()) == ("timeout", "saved\n")
+
+
+def _runs(argument: str) -> bool:
+    """Whether a process runs that was started with this argument."""
+    lines = (place / "cmdline" for place in Path("/proc").iterdir() if place.name.isdigit())
+    for line in lines:
+        with contextlib.suppress(OSError):
+            if argument.encode() in line.read_bytes().split(b"\0"):
+                return True
+    return False

@@ -19,7 +19,8 @@ import pytest
 
 import repx
 from repx.agent.base.layout import Store
-from repx.agent.base.record import Attempt, decode_attempts, decode_outcome
+from repx.agent.base.record import Attempt, decode_attempts, decode_outcome, read_attempts, read_outcome
+from repx.agent.base.state import State
 from repx.agent.held import Claim, read_claim
 from repx.agent.messages import Forget, JobOrder, Message, Stop, UseLab, UseStage, decode_answer, encode_message
 from repx.agent.processes import this_process
@@ -160,6 +161,16 @@ class Conversation:
     def directory(self, job: str) -> Path:
         return Path(self.store.job(job_id(job)))
 
+    def group_of(self, job: str) -> int:
+        """The process group of a job that runs, when its claim says so."""
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            held = read_claim(f"{self.store.tmp}/runner/slot-0")
+            if held is not None and held.claim.job == self.directory(job).name and held.claim.group:
+                return held.claim.group
+            time.sleep(0.005)
+        raise AssertionError(f"{job} does not run")
+
     def wait_for(self, name: str) -> None:
         """Until a script has made this file in the root."""
         deadline = time.monotonic() + PATIENCE_S
@@ -289,15 +300,20 @@ def test_a_time_limit_for_a_job_that_ignores_sigterm(worker: Conversation) -> No
 
 def test_a_stop_while_a_job_runs(worker: Conversation) -> None:
     worker.ask('echo one > "$out/r.txt"')
-    worker.order(f"echo $$ > {worker.root}/pid; sleep 300", job="other")
+    worker.order(f"echo said; echo $$ > {worker.root}/pid; sleep 300", job="other")
     worker.wait_for_process("pid")
     worker.tell(Stop())
     assert worker.hear().state == "cancelled"
     assert worker.process.wait(PATIENCE_S) == 0
     assert not worker.is_running("pid")
-    # What had finished is kept; of the other nothing is left.
+    # What had finished is kept; of the other, what it had said and made.
     assert (worker.job / "record.jsonl").exists()
-    assert names(worker.directory("other")) == []
+    outcome = read_outcome(str(worker.directory("other") / "failure.jsonl"))
+    assert outcome is not None
+    assert outcome.state is State.CANCELLED
+    assert names(worker.directory("other")) == ["failed", "failure.jsonl"]
+    attempt = read_attempts(str(worker.directory("other") / "failure.jsonl"))[-1]
+    assert (attempt.cause, attempt.stdout) == ("cancelled", "said\n")
     assert names(worker.store.tmp) == []
 
 
@@ -352,7 +368,6 @@ def test_a_killed_worker_leaves_a_pending_result_that_the_next_one_takes_up(work
 
 def test_nothing_outlives_its_job(worker: Conversation) -> None:
     script = """
-sleep 300 & echo $! > ROOT/background
 setsid sleep 301 & echo $! > ROOT/daemon
 (setsid bash -c 'trap "" TERM HUP; echo $$ > ROOT/twice; sleep 302 & wait' &)
 while [ ! -s ROOT/twice ]; do sleep 0.01; done
@@ -360,7 +375,7 @@ echo > "$out/r.txt"
 """
     answer = worker.ask(script.replace("ROOT", str(worker.root)))
     assert answer.state == "succeeded"
-    assert [worker.is_running(name) for name in ("background", "daemon", "twice")] == [False, False, False]
+    assert [worker.is_running(name) for name in ("daemon", "twice")] == [False, False]
     # And the next job's measure is its own.
     assert worker.ask('echo > "$out/r.txt"', job="next").state == "succeeded"
     assert worker.attempt("next").max_rss < 30 << 20
@@ -388,11 +403,9 @@ def test_a_result_whose_claim_was_lost_meanwhile_is_not_published(worker: Conver
 def test_the_log_of_a_job_that_was_lost_is_not_that_of_the_next(worker: Conversation) -> None:
     worker.order(f"echo noise; head -c 20000 /dev/zero; touch {worker.root}/begun; sleep 300 & wait", job="lost")
     worker.wait_for("begun")
+    group = worker.group_of("lost")
     (worker.directory("lost") / "claim").unlink()
-    claim = read_claim(f"{worker.store.tmp}/runner/slot-0")
-    assert claim is not None
-    assert claim.claim.group is not None
-    os.killpg(claim.claim.group, signal.SIGKILL)
+    os.killpg(group, signal.SIGKILL)
     assert worker.hear().state == "running"
     answer = worker.ask('echo mine; echo > "$out/r.txt"')
     assert answer.state == "succeeded"
@@ -461,8 +474,8 @@ def test_a_worker_beats_whatever_its_job_does(tmp_path: Path) -> None:
 def test_a_worker_whose_files_are_gone_leaves_and_says_so(worker: Conversation, moment: str) -> None:
     assert worker.ask('echo > "$out/r.txt"').state == "succeeded"
     if moment == "at work":
-        worker.order(f"touch {worker.root}/begun; sleep 0.5", job="other")
-        worker.wait_for("begun")
+        worker.order("sleep 0.5", job="other")
+        worker.group_of("other")
         (worker.directory("other") / "claim").unlink()
     shutil.rmtree(f"{worker.store.tmp}/runner")
     if moment == "at work":

@@ -35,7 +35,8 @@ def test_the_record_of_a_success(world: World) -> None:
     assert attempt.host == socket.gethostname()
     assert (attempt.exit, attempt.signal, attempt.cause) == (0, None, "")
     assert attempt.stdout == "to stdout\n"
-    assert "\nto stderr\n" in str(attempt.stderr)
+    assert attempt.stderr == "to stderr\n"
+    assert attempt.trace.splitlines() == ["+ echo to stdout", "+ echo to stderr", "+ echo result"]
     # A trivial job is charged with itself alone, not with whoever started it.
     assert MIB / 2 < attempt.max_rss < 25 * MIB
     assert 0 <= attempt.cpu < 1

@@ -17,11 +17,16 @@ def write_file(path: str, data: bytes, mode: int = 0o644) -> None:
     """Create or overwrite `path` in place; for files that only their writer reads."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
+        write_all(descriptor, data)
     finally:
         os.close(descriptor)
+
+
+def write_all(descriptor: int, data: bytes | bytearray) -> None:
+    """Write all of it where one write(2) may take less."""
+    written = os.write(descriptor, data)
+    while written < len(data):
+        written += os.write(descriptor, memoryview(data)[written:])
 
 
 def random_name() -> str:
@@ -86,11 +91,10 @@ class ScratchFile:
     that lives a millisecond costs more than everything else about it.
     """
 
-    def __init__(self, path: str, *, append: bool = False) -> None:
+    def __init__(self, path: str) -> None:
         self.path = path
         self._length = 0
-        self._flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | (os.O_APPEND if append else 0)
-        self.descriptor = os.open(path, self._flags, 0o644)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
 
     def write(self, data: bytes) -> None:
         """Replace the content of a text; blanks and a newline stand where an older one was longer."""
@@ -98,36 +102,9 @@ class ScratchFile:
         if length < self._length:
             data = data.ljust(self._length - 1) + b"\n"
         self._length = max(length, self._length)
-        written = os.pwrite(self.descriptor, data, 0)
+        written = os.pwrite(self._descriptor, data, 0)
         while written < len(data):
-            written += os.pwrite(self.descriptor, data[written:], written)
-
-    def take(self, limit: int) -> bytes | None:
-        """What others have written, and make it empty; None, and nothing changed, when it is over `limit` bytes."""
-        size = os.fstat(self.descriptor).st_size
-        if size > limit:
-            return None
-        if size == 0:
-            return b""
-        data = os.pread(self.descriptor, size, 0)
-        os.ftruncate(self.descriptor, 0)
-        return data
-
-    def move(self, target: str) -> None:
-        """Give the file away, with the mode that it was made with, and begin another one."""
-        os.fchmod(self.descriptor, 0o644)
-        os.rename(self.path, target)
-        self._open_anew()
-
-    def renew(self) -> None:
-        """Begin another file at the same path. Who still has the old one open writes to a file that has no name."""
-        os.unlink(self.path)
-        self._open_anew()
-
-    def _open_anew(self) -> None:
-        os.close(self.descriptor)
-        self._length = 0
-        self.descriptor = os.open(self.path, self._flags, 0o644)
+            written += os.pwrite(self._descriptor, data[written:], written)
 
 
 def link_exclusive(source: str, target: str) -> bool:

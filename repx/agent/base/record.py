@@ -95,12 +95,14 @@ class Attempt(NamedTuple):
     isolation: str = ""
     stdout: Log = ""
     stderr: Log = ""
+    trace: str = ""
 
     def encoded(self) -> dict[str, Any]:
-        """As JSON has it; without the isolation where there was none."""
+        """As JSON has it; without the isolation and the trace where there was none."""
         fields = self._asdict()
-        if not self.isolation:
-            del fields["isolation"]
+        for name in ("isolation", "trace"):
+            if not fields[name]:
+                del fields[name]
         for stream in ("stdout", "stderr"):
             if isinstance(fields[stream], LogFile):
                 fields[stream] = {"file": fields[stream].name}
@@ -283,5 +285,5 @@ _NUMBER = (int, float)
 _ATTEMPT_TYPES: dict[str, Any] = {
     "start": _NUMBER, "end": _NUMBER, "host": str, "boot": str, "exit": (int, type(None)),
     "signal": (int, type(None)), "cause": str, "detail": str, "max_rss": int, "cpu": _NUMBER, "isolation": str,
-    "stdout": (str, dict), "stderr": (str, dict),
+    "stdout": (str, dict), "stderr": (str, dict), "trace": str,
 }  # fmt: skip

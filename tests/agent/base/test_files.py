@@ -105,20 +105,6 @@ def test_a_link_is_removed_and_not_what_it_means(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["d"]
 
 
-def test_a_scratch_file_is_used_again_and_again(tmp_path: Path) -> None:
-    file = ScratchFile(str(tmp_path / "f"), append=True)
-    os.write(file.descriptor, b"first")
-    assert file.take(100) == b"first"
-    os.write(file.descriptor, b"second, longer")
-    assert file.take(3) is None
-    file.move(str(tmp_path / "kept"))
-    assert (tmp_path / "kept").read_bytes() == b"second, longer"
-    assert file.take(3) == b""
-    os.write(file.descriptor, b"third")
-    assert (tmp_path / "f").read_bytes() == b"third"
-    os.close(file.descriptor)
-
-
 def test_a_scratch_text_that_gets_shorter(tmp_path: Path) -> None:
     file = ScratchFile(str(tmp_path / "f"))
     file.write(b"a='long value'\n")
@@ -126,7 +112,6 @@ def test_a_scratch_text_that_gets_shorter(tmp_path: Path) -> None:
     text = (tmp_path / "f").read_text()
     assert text.split() == ["b=1"]
     assert text.endswith("\n")
-    os.close(file.descriptor)
 
 
 def test_a_file_system_is_flushed(tmp_path: Path) -> None:
