@@ -28,7 +28,7 @@ from repx.agent.lab.run_file import Job
 from repx.agent.lab.stage import Parts, Stage
 from repx.model.names import job_id
 
-_ALONE = frozenset(["contract", "script", "script.kind"])
+_ALONE = frozenset(["arguments", "contract", "script", "script.kind"])
 """Lines of a stage that say what nothing else in a run file says; those of its software are others."""
 
 

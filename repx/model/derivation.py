@@ -101,6 +101,17 @@ class StageRecipe:
         """Outputs that the body finds only in its mapping `outputs`."""
         return tuple(name for name, _ in self.outputs if name not in self.signature_outputs)
 
+    @property
+    def arguments(self) -> str:
+        """How the body of a stage gets what its signature alone does not say; empty for most."""
+        said = [f"path {name}" for name in sorted(self.path_params)]
+        if self.dynamic_inputs:
+            declared = set(self.signature_inputs)
+            said += ["inputs", *(f"input {spec.name}" for spec in self.inputs if spec.name not in declared)]
+        if self.dynamic_outputs:
+            said += ["outputs", *(f"output {name}" for name in sorted(self.dynamic_output_names))]
+        return ", ".join(said)
+
     def stages(self) -> Iterator[StageRecipe]:
         """Itself, or the parts of a scatter-gather: what has a script."""
         if self.parts is None:

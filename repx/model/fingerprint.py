@@ -66,6 +66,8 @@ def stage_lines(stage: StageRecipe) -> tuple[Line, ...]:
         if stage.script is not None:
             lines.append(("script.kind", stage.script.kind))
             lines.append(("script", _text_digest(stage.script.identity)))
+        if arguments := stage.arguments:
+            lines.append(("arguments", arguments))
     if stage.parts is not None:
         lines += _lines_of_parts(stage.parts)
     return tuple(sorted(lines, key=lambda line: line[0]))

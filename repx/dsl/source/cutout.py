@@ -6,7 +6,6 @@ What is emitted are slices of the user's text; what identifies it is the normal 
 from __future__ import annotations
 
 import ast
-import functools
 import inspect
 import types
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from repx.dsl.source.bash import bash_text_origin
 from repx.dsl.source.emit import emitted
+from repx.dsl.source.identity import script_identity
 from repx.dsl.source.imports import Import, LocalFiles, imports_of
 from repx.dsl.source.module import FunctionSource, function_source
 from repx.dsl.source.needed import NeededStatements, Problem, Statement
@@ -38,8 +38,8 @@ class CutOut:
     """A stage body that stands alone.
 
     `source` ends in the function itself, without annotations, defaults and decorators; each parameter can be given by
-    keyword. `normal_form` covers the body, the module-level statements it needs and the local modules, not the stage's
-    own signature. `origin` is the line of `def`.
+    keyword. `normal_form` covers this script and the local modules (`repx.dsl.source.identity`). `origin` is the line
+    of `def`.
     """
 
     name: str
@@ -68,10 +68,11 @@ def cut_out(function: types.FunctionType) -> CutOut:
     origin = found.piece.at(found.node.lineno)
     if problems:
         raise _error(function.__name__, problems, origin)
+    source = emitted(found, needs)
     return CutOut(
         function.__name__,
-        emitted(found, needs),
-        _identity(found, needs, local),
+        source,
+        script_identity(source, local.files),
         tuple(LocalModule(path, source.text) for path, source in sorted(local.files.items())),
         tuple(sorted(local.external.values(), key=lambda module: module.name)),
         origin,
@@ -152,26 +153,6 @@ def _narrowed(statement: Statement) -> list[ast.stmt]:
             one = ast.Import(names=[alias])
         narrowed.append(ast.copy_location(one, node))
     return narrowed
-
-
-def _identity(found: FunctionSource, needs: NeededStatements, local: LocalFiles) -> str:
-    """Lines of `kind name form`, sorted within each kind."""
-    lines = [f"body {normal_form(ast.Module(body=found.node.body, type_ignores=[]))}"]
-    for name, keys in sorted(needs.bindings.items()):
-        for key in keys:
-            statement = needs.statements[key]
-            only = Statement(statement.source, statement.node, {name}, {})
-            if name in statement.aliases:
-                only.aliases[name] = statement.aliases[name]
-            lines += [f"binding {name!a} {_form_once(node)}" for node in _narrowed(only)]
-    lines += [f"module {path!a} {_form_once(source.tree)}" for path, source in sorted(local.files.items())]
-    return "\n".join(lines) + "\n"
-
-
-@functools.lru_cache(maxsize=4096)
-def _form_once(node: ast.AST) -> str:
-    """Many stages share the same helpers and local modules; trees are cached, so the same node comes again."""
-    return normal_form(node)
 
 
 def _error(name: str, problems: list[Problem], origin: SourceLocation) -> DefinitionError:

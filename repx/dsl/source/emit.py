@@ -15,7 +15,7 @@ from repx.errors import DefinitionError
 
 def emitted(found: FunctionSource, needs: NeededStatements) -> str:
     """The needed statements, then the function. Raises DefinitionError when it does not read back as what was cut."""
-    blocks = ["from __future__ import annotations"] if needs.future_annotations else []
+    blocks = ["from __future__ import annotations"] if _has_future_annotations(found, needs) else []
     separate = ""
     for key in _order(needs):
         statement = needs.statements[key]
@@ -26,6 +26,19 @@ def emitted(found: FunctionSource, needs: NeededStatements) -> str:
     text = "\n".join(blocks) + "\n"
     _check(text, found)
     return text
+
+
+def _has_future_annotations(found: FunctionSource, needs: NeededStatements) -> bool:
+    """Whether the module has that import, and something that is cut out has an annotation, which it makes a text."""
+    if not any(bindings.future_annotations for _, bindings in found.module.each()):
+        return False
+    nodes = (
+        node for top in [*found.node.body, *(one.node for one in needs.statements.values())] for node in ast.walk(top)
+    )
+    return any(
+        isinstance(node, ast.AnnAssign) or getattr(node, "annotation", None) or getattr(node, "returns", None)
+        for node in nodes
+    )
 
 
 def statement_text(statement: Statement, package: str) -> str:
@@ -41,9 +54,9 @@ def statement_text(statement: Statement, package: str) -> str:
 
 def function_text(source: SourceText, node: Function) -> str:
     """The function with a header of bare names. The body keeps its indentation, as strings may span lines."""
-    plain = [*node.args.posonlyargs, *node.args.args]
-    keyword_only = ["*", *(arg.arg for arg in node.args.kwonlyargs)] if node.args.kwonlyargs else []
-    header = f"def {node.name}({', '.join([*(arg.arg for arg in plain), *keyword_only])}):"
+    # Sorted, as a runtime gives them by keyword: the order of a signature is for people.
+    parameters = sorted(arg.arg for arg in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs])
+    header = f"def {node.name}({', '.join(parameters)}):"
     line, column = start_of(source, node.body[0])
     end = end_of(node.body[-1])
     indentation = source.lines[line - 1][:column]

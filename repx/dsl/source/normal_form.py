@@ -13,8 +13,18 @@ _SKIPPED = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
 _WITH_DOCSTRING = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
-def normal_form(node: ast.AST) -> str:
-    """`node` as one line of ASCII, without positions, docstrings, comments and empty fields.
+_QUIET_DECORATORS = frozenset(
+    "property staticmethod classmethod setter getter deleter abstractmethod cached_property cache lru_cache wraps "
+    "total_ordering singledispatch singledispatchmethod register contextmanager asynccontextmanager dataclass overload "
+    "override final jit njit vectorize".split()
+)
+"""Decorators that do nothing with a docstring but pass it on."""
+
+
+def normal_form(node: ast.AST, *, docstrings: bool = False) -> str:
+    """`node` as one line of ASCII, without positions, comments and empty fields, and without docstrings unless asked.
+
+    A docstring stays where a decorator gets the function or class that has it: commands and tools are made of some.
 
     Fields are sorted by name and left out when None, [] or '', so that a field which a newer Python adds (type_params,
     default_value) changes nothing where it is not used. The text is not Python and cannot be read back.
@@ -27,17 +37,17 @@ def normal_form(node: ast.AST) -> str:
         if isinstance(item, str):
             written.append(item)
         else:
-            waiting.extend(reversed(_parts(item)))
+            waiting.extend(reversed(_parts(item, docstrings)))
     return "".join(written)
 
 
-def _parts(node: ast.AST) -> list[str | ast.AST]:
+def _parts(node: ast.AST, docstrings: bool) -> list[str | ast.AST]:
     if isinstance(node, ast.Constant):
         return [f"Constant({constant_text(node.value)})"]
     parts: list[str | ast.AST] = [type(node).__name__, "("]
     separator = ""
     for name in sorted(node._fields):
-        value = _field(node, name)
+        value = _field(node, name, docstrings)
         if name in _SKIPPED or value is None or (isinstance(value, list | str) and not value):
             continue
         parts.append(f"{separator}{name}=")
@@ -47,9 +57,9 @@ def _parts(node: ast.AST) -> list[str | ast.AST]:
     return parts
 
 
-def _field(node: ast.AST, name: str) -> object:
+def _field(node: ast.AST, name: str, docstrings: bool) -> object:
     value: object = getattr(node, name, None)
-    if name == "body" and isinstance(node, _WITH_DOCSTRING):
+    if name == "body" and isinstance(node, _WITH_DOCSTRING) and not (docstrings or _is_handed_over(node)):
         return _without_docstring(node)
     if name == "values" and isinstance(node, ast.JoinedStr):
         return _merged(node.values)
@@ -67,6 +77,17 @@ def _value_parts(value: object) -> list[str | ast.AST]:
             parts.extend([",", *_value_parts(item)] if position else _value_parts(item))
         return [*parts, "]"]
     return [constant_text(value)]
+
+
+def _is_handed_over(node: ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
+    decorators = [] if isinstance(node, ast.Module) else node.decorator_list
+    return any(_last_name(decorator) not in _QUIET_DECORATORS for decorator in decorators)
+
+
+def _last_name(decorator: ast.expr) -> str:
+    """`c` in `@a.b.c(…)`."""
+    node = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
 
 
 def _without_docstring(

@@ -74,7 +74,7 @@ HELPERS = {"helpers.py": "def double(x):\n    return 2 * x\n"}
         ("import os, sys", "import sys\nimport os"),
         ("FACTOR = 3", "FACTOR = (\n  3  # three\n)"),
         ("FACTOR = 3", "FACTOR = 0x3\nUNUSED = 4"),
-        ("def work(x):", "def work(x: int = 4, z=1) -> None:"),
+        ("def work(x):", "def work(*, x: int = 4) -> None:"),
         ("helper(double(x)), os.sep", "(helper(double(x), ), os.sep)"),
     ],
 )
@@ -82,6 +82,50 @@ def test_layout_comments_docstrings_and_what_is_not_used_keep_the_identity(old: 
     assert old in PLAIN
     before = identity(cut_out(load(PLAIN, HELPERS)))
     assert identity(cut_out(load(PLAIN.replace(old, new), HELPERS))) == before
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return helper.__doc__",
+        "return getattr(helper, '__doc__')",
+        "import inspect\n    return inspect.getdoc(helper)",
+        "from docopt import docopt\n    return docopt(helper)",
+    ],
+)
+def test_docstrings_count_where_code_may_read_them(body: str, load: Load) -> None:
+    text = f'def helper():\n    "Doc."\ndef work():\n    {body}\n'
+    assert identity(cut_out(load(text))) != identity(cut_out(load(text.replace("Doc.", "Other."))))
+
+
+def test_the_docstring_of_what_a_decorator_gets_counts(load: Load) -> None:
+    text = 'import tools\n@tools.command(1)\ndef helper():\n    "Doc."\ndef work():\n    return helper()\n'
+    files = {"tools.py": "def command(n):\n    return lambda f: lambda: f.__doc__\n"}
+    assert identity(cut_out(load(text, files))) != identity(cut_out(load(text.replace("Doc.", "Other."), files)))
+
+
+def test_comments_count_where_code_reads_its_own_text(load: Load) -> None:
+    text = "import inspect\ndef helper():\n    # one\n    return 1\ndef work():\n    return inspect.getsource(helper)\n"
+    assert identity(cut_out(load(text))) != identity(cut_out(load(text.replace("# one", "# two"))))
+
+
+@pytest.mark.parametrize("field", ["n: int = 0", "n: 'int' = 0", "n: None = None", "n: 1 = 0"])
+def test_the_future_of_annotations_counts_where_there_are_some(field: str, load: Load) -> None:
+    text = f"class Row:\n    {field}\ndef work():\n    return str(Row.__annotations__)\n"
+    plain, future = cut_out(load(text)), cut_out(load("from __future__ import annotations\n" + text))
+    assert identity(plain) != identity(future)
+    assert future.source.startswith("from __future__ import annotations\n")
+
+
+def test_the_future_of_annotations_does_not_count_where_there_are_none(load: Load) -> None:
+    text = "from __future__ import annotations\ndef unused(n: int): ...\ndef work():\n    return 1\n"
+    assert identity(cut_out(load(text))) == identity(cut_out(load(text.partition("\n")[2])))
+
+
+def test_the_order_of_what_is_drawn_counts(load: Load) -> None:
+    text = "import random\nrng = random.Random(7)\nA = rng.random()\nB = rng.random()\ndef work():\n    return A - B\n"
+    swapped = text.replace("A =", "X =").replace("B =", "A =").replace("X =", "B =")
+    assert identity(cut_out(load(text))) != identity(cut_out(load(swapped)))
 
 
 @pytest.mark.parametrize(
@@ -202,7 +246,7 @@ def test_the_origin_is_the_line_of_def(load: Load, tmp_path: Path) -> None:
 
 def test_the_header_has_names_only(load: Load) -> None:
     source = cut_out(load("def work(a, /, b: int = 2, *, c: str = 'x'): return a\n")).source
-    assert source == "def work(a, b, *, c): return a\n"
+    assert source == "def work(a, b, c): return a\n"
 
 
 @pytest.mark.parametrize(
