@@ -5,8 +5,7 @@ from __future__ import annotations
 from os.path import normpath
 from pathlib import Path
 
-import click
-
+from repx.cli.streams import say
 from repx.lab.directory import LabDirectory
 from repx.lab.sources import changed_sources
 from repx.model.sources import parse_sources
@@ -33,9 +32,8 @@ def warn_if_edited(lab: LabDirectory, link: str) -> None:
         experiment, changed = known
         shown = changed if len(changed) <= _SHOWN else [*changed[: _SHOWN - 1], f"{len(changed) - _SHOWN + 1} more"]
         named = " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
-        click.secho(
+        say(
             f"warning: {named} {'has' if len(changed) == 1 else 'have'} changed since {link} was made, "
             f"and this runs what it was\nhint: to run what it is now: repx run {experiment}",
-            fg="yellow",
-            err=True,
+            color="yellow",
         )

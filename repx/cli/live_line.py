@@ -6,6 +6,9 @@ import shutil
 import sys
 from types import TracebackType
 
+from repx.cli.streams import draw
+from repx.lab.plain_text import plain_line
+
 
 class LiveLine:
     """A context: `show` replaces the line, and the end of the context clears it."""
@@ -26,14 +29,12 @@ class LiveLine:
         """Draw `text`, cut to the terminal's width."""
         if self._quiet:
             return
-        line = text[: shutil.get_terminal_size().columns - 1]
-        sys.stderr.write("\r" + line.ljust(self._width))
-        sys.stderr.flush()
+        line = plain_line(text)[: shutil.get_terminal_size().columns - 1]
+        draw("\r" + line.ljust(self._width), sys.stderr)
         self._width = len(line)
 
     def clear(self) -> None:
         """Clear the line."""
         if self._width:
-            sys.stderr.write("\r" + " " * self._width + "\r")
-            sys.stderr.flush()
+            draw("\r" + " " * self._width + "\r", sys.stderr)
             self._width = 0

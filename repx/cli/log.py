@@ -9,6 +9,7 @@ import click
 from repx.cli.options import json_option, lab_option, opened, store_option
 from repx.cli.render import answer_may_be_cut, note, print_json, print_lines
 from repx.errors import UsageError, plural
+from repx.lab.plain_text import plain_lines, plain_stream
 
 
 @click.command("log")
@@ -16,6 +17,7 @@ from repx.errors import UsageError, plural
 @click.option("-n", "--lines", type=click.IntRange(0), default=50, show_default=True, help="The last so many; 0: all.")
 @click.option("--stderr", is_flag=True, help="Standard error instead of standard output.")
 @click.option("--trace", is_flag=True, help="The commands that a Bash script ran, once it has ended.")
+@click.option("--raw", is_flag=True, help="With its escape sequences and carriage returns.")
 @click.option("-f", "--follow", is_flag=True, help="Go on printing until the job ends.")
 @click.option("--attempt", type=click.IntRange(1), default=None, help="Which attempt, from 1; the last unless said.")
 @click.option("--index", default=0, show_default=True, help="Which realization.")
@@ -27,6 +29,7 @@ def log(
     lines: int,
     stderr: bool,
     trace: bool,
+    raw: bool,
     follow: bool,
     attempt: int | None,
     index: int,
@@ -46,18 +49,19 @@ def log(
     found = find_log(lab, store, job, index, attempt)
     if follow and found.running(stream).is_running:
         with answer_may_be_cut():
-            for text in found.running(stream).follow(lines):
+            told = found.running(stream).follow(lines)
+            for text in told if raw else plain_stream(told):
                 sys.stdout.write(text)
                 sys.stdout.flush()
         return
     texts, is_cut = found.tail(stream, lines)
     if as_json:
-        told = {"job": found.job, "attempt": found.number, "stream": stream}
-        print_json({**told, "complete": not is_cut, "lines": texts})
+        about = {"job": found.job, "attempt": found.number, "stream": stream}
+        print_json({**about, "complete": not is_cut, "lines": texts})
         return
     if is_cut:
         note(f"(the last {lines} {plural('line', lines)}; all of it: -n 0)")
-    print_lines(texts)
+    print_lines(texts if raw else (line for text in texts for line in plain_lines(text) or [""]))
     if not texts:
         other = "stdout" if stderr or trace else "stderr"
         has_other = bool(found.tail(other, 1)[0])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import errno
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import click
 
 from repx import __version__
+from repx.cli.streams import open_streams, say, silence
 from repx.errors import RepxError, UsageError
 
 _COMMANDS = {
@@ -56,6 +58,7 @@ def cli() -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """The console script. Exit status: 0 all well, 1 some job failed, 2 usage, definition or Lab, 130 interrupted."""
+    open_streams()
     try:
         cli.main(args=argv, prog_name="repx", standalone_mode=False)
     except RepxError as error:
@@ -69,7 +72,7 @@ def main(argv: list[str] | None = None) -> None:
         )
         sys.exit(2)
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
+        say(error.format_message())
         sys.exit(2)
     except click.ClickException as error:
         print_error(_as_usage_error(error))
@@ -80,10 +83,28 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader of our output has closed it: drop what is still buffered.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence(sys.stdout)
         sys.exit(0)
+    except OSError as error:
+        known = _disk_error(error)
+        if known is None:
+            raise
+        silence(sys.stdout)
+        print_error(known)
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _disk_error(error: OSError) -> RepxError | None:
+    """What an error of the disk means to the user, where no traceback would say more."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return RepxError(error.strerror or "the disk is full")
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return RepxError("the working directory is gone", hint="go to another one: cd")
+    return None
 
 
 def _as_usage_error(error: click.ClickException) -> UsageError:
@@ -99,6 +120,6 @@ def _as_usage_error(error: click.ClickException) -> UsageError:
 def print_error(error: RepxError) -> None:
     """Print an error on standard error, its headline in red on a terminal."""
     first, *rest = error.lines()
-    click.secho(first, fg="red", bold=True, err=True)
+    say(first, color="red", bold=True)
     for line in rest:
-        click.echo(line, err=True)
+        say(line)

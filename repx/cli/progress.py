@@ -6,12 +6,13 @@ import json
 import time
 from collections import Counter
 
-import click
-
 from repx.agent.base.record import Attempt
 from repx.agent.base.state import ENDED, State
 from repx.cli.live_line import LiveLine
+from repx.cli.render import print_lines
+from repx.cli.streams import say
 from repx.errors import plural
+from repx.lab.plain_text import last_words, plain_lines
 from repx.runtime.report import Report, stage_of, unit_title
 from repx.runtime.units import Unit
 from repx.store.attempts import cause_text
@@ -57,7 +58,7 @@ class Progress:
     def notice(self, text: str) -> None:
         """Print a line above the live one."""
         self._line.clear()
-        click.secho(text, fg="yellow", err=True)
+        say(text, color="yellow")
 
     def close(self) -> None:
         """Clear the live line."""
@@ -65,17 +66,17 @@ class Progress:
 
     def _print_failure(self, unit: Unit) -> None:
         self._line.clear()
-        click.secho(f"failed: {unit_title(unit)}: {cause_text(unit.attempt)}", fg="red", err=True)
+        say(f"failed: {unit_title(unit)}: {cause_text(unit.attempt)}", color="red")
         stream, tail = log_tail(unit)
-        for line in tail:
-            click.echo(f"  | {line}", err=True)
-        trace = "" if unit.attempt is None else unit.attempt.trace
+        lines = [f"  | {line}" for line in tail]
+        trace = "" if unit.attempt is None else last_words(unit.attempt.trace)
         if trace:
             # Without the signs by which Bash says how deep a command stands.
-            click.echo(f"  last command: {trace.lstrip('+ ')}", err=True)
-        if (tail or trace) and unit.job is not None:
-            option = {"stderr": " --stderr", "stdout": ""}[stream] if tail else " --trace"
-            click.echo(f"  more: repx log {unit.job.id[:12]}{option}", err=True)
+            lines.append(f"  last command: {trace.lstrip('+ ')}")
+        if unit.job is not None:
+            option = {"stderr": " --stderr", "stdout": ""}[stream] if tail else " --trace" if trace else ""
+            lines.append(f"  more: repx log {unit.job.id[:12]}{option}")
+        say("\n".join(lines))
 
     def _draw(self) -> None:
         if self._quiet:
@@ -101,7 +102,11 @@ def log_tail(unit: Unit) -> tuple[str, list[str]]:
     for stream, text in (("stderr", attempt.stderr), ("stdout", attempt.stdout)):
         # Of a log in a file of its own, the worker has sent the end.
         if text and isinstance(text, str):
-            return stream, text.rstrip("\n").split("\n")[-TAIL_LINES:]
+            lines = plain_lines(text.rstrip())
+            while lines and not lines[-1].strip():
+                lines.pop()
+            if lines:
+                return stream, lines[-TAIL_LINES:]
     return "", []
 
 
@@ -115,21 +120,22 @@ def print_plan(report: Report, *, as_json: bool) -> None:
     would_run = Counter({stage: sum(counts.values()) for stage, counts in reasons.items()})
     done = Counter(stage_of(unit) for unit in report.units if unit.found)
     if as_json:
-        click.echo(json.dumps({"run": would_run, "reuse": done, "because": reasons, "at_most": True}))
+        print_lines([json.dumps({"run": would_run, "reuse": done, "because": reasons, "at_most": True})])
         return
     if not would_run:
         print_nothing_to_run(len(report.units), as_json=False)
         return
     total = sum(would_run.values())
-    click.echo(f"at most {total} {plural('job', total)} would run; {sum(done.values())} done")
+    lines = [f"at most {total} {plural('job', total)} would run; {sum(done.values())} done"]
     stages = dict.fromkeys(stage_of(unit) for unit in sorted(report.units, key=lambda unit: unit.run))
     width = max(len("stage"), *(len(stage) for stage in stages))
-    click.echo(f"  {'stage':<{width}}  would run  done  because")
+    lines.append(f"  {'stage':<{width}}  would run  done  because")
     for stage in stages:
         counts = reasons.get(stage, Counter())
         one = len(counts) == 1
         because = ", ".join(why if one else f"{count} {why}" for why, count in counts.most_common())
-        click.echo(f"  {stage:<{width}}  {would_run[stage]:>9}  {done[stage]:>4}  {because}".rstrip())
+        lines.append(f"  {stage:<{width}}  {would_run[stage]:>9}  {done[stage]:>4}  {because}".rstrip())
+    print_lines(lines)
 
 
 def print_report(report: Report, *, as_json: bool) -> None:
@@ -148,7 +154,7 @@ def print_report(report: Report, *, as_json: bool) -> None:
             "trouble": report.trouble,
             "drift": report.drift,
         }
-        click.echo(json.dumps(done))
+        say(json.dumps(done), is_answer=True)
         return
     ran = report.count(State.SUCCEEDED) - report.found
     if ran == 0 and report.succeeded:
@@ -160,19 +166,18 @@ def print_report(report: Report, *, as_json: bool) -> None:
     for state in (State.FAILED, State.BLOCKED, State.CANCELLED):
         if report.count(state):
             line += f", {report.count(state)} {state.value}"
-    click.echo(line)
-    for unit in report.failed:
-        click.echo(f"  failed: {unit_title(unit)}: {cause_text(unit.attempt)}")
-    for text in report.trouble:
-        click.echo(f"  {text}")
-    for text in report.drift:
-        click.echo(f"  not as the Lab was made with: {text}")
+    lines = [line]
+    lines += [f"  failed: {unit_title(unit)}: {cause_text(unit.attempt)}" for unit in report.failed]
+    lines += [f"  {text}" for text in report.trouble]
+    lines += [f"  not as the Lab was made with: {text}" for text in report.drift]
+    say("\n".join(lines), is_answer=True)
 
 
 def print_nothing_to_run(jobs: int, *, as_json: bool) -> None:
     """Print that all jobs are done already."""
     if as_json:
         counts = {state.value: jobs if state is State.SUCCEEDED else 0 for state in State if state in ENDED}
-        click.echo(json.dumps({"jobs": jobs, "found": jobs, **counts, "failures": [], "trouble": []}))
+        told = json.dumps({"jobs": jobs, "found": jobs, **counts, "failures": [], "trouble": []})
     else:
-        click.echo(f"all {jobs} jobs are done; nothing to run" if jobs != 1 else "the one job is done; nothing to run")
+        told = f"all {jobs} jobs are done; nothing to run" if jobs != 1 else "the one job is done; nothing to run"
+    say(told, is_answer=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from repx.cli.options import json_option, packages_option, store_option
+from repx.cli.streams import say
 
 
 @click.command()
@@ -34,8 +35,7 @@ def realize(
     api.link_result(written, output, store)
     if as_json:
         answer = {"lab": written.lab_id, "path": written.path, "link": output, "new": written.is_new}
-        click.echo(json.dumps({**answer, "runs": written.runs, "jobs": written.jobs}))
+        say(json.dumps({**answer, "runs": written.runs, "jobs": written.jobs}), is_answer=True)
     else:
-        click.echo(written.summary(output))
-        click.echo(f"  {written.path}")
-        click.echo(f"run it: repx run{'' if output == 'result' else f' --lab {shlex.quote(output)}'}")
+        then = f"run it: repx run{'' if output == 'result' else f' --lab {shlex.quote(output)}'}"
+        say(f"{written.summary(output)}\n  {written.path}\n{then}", is_answer=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,41 +12,51 @@ from typing import Any
 
 import click
 
+from repx.cli.streams import say, silence, wants_color
+from repx.errors import RepxError
+from repx.lab.plain_text import plain_line
+
 _MEASURED_ROWS = 100
 """The first rows set the width of the columns, so that a long table starts at once."""
+
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What JSON leaves as it is though a terminal may obey it, or no file can hold it."""
 
 _COLORS = {"succeeded": "green", "failed": "red", "running": "cyan", "blocked": "yellow"}
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print lines as they come; characters that the terminal cannot encode are escaped."""
-    stream = sys.stdout
-    if stream is None:
-        return
-    if hasattr(stream, "reconfigure"):
-        stream.reconfigure(errors="backslashreplace")
+    """Print lines as they come and as they are."""
     with answer_may_be_cut():
         for line in lines:
-            stream.write(line + "\n")
-        stream.flush()
+            sys.stdout.write(line + "\n")
+        sys.stdout.flush()
 
 
 @contextmanager
 def answer_may_be_cut() -> Iterator[None]:
-    """A context in which the reader of our output may close it: the command then ends with status 0."""
+    """A context in which the reader of our output may close it: the command then ends with status 0.
+
+    Raises RepxError where the answer cannot be written otherwise: half of it is none.
+    """
     try:
         yield
     except BrokenPipeError:
-        # Python flushes its buffer at exit, which would fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence(sys.stdout)
         raise click.exceptions.Exit(0) from None
+    except OSError as error:
+        if error.filename is not None:
+            # Not the answer's: of a file that was read for it.
+            raise
+        silence(sys.stdout)
+        raise RepxError(f"the answer cannot be written: {error.strerror}") from None
 
 
 def print_table(
     titles: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = (), empty: str = ""
 ) -> None:
     """Print columns under titles, those of `numbers` to the right; without rows, print `empty` on standard error."""
-    remaining = iter(rows)
+    remaining = ([plain_line(cell) for cell in row] for row in rows)
     first = list(islice(remaining, _MEASURED_ROWS))
     if not first:
         note(empty)
@@ -70,7 +80,7 @@ def print_facts(facts: Iterable[tuple[str, str]]) -> None:
     width = max((len(label) for label, _ in pairs), default=0)
     lines = []
     for label, value in pairs:
-        one, *more = value.split("\n")
+        one, *more = map(plain_line, value.split("\n"))
         lines.append(f"{label:<{width}}  {one}")
         lines.extend(f"{'':<{width}}  {line}" for line in more)
     print_lines(lines)
@@ -78,7 +88,7 @@ def print_facts(facts: Iterable[tuple[str, str]]) -> None:
 
 def print_json(value: Any) -> None:
     """Print one value as indented JSON."""
-    print_lines([json.dumps(value, indent=2, ensure_ascii=False)])
+    print_lines([_json(value, indent=2)])
 
 
 def print_json_array(values: Iterable[Mapping[str, Any]]) -> None:
@@ -88,7 +98,7 @@ def print_json_array(values: Iterable[Mapping[str, Any]]) -> None:
         before = None
         for value in values:
             yield "[" if before is None else before + ","
-            before = json.dumps(value, ensure_ascii=False)
+            before = _json(value)
         yield "[]" if before is None else before + "\n]"
 
     print_lines(lines())
@@ -96,7 +106,7 @@ def print_json_array(values: Iterable[Mapping[str, Any]]) -> None:
 
 def note(text: str) -> None:
     """Print a remark on standard error."""
-    click.echo(text, err=True)
+    say(text)
 
 
 def size_text(size: int) -> str:
@@ -111,7 +121,15 @@ def size_text(size: int) -> str:
 
 def is_terminal() -> bool:
     """Whether the answer goes to a terminal that wants colors."""
-    return sys.stdout is not None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return wants_color(sys.stdout)
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    """JSON in the letters of the answer's encoding; what is not printable is escaped."""
+    if not (sys.stdout.encoding or "utf-8").lower().startswith("utf"):
+        return json.dumps(value, indent=indent)
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return text if text.isprintable() else _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:

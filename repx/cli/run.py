@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import sys
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ import click
 
 from repx.agent.base.layout import Store
 from repx.cli.options import isolation_options, json_option, packages_option, store_option
+from repx.cli.streams import say
 from repx.errors import InterruptedRunError, JobsFailedError, UsageError
 from repx.lab.directory import LabDirectory
 from repx.store.location import open_lab, open_store, verify_once
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("-j", "--jobs", type=click.IntRange(1), default=None, help="How many jobs at once; default: the CPUs.")
 @click.option("--mem", default=None, help="Memory to share out, such as 64G; default: what there is.")
 @click.option("--force", is_flag=True, help="Run what is named again, done or not.")
-@click.option("--continue-on-failure", is_flag=True, help="Run everything that does not need what failed.")
+@click.option("-k", "--continue-on-failure", is_flag=True, help="Run everything that does not need what failed.")
 @click.option("--dry-run", is_flag=True, help="Say what would run, at most; start nothing.")
 @click.option("--allow-drift", is_flag=True, help="Accept that this machine's programs differ from the Lab's.")
 @click.option("--target", "target_name", default="local", help="A target of the configuration.")
@@ -111,11 +111,9 @@ def run(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: engine.interrupt())
     report = engine.execute()
-    with contextlib.suppress(OSError):
-        # The reader of standard error may have closed it.
-        progress.close()
-    if report.watching_failed is not None and not isinstance(report.watching_failed, OSError):
-        click.echo(f"what was shown is not all: {report.watching_failed!r}", err=True)
+    progress.close()
+    if report.watching_failed is not None:
+        say(f"what was shown is not all: {report.watching_failed!r}")
     print_report(report, as_json=as_json)
     if report.interrupted:
         raise InterruptedRunError(
@@ -124,7 +122,7 @@ def run(
     if not report.succeeded:
         hint = "what succeeded is kept; correct the cause and give the same command again"
         if not continue_on_failure and report.count(State.CANCELLED):
-            hint += "; --continue-on-failure runs all that does not need what failed"
+            hint += "; --continue-on-failure (-k) runs all that does not need what failed"
         raise JobsFailedError("not everything succeeded", hint=hint)
 
 
@@ -145,7 +143,7 @@ def _realized(definition: Lab, store: Store, *, as_json: bool) -> LabDirectory:
         written = api.realize_lab(definition, store=store, watch=live.show)
     api.link_result(written, "result", store)
     if not as_json:
-        click.echo(written.summary("result"))
+        say(written.summary("result"), is_answer=True)
     return LabDirectory(written.path).owned(is_own=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,9 @@ FOLLOW_S = 0.1
 """How often a running job's log is looked at."""
 
 _BLOCK = 65536
+
+_MEANINGS = {126: "a command could not be executed", 127: "a command was not found"}
+_SIGNALS = {"SIGKILL": ", often because memory ran out", "SIGSEGV": ", a crash: memory that it may not touch"}
 
 
 def all_attempts(directory: str) -> list[Attempt]:
@@ -36,10 +40,33 @@ def cause_text(attempt: Attempt | None) -> str:
     if attempt.detail:
         return attempt.detail
     if attempt.cause == "exit":
-        return f"exit status {attempt.exit}"
+        return f"exit status {attempt.exit}{_meaning(attempt.exit or 0)}"
     if attempt.cause == "signal":
-        return f"killed by signal {attempt.signal}"
+        return f"killed by signal {attempt.signal}{_in_parentheses(_signal_name(attempt.signal or 0))}"
     return attempt.cause
+
+
+def _meaning(status: int) -> str:
+    """What a shell means by an exit status (bash(1), EXIT STATUS)."""
+    if status == 128 + signal.SIGPIPE:
+        return (
+            " (SIGPIPE: the reader at the end of a pipe ended before its writer, as `head` does, "
+            "and pipefail makes that a failure)"
+        )
+    name = _signal_name(status - 128)
+    return _in_parentheses(f"as after {name}" if name else _MEANINGS.get(status, ""))
+
+
+def _signal_name(number: int) -> str:
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return ""
+    return name + _SIGNALS.get(name, "")
+
+
+def _in_parentheses(text: str) -> str:
+    return f" ({text})" if text else ""
 
 
 def running_claim(directory: str, store: Store) -> Claim | None:
