@@ -73,7 +73,7 @@ class Progress:
         if trace:
             # Without the signs by which Bash says how deep a command stands.
             lines.append(f"  last command: {trace.lstrip('+ ')}")
-        if unit.job is not None:
+        if unit.job is not None and (tail or trace):
             option = {"stderr": " --stderr", "stdout": ""}[stream] if tail else " --trace" if trace else ""
             lines.append(f"  more: repx log {unit.job.id[:12]}{option}")
         say("\n".join(lines))
