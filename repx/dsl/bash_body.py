@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FunctionType
 from typing import Any, NoReturn, Protocol
 
 from repx.dsl.caller import caller
+from repx.dsl.handed import Handed
 from repx.dsl.interface import Interface
 from repx.dsl.node import tracing
 from repx.dsl.stage_options import StageOptions
@@ -21,9 +22,11 @@ class BashStage(Protocol):
 
     name: str
     function: FunctionType
+    handed: Handed
     interface: Interface
     location: SourceLocation
     options: StageOptions
+    text_when_made: str | None
 
     @property
     def text_origin(self) -> SourceLocation:
@@ -113,14 +116,37 @@ for _name in ("neg", "pos", "abs", "invert", "int", "float", "index", "len", "co
     setattr(Placeholder, f"__{_name}__", _refusing("computed with"))
 
 
+def text_when_made(stage: BashStage) -> str | None:
+    """The text that the body returns when the stage is made; None where it needs what stands further down."""
+    if stage.options.script_file is not None:
+        return None
+    try:
+        return _text(stage, stage.function)
+    except Exception:
+        return None
+
+
 def bash_script(stage: BashStage) -> Script:
-    """The text of a Bash stage. Raises DefinitionError when the body does not return one."""
+    """The script of a Bash stage. Raises DefinitionError when the body does not return one.
+
+    The text is that of when the stage was made; in a notebook the body is called again, as its cells may have changed.
+    """
     if stage.options.script_file is not None:
         return _from_file(stage, stage.options.script_file)
+    handed, made = stage.handed, stage.text_when_made
+    what = f"the body of @bash stage {stage.name!r}"
+    if made is None or (handed.is_live and not handed.changed()):
+        return _checked(stage, _text(stage, handed.now(what)))
+    if handed.changed() and _text(stage, handed.as_it_was()) != made:
+        handed.now(what)
+    return _checked(stage, made)
+
+
+def _text(stage: BashStage, body: Callable[..., Any]) -> str:
     arguments = {name: Placeholder(stage.name, name, _variable(stage, name)) for name in stage.interface.names}
     try:
         with tracing() as nodes:
-            text = stage.function(**arguments)
+            text = body(**arguments)
     except RepxError:
         raise
     except Exception as error:
@@ -141,7 +167,7 @@ def bash_script(stage: BashStage) -> Script:
             location=stage.location,
             hint='write return """…""", or use @stage for a Python body',
         )
-    return _checked(stage, text)
+    return text
 
 
 def _place(stage: BashStage, error: Exception) -> SourceLocation:

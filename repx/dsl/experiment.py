@@ -11,8 +11,10 @@ import repx.dsl.node as node
 from repx.dsl.any_stage import AnyStage
 from repx.dsl.assignments import Sweep
 from repx.dsl.caller import caller
+from repx.dsl.handed import Handed
 from repx.dsl.packages import HostPackages, NixPackages, Packages
 from repx.dsl.sweep import as_sweep
+from repx.dsl.trace import pipeline_name
 from repx.errors import DefinitionError, RepxError, SourceLocation, nearest
 from repx.model.derivation import HashMode
 from repx.model.graph import DependencyKind
@@ -63,7 +65,7 @@ class Run(node.WholeRun):
     ) -> None:
         self.location = caller()
         self.name = check_name("run", name, self.location)
-        self.pipelines = self._pipelines(pipeline, pipelines)
+        self._handed = [Handed(one, self.location) for one in self._pipelines(pipeline, pipelines)]
         if hash_mode not in ("pure", "params-only"):
             raise DefinitionError(
                 f"hash_mode of run {name!r} is {hash_mode!r}",
@@ -79,6 +81,11 @@ class Run(node.WholeRun):
         except RepxError as error:
             error.location = error.location or self.location
             raise
+
+    @property
+    def pipelines(self) -> tuple[Pipeline, ...]:
+        """The pipelines as they were handed over. Raises DefinitionError where what they read has changed since."""
+        return tuple(one.now(f"pipeline {pipeline_name(one.function)!r} of run {self.name!r}") for one in self._handed)
 
     def _pipelines(self, pipeline: Pipeline | None, pipelines: Sequence[Pipeline]) -> tuple[Pipeline, ...]:
         given = ((pipeline,) if pipeline is not None else ()) + tuple(pipelines)

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from repx.dsl.any_stage import AnyStage
-from repx.dsl.bash_body import bash_script
+from repx.dsl.bash_body import bash_script, text_when_made
 from repx.dsl.caller import caller
+from repx.dsl.handed import Handed
 from repx.dsl.interface import read_interface
 from repx.dsl.source.cutout import CutOut, bash_text_origin, cut_out, source_location
 from repx.dsl.stage_options import Dynamic, StageOptions, read_options
@@ -24,7 +25,7 @@ ReadOptions = Callable[[str, SourceLocation], StageOptions]
 
 
 class Stage(AnyStage):
-    """A declared unit of work. Immutable once made; its script is cut out when first asked for."""
+    """A declared unit of work. Its script is cut out when it is asked for, anew after `look_again`."""
 
     def __init__(self, function: types.FunctionType, kind: Literal["bash", "python"], options: ReadOptions) -> None:
         self.function = function
@@ -36,6 +37,8 @@ class Stage(AnyStage):
         self.interface = read_interface(function, self.location, has_realizations=self.options.realizations is not None)
         self.doc = (function.__doc__ or "").strip()
         self._check_dynamic()
+        self.text_when_made = text_when_made(self) if kind == "bash" else None
+        self.handed = Handed(function, self.location)
 
     @property
     def output_names(self) -> frozenset[str] | None:
@@ -50,6 +53,11 @@ class Stage(AnyStage):
     @property
     def has_dynamic_inputs(self) -> bool:
         return self.options.dynamic_inputs is not None
+
+    def look_again(self) -> None:
+        """Forget the script: in a notebook, other cells may have run since it was made."""
+        for name in ("script", "imports", "_cut_out", "text_origin"):
+            self.__dict__.pop(name, None)
 
     @cached_property
     def script(self) -> Script:
@@ -67,7 +75,9 @@ class Stage(AnyStage):
 
     @cached_property
     def _cut_out(self) -> CutOut:
-        return cut_out(self.function)
+        function = self.handed.as_it_was()
+        assert isinstance(function, types.FunctionType)
+        return cut_out(function)
 
     @property
     def source_files(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from repx.dsl.handed import Handed
 from repx.errors import DefinitionError, SourceLocation
 from repx.model.names import check_name, check_version
 from repx.model.resources import NOTHING_SAID, Resources
@@ -78,18 +79,24 @@ def read_options(
             )
     return StageOptions(
         name=called,
-        dynamic_name=name if callable(name) else None,
+        dynamic_name=_later("name", called, name, location) if callable(name) else None,
         version=check_version(version, location),
         packages=_package_names(called, packages, location),
         env=_environment(called, env, location),
-        dynamic_inputs=inputs,
-        dynamic_outputs=outputs,
+        dynamic_inputs=_later("inputs", called, inputs, location) if inputs is not None else None,
+        dynamic_outputs=_later("outputs", called, outputs, location) if outputs is not None else None,
         resources=resources if isinstance(resources, Resources) else NOTHING_SAID,
-        dynamic_resources=resources if callable(resources) else None,
+        dynamic_resources=_later("resources", called, resources, location) if callable(resources) else None,
         realizations=realizations,
         impure=bool(impure),
         script_file=script,
     )
+
+
+def _later(what: str, stage: str, function: Dynamic, location: SourceLocation) -> Dynamic:
+    """The function, with what it reads from loops and closures as it is now."""
+    handed = Handed(function, location)
+    return lambda params: handed.now(f"{what} of stage {stage!r}")(params)
 
 
 def _package_names(stage_name: str, packages: Any, location: SourceLocation) -> tuple[str, ...]:

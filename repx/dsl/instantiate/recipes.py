@@ -55,6 +55,8 @@ class RecipeBook:
         """Ask the package set about all stages, and all packages that are values of params, in one go."""
         wanted = [part for one in stages for part in (one.stages() if isinstance(one, ScatterGather) else (one,))]
         asked = [one for one in dict.fromkeys(wanted) if isinstance(one, Stage) and one not in self._software]
+        for one in asked:
+            one.look_again()
         names = sorted(set(packages) - set(self._packages))
         requests = [software_request(one) for one in asked]
         requests += [_package_request(name, asked[0] if asked else next(iter(self._software))) for name in names]

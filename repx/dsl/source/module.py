@@ -76,7 +76,7 @@ def cell_files(function: types.FunctionType) -> list[tuple[str, str]]:
 def _module_source(function: types.FunctionType) -> tuple[ModuleSource, int]:
     """The module of `function`, and the number of the piece that the function stands in."""
     name = function.__code__.co_filename
-    if _is_cell(function):
+    if is_cell(function):
         return _notebook(function)
     path = Path(name)
     try:
@@ -115,7 +115,7 @@ def _notebook(function: types.FunctionType) -> tuple[ModuleSource, int]:
     return ModuleSource(tuple(cells), "", Path.cwd(), is_notebook=True), number
 
 
-def _is_cell(function: types.FunctionType) -> bool:
+def is_cell(function: types.FunctionType) -> bool:
     """Whether IPython compiled `function`: it names cells `<ipython-input-…>`, or by files that do not exist."""
     path = PurePath(function.__code__.co_filename)
     named = re.match(r"<ipython-input-|ipykernel_\d+$", path.name) or re.match(r"ipykernel_\d+$", path.parent.name)
