@@ -12,10 +12,12 @@ import ast
 import dis
 import functools
 import linecache
+import re
 import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from repx.dsl.caller import place_of_function
 from repx.dsl.source.module import is_cell
 from repx.errors import DefinitionError, SourceLocation
 
@@ -61,9 +63,9 @@ class Handed:
         if self._plain is None:
             return
         code = self._plain.__code__
-        places = [(code.co_filename, code.co_firstlineno), (handed_at.file, handed_at.line)]
-        self._of_loops = frozenset(name for place in places for name in _names_of_loops(*place))
         scope = self._plain.__globals__
+        places = (place_of_function(self._plain), handed_at)
+        self._of_loops = frozenset(name for place in places for name in _names_of_loops(place, scope))
         own, helpers = _reads_of(self._plain)
         self._own = [_read(name, scope[name], code) for name in own]
         for name, cell in zip(code.co_freevars, self._plain.__closure__ or (), strict=True):
@@ -77,10 +79,9 @@ class Handed:
         if changed:
             read = changed[0]
             assert self._plain is not None
-            code = self._plain.__code__
             raise DefinitionError(
                 f"{what} reads {read.name}, which is another now than when it was made",
-                location=SourceLocation(code.co_filename, code.co_firstlineno),
+                location=place_of_function(self._plain),
                 facts=_then_and_now(read, self._plain.__globals__.get(read.name)),
                 hint=f"give it as a param, or keep it as it is then: lambda {read.name}={read.name}: …"
                 if type(read.value) in _ATOMS
@@ -168,9 +169,11 @@ def _loaded(code: types.CodeType) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _names_of_loops(file: str, line: int) -> frozenset[str]:
-    """The names that the module-level loops around a line assign."""
-    return _loops_of("".join(linecache.getlines(file)), line)
+def _names_of_loops(place: SourceLocation, scope: Mapping[str, Any]) -> frozenset[str]:
+    """The names that the module-level loops around a place assign."""
+    cell = re.fullmatch(r"In\[(\d+)\]", place.file)
+    text = str(scope["In"][int(cell[1])]) if cell and "In" in scope else "".join(linecache.getlines(place.file))
+    return _loops_of(text, place.line)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -13,6 +13,7 @@ from repx.dsl.bash_body import bash_script, text_when_made
 from repx.dsl.caller import caller
 from repx.dsl.handed import Handed
 from repx.dsl.interface import read_interface
+from repx.dsl.packages import package_base
 from repx.dsl.source.cutout import CutOut, bash_text_origin, cut_out, source_location
 from repx.dsl.stage_options import Dynamic, StageOptions, read_options
 from repx.errors import DefinitionError, SourceLocation
@@ -177,7 +178,7 @@ def bash(
 
     The body is called once with placeholders whose text is the shell variable. Raises DefinitionError.
     """
-    path = None if script is None else Path(caller().file).resolve().parent / script
+    path = None if script is None else Path(package_base(caller().file), script)
     options = partial(
         read_options,
         name=name,

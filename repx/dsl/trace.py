@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from repx.dsl.any_stage import AnyStage
+from repx.dsl.caller import place_of
 from repx.dsl.node import Node, tracing
 from repx.dsl.typos import unknown_name
 from repx.errors import DefinitionError, RepxError, SourceLocation
@@ -81,11 +82,12 @@ def trace(pipeline: Callable[..., Any], arguments: dict[str, Value], run: str, l
 
 def _innermost(error: Exception, pipeline: Callable[..., Any], location: SourceLocation) -> SourceLocation:
     """The last place of the user's own file in a traceback."""
-    code = getattr(pipeline, "__code__", None)
+    inner = getattr(pipeline, "func", pipeline)
+    code = getattr(inner, "__code__", None)
     place = location
     frame = error.__traceback__
     while frame is not None:
         if code is not None and frame.tb_frame.f_code.co_filename == code.co_filename:
-            place = SourceLocation(code.co_filename, frame.tb_lineno)
+            place = place_of(frame.tb_frame.f_code, frame.tb_lineno, frame.tb_frame.f_globals)
         frame = frame.tb_next
     return place

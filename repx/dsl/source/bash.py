@@ -6,6 +6,7 @@ import ast
 import types
 from collections.abc import Iterator
 
+from repx.dsl.caller import place_of_function
 from repx.dsl.source.module import FunctionSource, function_source
 from repx.dsl.source.scope import Function
 from repx.dsl.source.text import SourceText
@@ -23,7 +24,7 @@ def bash_text_origin(function: types.FunctionType) -> SourceLocation:
     try:
         found = function_source(function)
     except DefinitionError:
-        return SourceLocation(function.__code__.co_filename, function.__code__.co_firstlineno)
+        return place_of_function(function)
     returns = [node for node in _own_statements(found.node) if isinstance(node, ast.Return)]
     first = min(returns, key=lambda node: node.lineno, default=None)
     if first is None:

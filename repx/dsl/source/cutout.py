@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from repx.dsl.caller import place_of_function
 from repx.dsl.source.bash import bash_text_origin
 from repx.dsl.source.emit import emitted
 from repx.dsl.source.identity import script_identity
@@ -85,14 +86,14 @@ def source_location(function: types.FunctionType) -> SourceLocation:
     try:
         found = function_source(function)
     except DefinitionError:
-        return SourceLocation(function.__code__.co_filename, function.__code__.co_firstlineno)
+        return place_of_function(function)
     return found.piece.at(found.node.lineno)
 
 
 def _refuse_other_callables(function: types.FunctionType) -> None:
     if not isinstance(function, types.FunctionType):
         raise DefinitionError(f"{function!r} is not a plain function", hint="decorate a `def` at the top level")
-    location = SourceLocation(function.__code__.co_filename, function.__code__.co_firstlineno)
+    location = place_of_function(function)
     if function.__name__ == "<lambda>":
         raise DefinitionError("a lambda cannot be a stage", hint="give it a name with `def`", location=location)
     if hasattr(function, "__wrapped__"):
