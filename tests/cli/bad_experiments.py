@@ -193,7 +193,7 @@ lab = Lab(runs=[a, b, c])
     + '@stage\ndef one(r: Output = out("r")):\n    r.write_text(json.dumps(1))\nrun = Run("work", one)\n'
     + LAB,
     "rebound_name": FINE
-    + 'total = 1\ntotal = 2\n@stage\ndef one(r: Output = out("r")):\n    r.write_text(str(total))\n'
+    + 'total = object()\ntotal = object()\n@stage\ndef one(r: Output = out("r")):\n    r.write_text(str(total))\n'
     'run = Run("work", one)\n' + LAB,
     "results_of_make_in_body": FINE
     + 'data = make()\n@stage\ndef one(r: Output = out("r")):\n    r.write_text(str(data))\nrun = Run("work", one)\n'

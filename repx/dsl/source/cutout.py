@@ -131,12 +131,16 @@ def _local_files(found: FunctionSource, needs: NeededStatements) -> LocalFiles:
     local = LocalFiles(module.root, Path() if module.is_notebook else shown_root)
     for _, statement in sorted(needs.statements.items(), key=lambda item: item[0]):
         local.follow(_needed_imports(statement, module.package), statement.source)
+    for name, place in sorted(needs.modules.items()):
+        local.follow([Import(name, (), place.line, optional=False)], found.piece)
     # A script has no package, so the body's relative imports lead nowhere.
     local.follow(imports_of(found.node.body, ""), found.piece)
     return local
 
 
 def _needed_imports(statement: Statement, package: str) -> Iterator[Import]:
+    if statement.value is not None:
+        return
     for node in _narrowed(statement):
         yield from imports_of([node], package)
 

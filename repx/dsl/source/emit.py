@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from repx.dsl.source.frozen import maker_if_used
 from repx.dsl.source.imports import absolute
 from repx.dsl.source.module import FunctionSource
 from repx.dsl.source.needed import Key, NeededStatements, Statement
@@ -16,6 +17,7 @@ from repx.errors import DefinitionError
 def emitted(found: FunctionSource, needs: NeededStatements) -> str:
     """The needed statements, then the function. Raises DefinitionError when it does not read back as what was cut."""
     blocks = ["from __future__ import annotations"] if _has_future_annotations(found, needs) else []
+    blocks += maker_if_used([one.value.text for one in needs.statements.values() if one.value is not None])
     separate = ""
     for key in _order(needs):
         statement = needs.statements[key]
@@ -44,6 +46,8 @@ def _has_future_annotations(found: FunctionSource, needs: NeededStatements) -> b
 def statement_text(statement: Statement, package: str) -> str:
     """A statement as the user wrote it; of an import only the names that are needed, relative ones made absolute."""
     node = statement.node
+    if statement.value is not None:
+        return statement.value.text
     if isinstance(node, ast.Import | ast.ImportFrom):
         names = ", ".join(statement.source.of(alias) for alias in node.names if alias in statement.aliases.values())
         if isinstance(node, ast.ImportFrom):

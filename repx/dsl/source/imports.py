@@ -54,7 +54,7 @@ class LocalFiles:
                 message = f"the relative import of {item.module} leads out of every package"
                 self.troubles.append(Trouble(source.at(item.line), message, "write the module's whole name"))
                 continue
-            if not self._is_local(item.module):
+            if not self.is_local(item.module):
                 self._external(item, source.at(item.line))
                 continue
             self._module(item.module, source.at(item.line))
@@ -69,7 +69,8 @@ class LocalFiles:
         if before is None or (before.optional and not item.optional):
             self.external[item.module] = ImportedModule(item.module, location, item.optional)
 
-    def _is_local(self, dotted: str) -> bool:
+    def is_local(self, dotted: str) -> bool:
+        """Whether a module lies beside the experiment."""
         top = dotted.split(".")[0]
         if top in sys.builtin_module_names:
             return False

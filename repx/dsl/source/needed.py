@@ -9,15 +9,17 @@ from collections import deque
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
-from repx.dsl.source.bindings import WALRUS, Binding, bindings_of, root_name
+from repx.dsl.source.bindings import WALRUS, Binding, bindings_of, is_import_attempt
+from repx.dsl.source.frozen import Assignment, FrozenName, Held, ModuleValues, literal_of
+from repx.dsl.source.imports import LocalFiles, absolute
 from repx.dsl.source.module import FunctionSource
 from repx.dsl.source.repx_names import RepxNames
 from repx.dsl.source.scope import Use, Uses, body_uses, statement_uses
 from repx.dsl.source.text import SourceText
 from repx.errors import SourceLocation, nearest
 
-Key = tuple[int, int]
-"""A top-level statement: the number of its piece, its index there."""
+Key = tuple[int, int, str]
+"""A top-level statement: the number of its piece, its index there. With a name: the value that it has in the module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Problem:
 
 @dataclass(slots=True)
 class Statement:
-    """A needed top-level statement, and what of it is needed."""
+    """A needed top-level statement, and what of it is needed; or `value`, which stands for what made a name's value."""
 
     source: SourceText
     node: ast.stmt
@@ -39,15 +41,13 @@ class Statement:
     aliases: dict[str, ast.alias] = field(default_factory=dict)
     """The needed names of an import at the very top level; empty for everything else."""
     uses: tuple[Use, ...] = ()
+    value: Assignment | None = None
 
 
 _NOT_AT_JOB_TIME = frozenset({"get_ipython", "display", "__IPYTHON__", "exit", "quit"})
 _BUILTINS = frozenset(dir(builtins)) - _NOT_AT_JOB_TIME
 _MODULE_NAMES = frozenset({"__name__", "__doc__", "__builtins__", "__debug__", "__annotations__", "__spec__"})
 _IMMUTABLE = (type(None), bool, int, float, complex, str, bytes, tuple, frozenset, range, PurePath)
-_MUTATORS = frozenset(
-    "append add update setdefault pop popitem clear insert extend remove discard sort reverse appendleft".split()
-)
 
 
 class NeededStatements:
@@ -63,17 +63,20 @@ class NeededStatements:
         self.problems: list[Problem] = []
         self.future_annotations = False
         self._done: set[str] = set()
+        self.modules: dict[str, SourceLocation] = {}
+        """What the texts of values import, beside what the user's statements do."""
         self._waiting: deque[tuple[Uses, SourceText, ast.stmt]] = deque()
-        self._changed_by_code: set[str] = set()
+        self._values = ModuleValues(function, str(found.module.root.absolute()))
+        self._held: dict[str, tuple[Key, tuple[str, ...], FrozenName]] = {}
         self._to_compare: list[tuple[str, SourceText, Binding, ast.expr]] = []
 
     def collect(self) -> None:
         """Fill `statements`, `bindings` and `problems`."""
         node, piece = self.found.node, self.found.piece
-        self._note_changes(node.body)
         self._take(body_uses(node), piece)
         while self._waiting:
             self._take(*self._waiting.popleft())
+        self._freeze()
         for name, source, binding, literal in self._to_compare:
             self._compare(name, source, binding, literal)
 
@@ -117,12 +120,71 @@ class NeededStatements:
                 f"{name} belongs to the function around, not to the module",
                 f"make {name} a param, or define it at the top level of the file",
             )
-        elif not found:
-            self._unbound(use, source)
         elif self._repx_names.has(name, found):
             self._repx(use, source)
+        elif (held := self._freezable(name, number, found)) is not None:
+            self._hold(name, number, found, held, source.at(use.line))
+        elif not found:
+            self._unbound(use, source)
         else:
             self._bound(use, number, found)
+
+    def _freezable(self, name: str, number: int, found: list[Binding]) -> Held | None:
+        """The module's value, where it is plain data and stands for `name`, whatever statements have made it."""
+        if name not in self.function.__globals__ or name in _MODULE_NAMES or name == "__file__":
+            return None
+        tree = self.module.pieces[number].tree if found else None
+        for binding in found:
+            node = tree.body[binding.index] if tree else None
+            if isinstance(node, ast.Try) and is_import_attempt(node):
+                return None  # whether there is such a module is the software's to say
+            in_loop = isinstance(node, ast.For | ast.While | ast.AsyncFor) and number == self.found.number
+            if node is not None and in_loop and self.found.node in ast.walk(node):
+                return None  # the stage may be meant to have the value of its own turn
+        imported = bool(found) and all(binding.kind == "import" for binding in found)
+        if imported and not all(self._is_from_local_module(tree, binding) for binding in found):
+            return None
+        held = self._values.held(name)
+        # What can change stays the imported module's own: functions there may change it.
+        return None if imported and held is not None and held.can_change else held
+
+    def _is_from_local_module(self, tree: ast.Module | None, binding: Binding) -> bool:
+        node = tree.body[binding.index] if tree else None
+        if not isinstance(node, ast.ImportFrom):
+            return False
+        module = absolute(node, self.module.package)
+        return LocalFiles(self.module.root, self.module.root).is_local(module)
+
+    def _hold(self, name: str, number: int, found: list[Binding], held: Held, place: SourceLocation) -> None:
+        if held.place:
+            self._problem(
+                place,
+                f"{name} names {held.place}, and what the job reads there is not followed",
+                'hand the file over as an input: repx.path("data/x.csv")',
+            )
+            return
+        piece = self.module.pieces[number]
+        literal = literal_of(piece.tree.body[found[0].index]) if len(found) == 1 else None
+        key = number, found[0].index if found else 0, name
+        self._held[name] = key, held.roots, FrozenName(name, literal, piece)
+        for module in held.modules:
+            self.modules.setdefault(module, place)
+        for root in held.roots:
+            self._need(Use(root, found[0].line if found else place.line, "value", deferred=False), piece)
+
+    def _freeze(self) -> None:
+        """Give each name that holds plain data its value, where it is bound first and after the classes it needs."""
+        placed: dict[Key, FrozenName] = {}
+        for name, (key, roots, frozen) in self._held.items():
+            after = [one for root in roots for one in self.bindings.get(root, ())]
+            number, index, _ = max([key, *after])
+            placed[number, index, name] = frozen
+        order = sorted(placed)
+        for key, value in zip(order, self._values.assignments([placed[key] for key in order]), strict=True):
+            name = placed[key].name
+            uses = tuple(Use(root, 1, "value", deferred=False) for root in (*self._held[name][1], *value.names))
+            self.bindings[name] = [key]
+            self.statements[key] = Statement(placed[key].source, ast.Pass(), {name}, {}, uses, value)
 
     def _bound(self, use: Use, number: int, found: list[Binding]) -> None:
         piece, name = self.module.pieces[number], use.name
@@ -147,7 +209,7 @@ class NeededStatements:
                 self._include(name, number, binding)
 
     def _include(self, name: str, number: int, binding: Binding) -> None:
-        key = number, binding.index
+        key = number, binding.index, ""
         piece = self.module.pieces[number]
         node = piece.tree.body[binding.index]
         if key not in (keys := self.bindings.setdefault(name, [])):
@@ -159,12 +221,9 @@ class NeededStatements:
         statement.names.add(name)
         if binding.alias is not None:
             statement.aliases[name] = binding.alias
-        match node:
-            case ast.Assign(targets=[ast.Name()], value=value) | ast.AnnAssign(value=ast.expr() as value):
-                if _is_literal(value):
-                    self._to_compare.append((name, piece, binding, value))
+        if (literal := literal_of(node)) is not None:
+            self._to_compare.append((name, piece, binding, literal))
         if is_new:
-            self._note_changes([node])
             uses = statement_uses(node)
             statement.uses = uses.names
             self._waiting.append((uses, piece, node))
@@ -232,22 +291,11 @@ class NeededStatements:
                     f"{name} is changed by `{change.text}`, which is not part of the stage",
                     f"put this into the stage's body, or into the statement that makes {name}",
                 )
-                self._changed_by_code.add(name)  # so that _compare does not complain a second time
                 return
-
-    def _note_changes(self, nodes: list[ast.stmt]) -> None:
-        """Remember the names whose objects the job's own code changes: the live one may be changed already."""
-        for top in nodes:
-            for node in ast.walk(top):
-                match node:
-                    case ast.Call(func=ast.Attribute(value=value, attr=attr)) if attr in _MUTATORS:
-                        self._changed_by_code.add(root_name(value) or "")
-                    case ast.Subscript(ctx=ast.Store() | ast.Del(), value=value):
-                        self._changed_by_code.add(root_name(value) or "")
 
     def _compare(self, name: str, source: SourceText, binding: Binding, literal: ast.expr) -> None:
         """Complain about a constant whose value differs from what its statement says: other code has changed it."""
-        if name not in self.function.__globals__ or name in self._changed_by_code:
+        if name not in self.function.__globals__ or any(problem.message.startswith(name) for problem in self.problems):
             return
         now, then = self.function.__globals__[name], ast.literal_eval(literal)
         try:
@@ -285,11 +333,3 @@ def _says_again(binding: Binding, earlier: Binding) -> bool:
     # `import a.b` and `import a.c` both bind a, to the same module; `from` never has a dot here.
     plain = binding.alias.asname is None and earlier.alias.asname is None
     return plain and "." in binding.alias.name + earlier.alias.name
-
-
-def _is_literal(node: ast.expr) -> bool:
-    try:
-        ast.literal_eval(node)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return False
-    return True

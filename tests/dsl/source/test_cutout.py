@@ -216,12 +216,12 @@ def test_a_stage_in_a_package_has_its_relative_imports_made_absolute(load: Load,
         "from lab.stages import work\n",
         {
             "lab/__init__.py": "",
-            "lab/stages.py": "from . import tools as t\nfrom .tools import K\ndef work():\n    return t.K + K\n",
-            "lab/tools.py": "K = 2\n",
+            "lab/stages.py": "from . import tools as t\nfrom .tools import k\ndef work():\n    return t.k(k(4))\n",
+            "lab/tools.py": "def k(x): return x\n",
         },
     )
     cut = cut_out(outer)
-    assert "from lab import tools as t\nfrom lab.tools import K\n" in cut.source
+    assert "from lab import tools as t\nfrom lab.tools import k\n" in cut.source
     assert [module.path for module in cut.modules] == ["lab/__init__.py", "lab/tools.py"]
     assert run_elsewhere(cut, {}, tmp_path / "job") == "4"
 

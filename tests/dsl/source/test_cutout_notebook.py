@@ -72,21 +72,37 @@ def test_the_latest_run_of_a_cell_that_defines_the_stage_counts(notebook: Notebo
     assert str(cut_out(notebook.work()).origin) == "In[5]:1"
 
 
-def test_cells_that_ran_out_of_order_are_put_in_order(notebook: Notebook) -> None:
+def test_a_value_is_that_of_the_kernel_whatever_ran_since(notebook: Notebook) -> None:
     notebook.run("A = 1", "def double(x): return 2 * x", "B = double(A)", "def work():\n    return B, A")
     notebook.run("A = 5", "def double(x):\n    return 2 * x + half(x)", "def half(x): return x / 2")
-    assert meaning(notebook.work()) == (12.5, 5)
+    assert meaning(notebook.work()) == (2, 5)
 
 
-def test_a_change_in_a_later_cell_is_told(notebook: Notebook) -> None:
+def test_cells_that_ran_out_of_order_are_put_in_order(notebook: Notebook) -> None:
+    notebook.run("A = 1", "def double(x): return 2 * x", "B = lambda: double(A)", "C = iter([B])")
+    notebook.run(
+        "def work():\n    return next(C)(), A",
+        "A = 5",
+        "def double(x):\n    return half(x)",
+        "def half(x): return x / 2",
+    )
+    assert meaning(notebook.work()) == (2.5, 5)
+
+
+def test_a_change_in_a_later_cell_reaches_the_job(notebook: Notebook) -> None:
     notebook.run("TABLE = {}", "def work():\n    return TABLE", "x = 1\nTABLE['a'] = x")
+    assert meaning(notebook.work()) == {"a": 1}
+
+
+def test_a_change_of_an_object_in_a_later_cell_is_told(notebook: Notebook) -> None:
+    notebook.run("import io\nlog = io.StringIO()", "def work():\n    return log", "x = 1\nlog.write('a')")
     with pytest.raises(DefinitionError) as raised:
         cut_out(notebook.work())
     assert str(raised.value.location) == "In[3]:2"
 
 
-def test_a_rebinding_in_one_cell_is_told(notebook: Notebook) -> None:
-    notebook.run("A = 1\nA = 2", "def work():\n    return A")
+def test_a_rebinding_of_an_object_in_one_cell_is_told(notebook: Notebook) -> None:
+    notebook.run("A = object()\nA = object()", "def work():\n    return A")
     with pytest.raises(DefinitionError, match="A is bound again"):
         cut_out(notebook.work())
 
@@ -97,7 +113,7 @@ def test_cells_that_failed_or_hold_magic_do_no_harm(notebook: Notebook, capsys: 
 
 
 def test_a_name_that_magic_bound_is_told(notebook: Notebook, capsys: pytest.CaptureFixture[str]) -> None:
-    notebook.run("%time B = 2", "def work():\n    return B, get_ipython")
+    notebook.run("%time B = object()", "def work():\n    return B, get_ipython")
     with pytest.raises(DefinitionError) as raised:
         cut_out(notebook.work())
     assert [label for label, _ in raised.value.facts] == ["In[2]:2", "In[2]:2"]
