@@ -17,6 +17,7 @@ from repx.dsl.source.bash import bash_text_origin
 from repx.dsl.source.emit import emitted
 from repx.dsl.source.identity import script_identity
 from repx.dsl.source.imports import Import, LocalFiles, imports_of
+from repx.dsl.source.live import live_problems
 from repx.dsl.source.module import FunctionSource, function_source
 from repx.dsl.source.needed import NeededStatements, Problem, Statement
 from repx.dsl.source.normal_form import normal_form
@@ -66,6 +67,8 @@ def cut_out(function: types.FunctionType) -> CutOut:
     problems += needs.problems
     local = _local_files(found, needs)
     problems += [Problem(trouble.location, trouble.message, trouble.hint) for trouble in local.troubles]
+    if found.module.is_notebook:
+        problems += live_problems(function, needs, local.files, local.root)
     origin = found.piece.at(found.node.lineno)
     if problems:
         raise _error(function.__name__, problems, origin)

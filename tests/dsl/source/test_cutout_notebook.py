@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Iterator
 from importlib import import_module
@@ -46,6 +47,11 @@ def meaning(function: types.FunctionType, **arguments: object) -> object:
     names: dict[str, object] = {"__name__": "elsewhere"}
     exec(compile(cut_out(function).source, "script.py", "exec"), names)
     return names["work"](**arguments)  # type: ignore[operator]
+
+
+def meaning_with_modules(function: types.FunctionType, folder: Path) -> bool:
+    """Whether the modules that travel are those of the folder."""
+    return all((folder / one.path).read_text() == one.text for one in cut_out(function).modules)
 
 
 def test_names_come_from_other_cells(notebook: Notebook) -> None:
@@ -110,6 +116,76 @@ def test_a_rebinding_of_an_object_in_one_cell_is_told(notebook: Notebook) -> Non
 def test_cells_that_failed_or_hold_magic_do_no_harm(notebook: Notebook, capsys: pytest.CaptureFixture[str]) -> None:
     notebook.run("A = 1", "this is no python", "%time B = 2", "C = 3\n1 / 0", "def work():\n    return A, C", "work()")
     assert meaning(notebook.work()) == (1, 3)
+
+
+WORK = "def work():\n    return helper()"
+SAME = "def helper(x=(0.0, 'a')):\n    return [y for y in x]"
+
+NEVER_RAN = {
+    "function": ("def helper(): return 1", "1 / 0\ndef helper(): return 2"),
+    "constant of a function": ("def helper(): return 1", "1 / 0\ndef helper(): return 1.0"),
+    "inner function": ("def helper(): return (lambda: 1)()", "1 / 0\ndef helper(): return (lambda: True)()"),
+    "class": ("class helper:\n    def a(self): return 1", "1 / 0\nclass helper:\n    def a(self): return 2"),
+    "class with a method more": (
+        "class helper:\n    def a(self): return 1",
+        "1 / 0\nclass helper:\n    def a(self): return 1\n    def b(self): return 1",
+    ),
+    "function for a class": ("class helper: pass", "1 / 0\ndef helper(): return 2"),
+    "import": ("import string as helper", "1 / 0\nimport textwrap as helper"),
+    "name of a module": ("from math import sin as helper", "1 / 0\nfrom math import cos as helper"),
+    "never bound": ("1 / 0\ndef helper(): return 1",),
+    "deleted": ("def helper(): return 1", "del helper"),
+}
+
+
+@pytest.mark.parametrize("cells", NEVER_RAN.values(), ids=NEVER_RAN)
+def test_text_that_never_ran_is_told(
+    notebook: Notebook, capsys: pytest.CaptureFixture[str], cells: tuple[str, ...]
+) -> None:
+    notebook.run("x = 1", *cells, WORK)
+    with pytest.raises(DefinitionError, match="helper"):
+        cut_out(notebook.work())
+
+
+RAN = {
+    "again": (SAME, SAME),
+    "again, on another line": (SAME, "# as before\n\n" + SAME),
+    "before the failure": ("def helper(): return 1", "def helper(): return 2\n1 / 0"),
+    "data class": (
+        "from dataclasses import dataclass\n@dataclass\nclass helper:\n    x: int = 1\n    def a(self): return 1",
+    ),
+    "cached": ("import functools\n@functools.lru_cache\ndef helper(): return 1",),
+    "properties": (
+        "class helper:\n    @property\n    def a(self): return 1\n    @staticmethod\n    def b(): return 1\n    c = lambda: 1",
+    ),
+    "sets": ("def helper(): return 'a' in {'a', 'b', 'c'}",),
+    "import": ("import os.path as helper", "from os.path import join as helper"),
+}
+
+
+@pytest.mark.parametrize("cells", RAN.values(), ids=RAN)
+def test_text_that_ran_is_taken(notebook: Notebook, capsys: pytest.CaptureFixture[str], cells: tuple[str, ...]) -> None:
+    notebook.run(*cells, WORK)
+    assert "helper" in cut_out(notebook.work()).source
+
+
+def test_a_module_that_was_edited_and_not_loaded_again_is_told(
+    notebook: Notebook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "edited", raising=False)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (tmp_path / "edited.py").write_text("def helper():\n    return 1\n")
+    notebook.run("from edited import helper", WORK)
+    assert meaning_with_modules(notebook.work(), tmp_path)
+    (tmp_path / "edited.py").write_text("def helper():\n    return 2  # edited\n")
+    with pytest.raises(DefinitionError, match=r"edited\.py has changed since it was imported: helper"):
+        cut_out(notebook.work())
+    notebook.run("import importlib, edited\nx = importlib.reload(edited)")
+    with pytest.raises(DefinitionError, match="the kernel does not hold helper"):
+        cut_out(notebook.work())
+    notebook.run("from edited import helper")
+    assert meaning_with_modules(notebook.work(), tmp_path)
 
 
 def test_a_name_that_magic_bound_is_told(notebook: Notebook, capsys: pytest.CaptureFixture[str]) -> None:
