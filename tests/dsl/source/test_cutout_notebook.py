@@ -156,7 +156,7 @@ RAN = {
     ),
     "cached": ("import functools\n@functools.lru_cache\ndef helper(): return 1",),
     "properties": (
-        "class helper:\n    @property\n    def a(self): return 1\n    @staticmethod\n    def b(): return 1\n    c = lambda: 1",
+        "class helper:\n    @property\n    def a(self): return 1\n    @staticmethod\n    def b(): return 1",
     ),
     "sets": ("def helper(): return 'a' in {'a', 'b', 'c'}",),
     "import": ("import os.path as helper", "from os.path import join as helper"),
