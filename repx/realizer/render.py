@@ -27,12 +27,12 @@ def stage_files(recipe: StageRecipe, base: str) -> StageFiles:
     """All files of a stage. `base` is the folder of the experiment, to which the source is said relative."""
     files: dict[str, tuple[str, bool]] = {}
     if recipe.parts is None:
-        _add_script(files, recipe, recipe.name, base)
+        _add_script(files, recipe, recipe.name, "", base)
     else:
-        _add_script(files, recipe.parts.scatter, f"{recipe.name}-scatter", base)
+        _add_script(files, recipe.parts.scatter, recipe.name, "-scatter", base)
         for step in recipe.parts.steps:
-            _add_script(files, step.stage, f"{recipe.name}-step-{step.name}", base)
-        _add_script(files, recipe.parts.gather, f"{recipe.name}-gather", base)
+            _add_script(files, step.stage, recipe.name, f"-step-{step.name}", base)
+        _add_script(files, recipe.parts.gather, recipe.name, "-gather", base)
     for _, path in recipe.outputs:
         files[f"out/{path}"] = ("", False)
     ordered = tuple((path, text, executable) for path, (text, executable) in sorted(files.items()))
@@ -44,10 +44,10 @@ def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def render_script(recipe: StageRecipe, base: str) -> str:
-    """The self-contained script of a stage with a script of its own."""
+def render_script(recipe: StageRecipe, base: str, modules: str = LOCAL_MODULES) -> str:
+    """The self-contained script of a stage with a script of its own; `modules` is the folder of its local modules."""
     assert recipe.script is not None
-    return script_text(recipe, relative_location(recipe.script.origin, base))
+    return script_text(recipe, relative_location(recipe.script.origin, base), modules)
 
 
 def relative_location(location: SourceLocation, base: str) -> str:
@@ -58,8 +58,10 @@ def relative_location(location: SourceLocation, base: str) -> str:
     return f"{path}:{location.line}"
 
 
-def _add_script(files: dict[str, tuple[str, bool]], recipe: StageRecipe, name: str, base: str) -> None:
-    files[f"bin/{name}"] = (render_script(recipe, base), True)
+def _add_script(files: dict[str, tuple[str, bool]], recipe: StageRecipe, name: str, role: str, base: str) -> None:
+    # Each part has modules of its own: it may use other parts of the same ones.
+    modules = LOCAL_MODULES + role
+    files[f"bin/{name}{role}"] = (render_script(recipe, base, modules), True)
     assert recipe.script is not None
     for path, text in recipe.script.modules:
-        files[f"{LOCAL_MODULES}/{path}"] = (text, False)
+        files[f"{modules}/{path}"] = (text, False)

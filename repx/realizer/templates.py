@@ -22,7 +22,7 @@ LOCAL_MODULES = "lib"
 _FUTURE = "from __future__ import annotations\n"
 
 
-def script_text(recipe: StageRecipe, source: str) -> str:
+def script_text(recipe: StageRecipe, source: str, modules: str = LOCAL_MODULES) -> str:
     """The self-contained script of a stage; `source` is the place of the user's text, as people are told it."""
     script = recipe.script
     assert script is not None
@@ -38,7 +38,7 @@ def script_text(recipe: StageRecipe, source: str) -> str:
             version=recipe.version,
             source=source,
             future=future,
-            local_modules=LOCAL_MODULES,
+            local_modules=modules,
             text=script.text[len(future) :].rstrip("\n"),
             entry=script.entry,
             inputs=recipe.inputs,

@@ -80,6 +80,15 @@ def is_type_checking(test: ast.expr) -> bool:
             return False
 
 
+def is_main_guard(test: ast.expr) -> bool:
+    """Whether `if test:` is the guard of what runs only when the file is the program."""
+    match test:
+        case ast.Compare(left=ast.Name(id="__name__"), ops=[ast.Eq()], comparators=[ast.Constant(value="__main__")]):
+            return True
+        case _:
+            return False
+
+
 def catches_import_error(handler: ast.ExceptHandler) -> bool:
     """Whether a missing module ends in `handler`."""
     caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]

@@ -16,11 +16,12 @@ from repx.dsl.caller import place_of_function
 from repx.dsl.source.bash import bash_text_origin
 from repx.dsl.source.emit import emitted
 from repx.dsl.source.identity import script_identity
-from repx.dsl.source.imports import Import, LocalFiles, imports_of
+from repx.dsl.source.imports import Import, LocalFiles, imports_of, package_of
 from repx.dsl.source.live import live_problems
 from repx.dsl.source.module import FunctionSource, function_source
 from repx.dsl.source.needed import NeededStatements, Problem, Statement
 from repx.dsl.source.normal_form import normal_form
+from repx.dsl.source.used import Local, used_texts
 from repx.errors import DefinitionError, SourceLocation
 from repx.model.software import ImportedModule
 
@@ -29,7 +30,7 @@ __all__ = ["CutOut", "LocalModule", "bash_text_origin", "cut_out", "normal_form"
 
 @dataclass(frozen=True, slots=True)
 class LocalModule:
-    """A module that lies beside the experiment: POSIX path below the script's directory, and the whole text."""
+    """A module that lies beside the experiment: POSIX path below that directory, and what is used of its text."""
 
     path: str
     text: str
@@ -73,6 +74,7 @@ def cut_out(function: types.FunctionType) -> CutOut:
     if problems:
         raise _error(function.__name__, problems, origin)
     source = emitted(found, needs)
+    local = _used_files(source, found, needs, local)
     return CutOut(
         function.__name__,
         source,
@@ -132,13 +134,26 @@ def _local_files(found: FunctionSource, needs: NeededStatements) -> LocalFiles:
     for _ in range(len(module.package.split(".")) + 1 if module.package else 1):
         shown_root = shown_root.parent
     local = LocalFiles(module.root, Path() if module.is_notebook else shown_root)
+    _follow_all(local, found, needs)
+    return local
+
+
+def _follow_all(local: LocalFiles, found: FunctionSource, needs: NeededStatements) -> None:
     for _, statement in sorted(needs.statements.items(), key=lambda item: item[0]):
-        local.follow(_needed_imports(statement, module.package), statement.source)
+        local.follow(_needed_imports(statement, found.module.package), statement.source)
     for name, place in sorted(needs.modules.items()):
         local.follow([Import(name, (), place.line, optional=False)], found.piece)
     # A script has no package, so the body's relative imports lead nowhere.
     local.follow(imports_of(found.node.body, ""), found.piece)
-    return local
+
+
+def _used_files(script: str, found: FunctionSource, needs: NeededStatements, whole: LocalFiles) -> LocalFiles:
+    """The local modules with what the script uses of them."""
+    modules = {name: Local(name, package_of(path, name), whole.files[path]) for path, name in whole.names.items()}
+    texts = used_texts(ast.parse(script), "", modules)
+    used = LocalFiles(whole.root, whole.shown_root, texts={path: texts[name] for path, name in whole.names.items()})
+    _follow_all(used, found, needs)
+    return used
 
 
 def _needed_imports(statement: Statement, package: str) -> Iterator[Import]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 import importlib.machinery
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from repx.dsl.source.bindings import catches_import_error, is_type_checking
+from repx.dsl.source.bindings import catches_import_error, is_main_guard, is_type_checking
 from repx.dsl.source.text import SourceText, decoded, is_utf8, parsed
 from repx.errors import SourceLocation
 from repx.model.software import ImportedModule
@@ -46,6 +46,10 @@ class LocalFiles:
     files: dict[str, SourceText] = field(default_factory=dict)
     external: dict[str, ImportedModule] = field(default_factory=dict)
     troubles: list[Trouble] = field(default_factory=list)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """The texts that stand for files, by their paths below the root."""
+    names: dict[str, str] = field(default_factory=dict)
+    """The dotted name of each file."""
 
     def follow(self, imports: Iterable[Import], source: SourceText) -> None:
         """Takes in what `imports`, written in `source`, lead to."""
@@ -115,7 +119,7 @@ class LocalFiles:
             content = path.read_bytes()
             if not is_utf8(content):
                 raise SyntaxError("it is not in UTF-8")
-            source = parsed(shown, decoded(content))
+            source = parsed(shown, self.texts[key] if key in self.texts else decoded(content))
         except (OSError, SyntaxError, UnicodeDecodeError) as problem:
             line = getattr(problem, "lineno", None)
             place = SourceLocation(shown, line) if line else location
@@ -123,7 +127,8 @@ class LocalFiles:
             self.troubles.append(Trouble(place, f"the local module {dotted} cannot travel: {problem}", hint))
             return
         self.files[key] = source
-        package = dotted if path.name == "__init__.py" else dotted.rpartition(".")[0]
+        self.names[key] = dotted
+        package = package_of(key, dotted)
         imports = list(imports_of(source.tree.body, package))
         for item in imports:
             if item.module.split(".")[0] == "repx":
@@ -148,6 +153,11 @@ class LocalFiles:
         return []
 
 
+def package_of(path: str, dotted: str) -> str:
+    """Where the relative imports of a local module start."""
+    return dotted if path.rpartition("/")[2] == "__init__.py" else dotted.rpartition(".")[0]
+
+
 def imports_of(nodes: Iterable[ast.AST], package: str, optional: bool = False) -> Iterator[Import]:
     """Every import that running `nodes` may perform; `package` is where relative ones start.
 
@@ -163,7 +173,7 @@ def imports_of(nodes: Iterable[ast.AST], package: str, optional: bool = False) -
             case ast.ImportFrom(names=aliases):
                 names = tuple(alias.name for alias in aliases)
                 yield Import(absolute(node, package), names, node.lineno, optional)
-            case ast.If(test=test, orelse=orelse) if is_type_checking(test) or _is_main(test):
+            case ast.If(test=test, orelse=orelse) if is_type_checking(test) or is_main_guard(test):
                 yield from imports_of(orelse, package, optional)
             case ast.Try(handlers=handlers, finalbody=finalbody) | ast.TryStar(handlers=handlers, finalbody=finalbody):
                 attempt = optional or any(map(catches_import_error, handlers))
@@ -186,14 +196,6 @@ def absolute(node: ast.ImportFrom, package: str) -> str:
         return "." * node.level + (node.module or "")
     base = parts[: len(parts) - node.level + 1]
     return ".".join([*base, *([node.module] if node.module else [])])
-
-
-def _is_main(test: ast.expr) -> bool:
-    match test:
-        case ast.Compare(left=ast.Name(id="__name__"), ops=[ast.Eq()], comparators=[ast.Constant(value="__main__")]):
-            return True
-        case _:
-            return False
 
 
 def _suppresses(item: ast.withitem) -> bool:

@@ -13,12 +13,12 @@ _SKIPPED = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
 _WITH_DOCSTRING = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
-_QUIET_DECORATORS = frozenset(
+QUIET_DECORATORS = frozenset(
     "property staticmethod classmethod setter getter deleter abstractmethod cached_property cache lru_cache wraps "
     "total_ordering singledispatch singledispatchmethod register contextmanager asynccontextmanager dataclass overload "
     "override final jit njit vectorize".split()
 )
-"""Decorators that do nothing with a docstring but pass it on."""
+"""Decorators that only wrap what they get, and do nothing with a docstring but pass it on."""
 
 
 def normal_form(node: ast.AST, *, docstrings: bool = False) -> str:
@@ -81,10 +81,10 @@ def _value_parts(value: object) -> list[str | ast.AST]:
 
 def _is_handed_over(node: ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
     decorators = [] if isinstance(node, ast.Module) else node.decorator_list
-    return any(_last_name(decorator) not in _QUIET_DECORATORS for decorator in decorators)
+    return any(last_name(decorator) not in QUIET_DECORATORS for decorator in decorators)
 
 
-def _last_name(decorator: ast.expr) -> str:
+def last_name(decorator: ast.expr) -> str:
     """`c` in `@a.b.c(…)`."""
     node = decorator.func if isinstance(decorator, ast.Call) else decorator
     return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
