@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from repx.agent.base.files import link_exclusive, random_name
-from repx.agent.base.layout import CLAIM
+from repx.agent.base.layout import CLAIM, short_name
 from repx.agent.held import LEASE_S, Claim, Held, is_alive, read_claim, read_held
 from repx.agent.processes import kill_group_begun_at, kill_marked, this_process
 from repx.agent.worker_cgroup import kill_cgroup
@@ -232,9 +232,11 @@ def end_processes_of(claims: Sequence[Claim]) -> None:
         if claim.group is not None:
             kill_group_begun_at(claim.group, claim.group_began)
     # The claim may be older than the job: a worker can be killed between starting one and saying so.
-    marks = [os.fsencode("/%s/slot-%d/" % (claim.runner, claim.slot)) for claim in here if claim.runner]
-    if marks:
-        kill_marked(marks)
+    slots = ["/%s/slot-%d" % (claim.runner, claim.slot) for claim in here if claim.runner]
+    if slots:
+        kill_marked([os.fsencode(name + "/") for place in slots for name in (place, short_name(place))])
+        for place in slots:
+            _remove(short_name(place))
 
 
 def _put_back(place: str, aside: str) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
 
+from repx.agent.base.files import read_if_there
 from repx.agent.base.record import Attempt
-from repx.agent.sandbox import OUT_OF_MEMORY
+from repx.agent.keeper import OUT_OF_MEMORY, UNFINISHED
 
 _FATAL = frozenset(
     [
@@ -29,4 +31,13 @@ def add_exit_cause(attempt: Attempt, kind: str, tmp: str, memory_kills: int, mem
     if attempt.cause in ("exit", "signal") and memory and (memory_kills or os.path.lexists(tmp + "/" + OUT_OF_MEMORY)):
         detail = "the kernel ended it: it used more than the %d bytes of memory it had asked for" % memory
         attempt = attempt._replace(cause="memory", detail=detail)
+    unfinished = read_if_there(tmp + "/" + UNFINISHED) if not attempt.cause else None
+    if unfinished is not None:
+        members = unfinished.decode("utf-8", "replace").splitlines()
+        attempt = attempt._replace(cause="unfinished", detail=unfinished_detail(members))
     return attempt
+
+
+def unfinished_detail(members: Sequence[str]) -> str:
+    """What to say of a script that has ended well while these processes of its group still ran."""
+    return "what the script has started still ran when it had ended: %s; wait for it, or stop it" % ", ".join(members)

@@ -11,8 +11,9 @@ from typing import Callable
 
 from repx.agent.base.record import Attempt
 from repx.agent.claim import ClaimFile
+from repx.agent.exit_cause import unfinished_detail
 from repx.agent.job_log import TRACE_DESCRIPTOR, JobLogs
-from repx.agent.processes import boot_id, group_members, has_group, kill_group
+from repx.agent.processes import boot_id, descendants, group_members, has_group, kill_group
 from repx.agent.sandbox import DESCRIPTOR, Command
 
 GRACE_S = 5.0
@@ -39,6 +40,7 @@ class StartedJob:
         self._name = name
         self._logs = logs
         self._claim = claim
+        self._generations = command.generations
         self._is_known = False
         self._end: os.waitid_result | None = None
         self._began = time.monotonic()
@@ -143,13 +145,16 @@ class StartedJob:
             kill_group(self.pid)
         if stopped != "timeout":
             return stopped, ""
-        running = "what the script has started still ran when it had ended: %s" % ", ".join(members)
-        return ("timeout", running) if is_limit else ("unfinished", running + "; wait for it, or stop it")
+        return "timeout" if is_limit else "unfinished", unfinished_detail(members)
 
     def _terminate(self, pause: Pause) -> None:
         """Tell its whole group to end, and end it after the grace. Its leader has ended then, and is not reaped."""
+        told = next(descendants(self.pid, self._generations), 0) if self._generations else 0
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGTERM)
+            if told:
+                os.kill(told, signal.SIGTERM)
+            else:
+                os.killpg(self.pid, signal.SIGTERM)
         self._wait_until(self._has_all_ended, time.monotonic() + GRACE_S, pause, heeds_stop=False)
         kill_group(self.pid)
         os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)

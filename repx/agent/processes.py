@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -134,6 +134,15 @@ def children_of(pid: int) -> list[int]:
             found += [int(child) for child in read_file("/proc/%d/task/%s/children" % (pid, thread)).split()]
         return found
     return [one for one in _processes() if _parent(one) == pid]
+
+
+def descendants(pid: int, generations: int) -> Iterator[int]:
+    """Those of a process's descendants that are so many generations below it."""
+    if generations == 0:
+        yield pid
+        return
+    for child in children_of(pid):
+        yield from descendants(child, generations - 1)
 
 
 def _processes() -> list[int]:

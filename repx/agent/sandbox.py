@@ -19,6 +19,8 @@ import stat
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from repx.agent.keeper import CONTAINER_KEEPER, KEEPER
+
 INSIDE = "/repx"
 """Where a slot's scratch stands in a sandbox, whatever it is called outside: a job cannot see where it was run."""
 
@@ -28,28 +30,10 @@ USER = 1000
 
 PASSWD = "root:x:0:0:root:/:/bin/sh\nrepx:x:%d:%d:repx:/tmp:/bin/sh\n" % (USER, USER)
 GROUP = "root:x:0:\nrepx:x:%d:\n" % USER
-HOSTS = "127.0.0.1 localhost\n::1 localhost\n"
+HOSTS = "127.0.0.1 localhost repx\n::1 localhost repx\n"
 
 _OWN = frozenset(["proc", "dev", "tmp", "nix", "repx", "sys"])
 """Entries of the root that are a sandbox's own, also where the machine's are shown."""
-
-OUT_OF_MEMORY = ".repx-out-of-memory"
-"""A file in a container's /tmp that says that the kernel has ended one of its processes for its memory."""
-
-# Process 1 of a container. It ends when its standard input does, and everything with it: the engine's client holds the
-# other end, and whoever is killed lets go of it. Told to end, it tells the job's whole process group, as is done
-# natively, and gives it less time than its own client is given: a killed client would leave the container behind.
-# Job control is on only to start the job: it makes the group, and keeps SIGINT from being ignored in it.
-_KEEPER = (
-    "exec 3<&0; unset HOSTNAME; job=; late=; "
-    "trap '[[ $job ]] && kill -TERM -- \"-$job\"; { read -r -t 4 _ <&3; } & late=$!' TERM; "
-    'set -m; "$@" </dev/null 3<&- & job=$!; set +m; exec 2>/dev/null; { read -r _ <&3; } & end=$!; '
-    "while :; do ended=; wait -n -p ended $job $end $late; status=$?; "
-    "case $ended in '') ;; $job) break ;; *) exit 137 ;; esac; done; "
-    "for file in /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control; do "
-    'while read -r key count; do [[ $key == oom_kill && $count != 0 ]] && : > /tmp/%s; done < "$file"; done; '
-    "exit $status" % OUT_OF_MEMORY
-)
 
 
 class Sandbox(NamedTuple):
@@ -86,12 +70,14 @@ def parse_sandbox(value: Any) -> Sandbox | None:
 class Command(NamedTuple):
     """What starts a job: `argv` and `env` of the program that is executed, and words that it reads from a descriptor.
 
-    Where there are `words`, `argv` has `DESCRIPTOR` where the number of that descriptor is to stand.
+    Where there are `words`, `argv` has `DESCRIPTOR` where the number of that descriptor is to stand. Told to end, it is
+    the process so many `generations` below that is told, and all of its group without.
     """
 
     argv: Sequence[str]
     env: Mapping[str, str]
     words: Sequence[str] = ()
+    generations: int = 0
 
 
 DESCRIPTOR = "{descriptor}"
@@ -117,7 +103,11 @@ def sandbox_command(
         return Command(argv, env)
     if box.kind == "bwrap":
         # By descriptor: a command line has room for 128 KiB a word and 2 MiB in all.
-        return Command([box.program, "--args", DESCRIPTOR, "--", *argv], {}, bwrap_words(box, scratch, shown, env))
+        kept = [box.shell, "-p", "-c", KEEPER, "repx", *argv]
+        # Bubblewrap, its process 1, the keeper: who tells the first or the second to end kills all of it.
+        return Command(
+            [box.program, "--args", DESCRIPTOR, "--", *kept], {}, bwrap_words(box, scratch, shown, env), generations=2
+        )
     return Command(container_argv(box, scratch, shown, argv, env, limits), box.client_env)
 
 
@@ -183,7 +173,8 @@ def container_argv(
         # Podman is to put no files of its own into /tmp, /run and /etc: a host name resolves by our own table.
         words += ["--read-only-tmpfs=false", "--no-hosts", "--unsetenv-all"]
     if limits.get("mem"):
-        words += ["--memory=%d" % limits["mem"]]
+        # Half of it, as a machine gives half of its memory: 64 MB would be the engine's own idea.
+        words += ["--memory=%d" % limits["mem"], "--shm-size=%d" % (limits["mem"] // 2)]
     if limits.get("cpus"):
         words += ["--cpus=%d" % limits["cpus"]]
     mounts = [(scratch, INSIDE, "ro"), (scratch + "/tmp", "/tmp", "rw"), (scratch + "/out", INSIDE + "/out", "rw")]
@@ -204,7 +195,7 @@ def container_argv(
     for name, value in env.items():
         words += ["--env", "%s=%s" % (name, value)]
     words += ["--workdir=" + INSIDE + "/out", "--entrypoint=", box.image]
-    return [*words, box.shell, "-c", _KEEPER, "repx", *argv]
+    return [*words, box.shell, "-p", "-c", CONTAINER_KEEPER, "repx", *argv]
 
 
 def container_user() -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -10,12 +11,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from repx.agent.base.files import ScratchFile, hardlink_or_symlink, remove_tree, walk, write_file
+from repx.agent.base.layout import short_name
 from repx.agent.base.value import shell_text
 from repx.agent.job_log import SMALL_LOG, JobLogs
 from repx.agent.resolve import Given, InputValue, ItemInput
 from repx.agent.resolved_job import ResolvedJob
 from repx.agent.sandbox import GROUP, HOSTS, INSIDE, PASSWD, STORE_DIR, USER, Sandbox
 from repx.agent.sandbox_inputs import SandboxInputs
+
+_OWN_MODE = 0o700
+_SHORT = 40
+"""Bytes that a slot's directory may have: a socket's path has 107 (unix(7)), of which libraries want 60."""
 
 
 class Scratch:
@@ -35,6 +41,9 @@ class Scratch:
         self._is_shown = False
         for path in (directory, self.inputs, self.tmp, self.home):
             os.makedirs(path, exist_ok=True)
+        short = _short_directory(directory)
+        self.native_tmp = short + "/tmp"
+        self.native_home = short + "/home"
         self.inputs_json = ScratchFile(directory + "/inputs.json")
         self.params_json = ScratchFile(directory + "/params.json")
         self.assignments = ScratchFile(directory + "/params.sh")
@@ -148,14 +157,13 @@ class Scratch:
             remove_tree(self.inputs)
             os.mkdir(self.inputs)
         for directory in (self.tmp, self.home):
-            with os.scandir(directory) as listing:
-                leftovers = [entry.path for entry in listing]
-            for path in leftovers:
-                remove_tree(path)
+            _empty(directory)
 
     def remove(self) -> None:
         """Take the scratch away."""
         os.chdir("/")
+        with contextlib.suppress(OSError):
+            os.unlink(short_name(self.directory))
         shutil.rmtree(self.directory, ignore_errors=True)
         remove_tree(self.directory)
 
@@ -173,6 +181,37 @@ def end_of_log(path: str) -> str:
     return (whole or data).decode("utf-8", "replace")
 
 
+def _short_directory(directory: str) -> str:
+    """A slot's directory by its short name, where it needs one and can have it."""
+    short = short_name(directory)
+    if len(directory) <= _SHORT:
+        return directory
+    with contextlib.suppress(OSError):
+        os.symlink(directory, short)
+    try:
+        return short if os.readlink(short) == directory else directory
+    except OSError:
+        return directory
+
+
+def _empty(directory: str) -> None:
+    """Have a directory there, empty and its owner's, whatever a job has made of it."""
+    try:
+        with os.scandir(directory) as listing:
+            leftovers = [entry.path for entry in listing]
+        if not leftovers and stat.S_IMODE(os.lstat(directory).st_mode) == _OWN_MODE:
+            return
+    except OSError:
+        leftovers = None
+    if leftovers is None or os.path.islink(directory):
+        remove_tree(directory)
+        os.mkdir(directory)
+        leftovers = []
+    os.chmod(directory, _OWN_MODE)
+    for path in leftovers:
+        remove_tree(path)
+
+
 def _make_place(shown: str, place: str) -> None:
     """Something to mount `shown` on, since nothing can be made in a sandbox's /etc."""
     os.makedirs(place if os.path.isdir(shown) else os.path.dirname(place), exist_ok=True)
@@ -185,8 +224,8 @@ def environment(job: ResolvedJob, scratch: Scratch) -> dict[str, str]:
     start = job.start
     return {
         "PATH": start.path,
-        "HOME": scratch.home if start.sandbox is None else "/tmp",
-        "TMPDIR": scratch.tmp if start.sandbox is None else "/tmp",
+        "HOME": scratch.native_home if start.sandbox is None else "/tmp",
+        "TMPDIR": scratch.native_tmp if start.sandbox is None else "/tmp",
         "LANG": "C.UTF-8",
         "TZ": "UTC",
         "PYTHONHASHSEED": "0",

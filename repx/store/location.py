@@ -16,7 +16,8 @@ from repx.lab.verification import state_of, verify
 def open_store(path: str | os.PathLike[str] | None = None) -> Store:
     """The store at `path`, else `$REPX_STORE`, else `$XDG_DATA_HOME/repx`, else `~/.local/share/repx`.
 
-    Raises StoreError for an empty path, and where there is no home. Makes nothing: that is for whoever writes first.
+    Raises StoreError for an empty path, one that PATH cannot hold, and where there is no home. Makes nothing: that is
+    for whoever writes first.
     """
     given = os.fspath(path) if path is not None else os.environ.get("REPX_STORE")
     if given is not None and not given.strip():
@@ -25,7 +26,13 @@ def open_store(path: str | os.PathLike[str] | None = None) -> Store:
     expanded = os.path.expanduser(given or f"{home}/repx")
     if expanded.startswith("~"):
         raise StoreError(f"{expanded} is in no home directory", hint="set HOME, or say where: --store or REPX_STORE")
-    return Store(os.path.abspath(expanded))
+    root = os.path.abspath(expanded)
+    if ":" in root or "\n" in root:
+        raise StoreError(
+            f"the store's path has {'a colon' if ':' in root else 'a newline'} in it: {root!r}",
+            hint="jobs find programs in it by PATH, which a colon divides; say another place by --store or REPX_STORE",
+        )
+    return Store(root)
 
 
 def store_of(lab: LabDirectory, path: str | os.PathLike[str] | None = None) -> Store:

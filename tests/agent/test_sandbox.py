@@ -18,6 +18,7 @@ from repx.agent.base.layout import Store
 from repx.agent.base.record import Attempt
 from repx.agent.exit_cause import add_exit_cause
 from repx.agent.job import GRACE_S
+from repx.agent.keeper import KEEPER, OUT_OF_MEMORY
 from repx.agent.lab.lab import Lab
 from repx.agent.messages import JobOrder
 from repx.agent.resolve import FileInput
@@ -25,7 +26,6 @@ from repx.agent.resolved_job import resolve_order, resolved_job
 from repx.agent.resolver import Resolver
 from repx.agent.sandbox import (
     DESCRIPTOR,
-    OUT_OF_MEMORY,
     Sandbox,
     bwrap_words,
     container_argv,
@@ -125,7 +125,7 @@ def test_a_container_has_no_rights_no_network_and_no_environment_of_the_runner()
         assert word in words
     assert words[words.index("--env") + 1] == "A=x=1 \n2"
     assert words[-len(JOB) :] == JOB
-    assert words[words.index("localhost/repx:1") + 1 :][:2] == ["/nix/store/b/bin/bash", "-c"]
+    assert words[words.index("localhost/repx:1") + 1 :][:3] == ["/nix/store/b/bin/bash", "-p", "-c"]
     command = sandbox_command(JOB, {"LD_PRELOAD": "/evil.so"}, ENGINE, "/s", [], {})
     assert command.env == {"HOME": "/root"}, "the client's own, the job's is in the words"
     assert command.argv[0] == "/bin/podman"
@@ -133,7 +133,8 @@ def test_a_container_has_no_rights_no_network_and_no_environment_of_the_runner()
 
 def test_bubblewrap_itself_gets_nothing_of_the_jobs_environment() -> None:
     command = sandbox_command(JOB, {"LD_PRELOAD": "/evil.so"}, BOX, "/s", [], {})
-    assert (command.env, command.argv) == ({}, ["/bin/bwrap", "--args", DESCRIPTOR, "--", *JOB])
+    kept = [BOX.shell, "-p", "-c", KEEPER, "repx", *JOB]
+    assert (command.env, command.argv) == ({}, ["/bin/bwrap", "--args", DESCRIPTOR, "--", *kept])
     assert command.words[:6] == [
         "--unshare-all", "--die-with-parent", "--clearenv", "--setenv", "LD_PRELOAD", "/evil.so",
     ]  # fmt: skip
@@ -356,6 +357,11 @@ def test_the_keeper_tells_the_whole_job_to_end_and_hears_what_it_says_then() -> 
         keeper.wait_for("ready")
         keeper.process.terminate()
         assert keeper.end(3) == (5, "tidied\n", "")
+
+
+def test_the_keeper_waits_for_what_a_script_has_started() -> None:
+    with kept("bash", "-c", "{ sleep 0.3; echo late; } & echo early") as keeper:
+        assert keeper.end() == (0, "early\nlate\n", "")
 
 
 def test_the_keeper_waits_for_a_stubborn_job_less_long_than_its_client_is_waited_for() -> None:

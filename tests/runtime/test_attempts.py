@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
@@ -173,6 +174,58 @@ def test_the_time_limit_is_kept(world: World) -> None:
     assert attempt.cause == "timeout"
     assert 1 <= attempt.end - attempt.start < 4
     assert world.processes() == {}
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        'rm -rf "$TMPDIR"',
+        'chmod 000 "$HOME"',
+        'rm -r "$TMPDIR"; ln -s / "$TMPDIR"',
+        'rm -r "$HOME"; echo > "$HOME"',
+        'mkdir -p "$TMPDIR/a/b"; chmod 000 "$TMPDIR/a"',
+        'mkdir "$HOME/here"; chmod 500 "$HOME"',
+    ],
+)
+def test_what_a_job_does_to_its_tmpdir_and_its_home_harms_no_other(world: World, harm: str) -> None:
+    world.realize(
+        f"""
+@bash
+def one(result: Output = out("r.txt"), *, n: int = 0):
+    return '''
+[ -z "$(ls -A "$TMPDIR")$(ls -A "$HOME")" ]; [ ! -L "$TMPDIR" ]; stat -L -c %a "$TMPDIR" "$HOME" > "$result"
+{harm}'''
+
+lab = Lab(runs=[Run("run", one, params={{"n": [1, 2, 3]}})])
+"""
+    )
+    done = world.run("-j", "1")
+    assert done.status == 0, done.stderr
+    texts = [text for place, text in world.outputs().items() if place.endswith("out/r.txt")]
+    assert texts == ["700\n700\n"] * 3
+
+
+def test_the_path_of_a_socket_in_tmpdir_is_short_wherever_the_store_is(world: World) -> None:
+    world.store = world.store / ("d" * 80)
+    world.realize(
+        """
+@stage
+def one(result: Output = out("r.txt")):
+    import os, pathlib, socket
+
+    place = os.environ["TMPDIR"] + "/pymp-12345678/listener-12345678"
+    os.mkdir(os.path.dirname(place))
+    socket.socket(socket.AF_UNIX).bind(place)
+    result.write_text(str(len(place)))
+
+lab = Lab(runs=[Run("run", one)])
+"""
+    )
+    before = set(Path("/tmp").glob("repx-*"))
+    done = world.run()
+    assert done.status == 0, done.stderr
+    assert int(world.output("one", "r.txt")) < 80
+    assert set(Path("/tmp").glob("repx-*")) <= before
 
 
 def test_a_job_that_spoils_its_slot_spoils_no_other(world: World) -> None:

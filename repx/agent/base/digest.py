@@ -17,6 +17,10 @@ ID_LENGTH = 32
 
 _PAIRS = [first + second for first in NIX_ALPHABET for second in NIX_ALPHABET]
 _CHUNK = 1 << 20
+
+MOST_LEVELS = 256
+"""Directories that may lie in each other in a tree: far more than anybody makes on purpose."""
+
 Visit = Callable[[str, os.stat_result, str], None]
 LeaveOut = Callable[["os.DirEntry[str]"], bool]
 """Whether an entry of a directory is as if it were not there."""
@@ -135,6 +139,14 @@ def check_entry(path: str, status: os.stat_result, root: str) -> None:
         _link_target(path, root)
     elif not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
         raise TreeError(path, "a socket, pipe or device cannot be kept")
+    elif stat.S_ISDIR(status.st_mode):
+        check_depth(path, root)
+
+
+def check_depth(path: str, root: str) -> None:
+    """Whether a directory lies so near to where its tree begins that all of it can be handled. Raises TreeError."""
+    if path.count("/", len(root)) > MOST_LEVELS:
+        raise TreeError(path[: len(root) + 80] + "…", "it lies in more than %d directories" % MOST_LEVELS)
 
 
 def plain_file_digest(sha256: str) -> str:
@@ -179,6 +191,7 @@ def _is_below(path: str, root: str) -> bool:
 
 
 def _directory(path: str, root: str, visit: Visit | None, leave_out: LeaveOut | None) -> tuple[bytes, str, int]:
+    check_depth(path, root)
     digest = hashlib.sha256()
     total = 0
     with os.scandir(path) as listing:

@@ -177,16 +177,9 @@ def take_special_bits(path: str, status: os.stat_result, _: str = "") -> None:
 
 def make_ordinary(path: str) -> None:
     """Take the special bits from a tree, and let its owner into every directory. FileNotFoundError without a tree."""
-    status = os.lstat(path)
-    mode = stat.S_IMODE(status.st_mode)
-    wanted = mode & ~SPECIAL_BITS | (stat.S_IRWXU if stat.S_ISDIR(status.st_mode) else 0)
-    if wanted != mode and not stat.S_ISLNK(status.st_mode):
-        os.chmod(path, wanted)
-    if stat.S_ISDIR(status.st_mode):
-        with os.scandir(path) as listing:
-            entries = [entry.path for entry in listing]
-        for entry in entries:
-            make_ordinary(entry)
+    for entry in walk(path, open_to_owner=True):
+        status = os.lstat(entry)
+        take_special_bits(entry, status)
 
 
 def make_read_only(path: str) -> None:
@@ -201,7 +194,7 @@ def make_read_only(path: str) -> None:
 
 
 def remove_tree(path: str) -> None:
-    """Remove a file or tree, read-only parts included. It is not an error when nothing is there."""
+    """Remove a file or tree, read-only parts included, however deep. It is not an error when nothing is there."""
     try:
         mode = os.lstat(path).st_mode
     except FileNotFoundError:
@@ -211,12 +204,35 @@ def remove_tree(path: str) -> None:
         return
     try:
         shutil.rmtree(path)
-    except PermissionError:
-        for entry in walk(path):
-            status = os.lstat(entry)
-            if stat.S_ISDIR(status.st_mode):
-                os.chmod(entry, 0o700)
+    except (RecursionError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (
+            errno.EACCES,
+            errno.EPERM,
+            errno.ENAMETOOLONG,
+            errno.EMFILE,
+        ):
+            raise
+        _flatten(path)
         shutil.rmtree(path)
+
+
+_TOO_DEEP_OR_CLOSED = frozenset([errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.EMFILE])
+
+
+def _flatten(path: str) -> None:
+    """Bring every directory of a tree to its top, open to its owner: then nothing is deep, and no path is long."""
+    os.chmod(path, stat.S_IRWXU)
+    waiting = ["."]
+    while waiting:
+        directory = path + "/" + waiting.pop()
+        os.chmod(directory, stat.S_IRWXU)
+        with os.scandir(directory) as listing:
+            inner = [entry.name for entry in listing if entry.is_dir(follow_symlinks=False)]
+        for name in inner:
+            os.chmod(directory + "/" + name, stat.S_IRWXU)
+            place = random_name()
+            os.rename(directory + "/" + name, path + "/" + place)
+            waiting.append(place)
 
 
 def link_tree(source: str, target: str) -> None:
@@ -280,14 +296,25 @@ def _copy_file(source: str, target: str) -> None:
     os.chmod(target, 0o755 if os.stat(source).st_mode & stat.S_IXUSR else 0o644)
 
 
-def walk(path: str, leave_out: Callable[[os.DirEntry[str]], bool] | None = None) -> Iterator[str]:
-    """`path` and everything below it, parents first; links are not followed."""
-    yield path
-    if stat.S_ISDIR(os.lstat(path).st_mode):
-        with os.scandir(path) as listing:
-            entries = [entry.path for entry in listing if leave_out is None or not leave_out(entry)]
-        for entry in entries:
-            yield from walk(entry, leave_out)
+def walk(
+    path: str, leave_out: Callable[[os.DirEntry[str]], bool] | None = None, *, open_to_owner: bool = False
+) -> Iterator[str]:
+    """`path` and everything below it, parents first; links are not followed, and nothing is too deep.
+
+    With `open_to_owner`, directories that their owner may not look into are opened to him.
+    """
+    waiting = [path]
+    while waiting:
+        top = waiting.pop()
+        mode = os.lstat(top).st_mode
+        if stat.S_ISDIR(mode):
+            if open_to_owner and mode & stat.S_IRWXU != stat.S_IRWXU:
+                os.chmod(top, stat.S_IMODE(mode) & ~SPECIAL_BITS | stat.S_IRWXU)
+            yield top
+            with os.scandir(top) as listing:
+                waiting.extend(entry.path for entry in listing if leave_out is None or not leave_out(entry))
+        else:
+            yield top
 
 
 def is_inside(relative: str) -> bool:

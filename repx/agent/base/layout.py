@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import os
 
+from repx.agent.base.digest import digest_of_text
 from repx.agent.base.names import is_digest, is_job_id
 
 RECORD = "record.jsonl"
@@ -84,3 +85,8 @@ def realization(job_directory: str, index: int, key: str) -> str:
 def slot(runner_directory: str, number: int) -> str:
     """The scratch directory of one slot of a runner."""
     return "%s/slot-%d" % (runner_directory, number)
+
+
+def short_name(slot_directory: str) -> str:
+    """A second, short name for a slot's directory; the runner's name is in it, which nobody can guess."""
+    return "/tmp/repx-%s" % digest_of_text("/".join(slot_directory.split("/")[-2:]))[:12]

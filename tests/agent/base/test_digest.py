@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repx.agent.base.digest import TreeError, digest_and_size, nix_base32, short_digest, tree_digest
+from repx.agent.base.digest import MOST_LEVELS, TreeError, digest_and_size, nix_base32, short_digest, tree_digest
 
 
 def make(root: Path, files: dict[str, bytes]) -> Path:
@@ -130,3 +130,14 @@ def test_sockets_and_pipes_are_refused(tmp_path: Path) -> None:
 @given(st.binary(min_size=32, max_size=32))
 def test_a_short_digest_is_the_start_of_the_long_one(digest: bytes) -> None:
     assert nix_base32(digest)[:32] == short_digest(digest)
+
+
+def test_a_tree_that_is_too_deep_is_refused_and_one_at_the_limit_is_not(tmp_path: Path) -> None:
+    place = tmp_path / "t"
+    for _ in range(MOST_LEVELS):
+        place = place / "d"
+    place.mkdir(parents=True)
+    tree_digest(str(tmp_path / "t"))
+    (place / "d").mkdir()
+    with pytest.raises(TreeError, match="more than 256 directories"):
+        tree_digest(str(tmp_path / "t"))

@@ -21,6 +21,7 @@ from repx.agent.base.files import (
     read_if_there,
     remove_tree,
     sync_filesystem,
+    walk,
     write_file,
 )
 from tests.machine import needs, needs_programs
@@ -96,6 +97,34 @@ def test_read_only_trees_are_removed(tmp_path: Path) -> None:
     remove_tree(str(root))
     assert not root.exists()
     assert outside.read_text() == "kept"
+
+
+def make_deep(root: Path, levels: int) -> None:
+    """A tree so deep that the path of its end may be longer than any system call takes."""
+    place = os.open(root, os.O_RDONLY)
+    for _ in range(levels):
+        os.mkdir("d", dir_fd=place)
+        inner = os.open("d", os.O_RDONLY, dir_fd=place)
+        os.close(place)
+        place = inner
+    os.close(os.open("end", os.O_CREAT | os.O_WRONLY, 0o400, dir_fd=place))
+    os.fchmod(place, 0)
+    os.close(place)
+
+
+@pytest.mark.parametrize("levels", [300, 1_100, 6_000])
+def test_a_tree_is_removed_however_deep(tmp_path: Path, levels: int) -> None:
+    make_deep(tmp_path, levels)
+    (tmp_path / "d/beside").mkdir()
+    remove_tree(str(tmp_path / "d"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_walk_has_no_depth_that_is_too_much_for_it(tmp_path: Path) -> None:
+    make_deep(tmp_path, 1_500)
+    entries = list(walk(str(tmp_path / "d"), open_to_owner=True))
+    assert len(entries) == 1_501
+    remove_tree(str(tmp_path / "d"))
 
 
 def test_a_link_is_removed_and_not_what_it_means(tmp_path: Path) -> None:
