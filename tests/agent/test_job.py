@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import time
@@ -126,13 +125,13 @@ def test_what_a_script_leaves_running_for_good_is_told_and_ended(tmp_path: Path,
     attempt = waited("sleep 3141 & exit 0", tmp_path)
     assert attempt.cause == "unfinished"
     assert "sleep (process " in attempt.detail
-    assert not _runs("3141")
+    assert has_ended("3141")
 
 
 def test_the_time_limit_ends_what_a_script_leaves_running_too(tmp_path: Path) -> None:
     attempt = waited("sleep 3142 & exit 0", tmp_path, 0.2)
     assert (attempt.cause, "sleep (process " in attempt.detail) == ("timeout", True)
-    assert not _runs("3142")
+    assert has_ended("3142")
 
 
 def test_all_of_a_group_are_told_to_end_and_have_the_whole_grace(tmp_path: Path) -> None:
@@ -142,11 +141,19 @@ def test_all_of_a_group_are_told_to_end_and_have_the_whole_grace(tmp_path: Path)
     assert (attempt.cause, said.read_text()) == ("timeout", "saved\n")
 
 
-def _runs(argument: str) -> bool:
-    """Whether a process runs that was started with this argument."""
-    lines = (place / "cmdline" for place in Path("/proc").iterdir() if place.name.isdigit())
-    for line in lines:
-        with contextlib.suppress(OSError):
-            if argument.encode() in line.read_bytes().split(b"\0"):
-                return True
+def has_ended(argument: str) -> bool:
+    """Whether nothing runs any more that was started with this argument; what was killed just now may take a moment."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        lines = [place / "cmdline" for place in Path("/proc").iterdir() if place.name.isdigit()]
+        if not any(argument.encode() in _words(line) for line in lines):
+            return True
+        time.sleep(0.01)
     return False
+
+
+def _words(file: Path) -> list[bytes]:
+    try:
+        return file.read_bytes().split(b"\0")
+    except OSError:
+        return []
