@@ -187,7 +187,8 @@ def _variable(stage: BashStage, name: str) -> str:
 
 def _from_file(stage: BashStage, file: Path) -> Script:
     try:
-        text = file.read_text(encoding="utf-8")
+        # Bytes: reading it as text would change the ends of lines, which a here-document may hold.
+        text = file.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DefinitionError(
             f"the script of stage {stage.name!r} cannot be read: {error}", location=stage.location
@@ -198,6 +199,12 @@ def _from_file(stage: BashStage, file: Path) -> Script:
 def _checked(stage: BashStage, text: str) -> Script:
     if "\0" in text:
         raise DefinitionError(f"the script of stage {stage.name!r} contains a NUL character", location=stage.location)
+    if text.startswith("\ufeff"):
+        raise DefinitionError(
+            f"the script of stage {stage.name!r} begins with a byte order mark (BOM), which Bash takes for a command",
+            location=stage.text_origin,
+            hint="save it as UTF-8 without BOM",
+        )
     if not text.strip():
         raise DefinitionError(f"the script of stage {stage.name!r} is empty", location=stage.location)
     return Script("bash", text, text, stage.text_origin)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -96,6 +97,9 @@ class SweepReader:
         if isinstance(given, set | frozenset):
             self.complain("a set has no order; write sorted(…)", f"axis {name!r}")
             return [None]
+        if (what := _not_a_list(given)) is not None:
+            self.complain(what, f"axis {name!r}")
+            return [None]
         items = _listed(given)
         if not items:
             self.complain("has no values", f"axis {name!r}")
@@ -122,6 +126,17 @@ class SweepReader:
                 )
             rows.append((code,))
         return Factor((Axis(name, tuple(column.values)),), rows)
+
+
+def _not_a_list(given: object) -> str | None:
+    """Why something that can be iterated over is not a list of values: a table would give the names of its columns."""
+    kind = type(given).__name__
+    is_table = any(hasattr(given, name) for name in ("columns", "column_names", "colnames", "data_vars"))
+    if is_table or getattr(getattr(given, "dtype", None), "names", None):
+        return f"a {kind} is a table, not a list of values; give one of its columns, or repx.zip(…) of several"
+    if isinstance(given, io.IOBase):
+        return "an open file is not a list of values; write its lines as a list, such as text.splitlines()"
+    return None
 
 
 def _listed(given: object) -> list[object]:

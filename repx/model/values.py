@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any, Literal
 
 from repx.agent.base.digest import short_digest
@@ -23,9 +24,12 @@ class Download:
     """Where in the user's code it is asked for."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class StoredPath:
-    """A file or directory that goes into the Lab: identified by its name and its content, wherever it lies."""
+    """A file or directory that goes into the Lab: identified by its name and its content, wherever it lies.
+
+    A text is equal to it when it is its name; a longer path is refused, since it would never be equal.
+    """
 
     name: str
     digest: str
@@ -50,10 +54,23 @@ class StoredPath:
     def __str__(self) -> str:
         return self.name
 
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, StoredPath):
+            return (self.name, self.digest, self.kind) == (other.name, other.digest, other.kind)
+        if isinstance(other, PurePath) or (isinstance(other, str) and "/" in other):
+            raise DefinitionError(
+                f"the path {self.name!r} was compared with {str(other)!r}, and is known by its name alone",
+                hint=f"compare it with {self.name!r}",
+            )
+        return self.name == other
 
-@dataclass(frozen=True, slots=True)
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class PackageRef:
-    """A package as the value of a param; its closure travels in the Lab."""
+    """A package as the value of a param; its closure travels in the Lab. A text is equal to it when it is its name."""
 
     name: str
     digest: str = ""
@@ -61,6 +78,14 @@ class PackageRef:
 
     def __str__(self) -> str:
         return self.name
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, PackageRef):
+            return (self.name, self.digest) == (other.name, other.digest)
+        return self.name == other
+
+    def __hash__(self) -> int:
+        return hash(self.name)
 
 
 Value = None | bool | int | float | str | StoredPath | PackageRef

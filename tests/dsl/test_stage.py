@@ -148,6 +148,18 @@ def test_a_script_may_stand_in_a_file_beside_the_experiment(experiments: Experim
     assert "experiment.py:3" in missing
 
 
+def test_a_script_file_is_taken_as_its_bytes(experiments: Experiments) -> None:
+    text = "@bash(script='work.sh')\ndef work(data: Output = out('a')):\n    ...\n" + RUN
+    lines = 'cat > "$data" <<END\na\r\nb\rc\nEND\n'
+    experiments.write({"experiment.py": ""})
+    (experiments.folder / "work.sh").write_bytes(lines.encode())
+    script = job(experiments.graph(text), "work").stage.script
+    assert script is not None
+    assert script.text == lines
+    (experiments.folder / "work.sh").write_bytes(b"\xef\xbb\xbf" + lines.encode())
+    assert "begins with a byte order mark (BOM)" in experiments.error(text)
+
+
 WORK = "def work({}):\n    return 'true'"
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import builtins
 import enum
+import io
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,23 @@ def test_concat_is_the_ordered_union(one: dict[str, list[Value]], other: dict[st
 # ------------------------------------------------------------------------------------------------------------ where
 
 
+def test_a_swept_path_is_compared_by_its_name() -> None:
+    people = [StoredPath(name, "00" * 32, f"/data/{name}", "directory") for name in ("alice", "bob")]
+    sweep = product(who=people, tool=PackageRef("jq"))
+    for predicate in (
+        lambda p: p.who != "alice",
+        lambda p: not p.who == "alice",  # noqa: SIM201 - both comparisons
+        lambda p: p.who in ("bob", "carol"),
+        lambda p: p.who in {"bob", "carol"},
+        lambda p: {"alice": 0, "bob": 1}[p.who],
+        lambda p: p.tool == "jq" and p.who == people[1],
+    ):
+        assert [one["who"].name for one in sweep.where(predicate).assignments()] == ["bob"]  # type: ignore[union-attr]
+    for far in (lambda p: p.who == "data/alice", lambda p: p.who == Path("alice")):
+        with pytest.raises(DefinitionError, match="known by its name alone"):
+            sweep.where(far)
+
+
 def test_where_keeps_what_the_predicate_says() -> None:
     sweep = product(a=[1, 2, 3], b=[1, 2, 3]).where(lambda p: p.a < p.b)
     assert [tuple(one.values()) for one in sweep.assignments()] == [(1, 2), (1, 3), (2, 3)]
@@ -228,6 +246,15 @@ def test_what_is_filtered_can_be_combined_again(params: dict[str, list[Value]], 
 # ---------------------------------------------------------------------------------------------------------- refused
 
 
+class Table:
+    """What tables have in common: one that is iterated over gives the names of its columns."""
+
+    columns = ("lr", "seed")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+
 class Color(enum.IntEnum):
     """A number with a name, which JSON would forget."""
 
@@ -247,6 +274,9 @@ class Color(enum.IntEnum):
         ({"a": b"xy"}, "axis 'a', value 0: b'xy' is a bytes"),
         ({"a": Path("x")}, "a path is given as repx.path"),
         ({"a": Color.RED}, "only plain bool, int, float and str"),
+        ({"a": Table()}, "axis 'a': a Table is a table, not a list of values; give one of its columns"),
+        ({"a": np.zeros(2, dtype=[("x", int), ("y", int)])}, "axis 'a': a ndarray is a table"),
+        ({"a": io.StringIO("1\n2\n")}, "axis 'a': an open file is not a list of values"),
         ({"a": []}, "axis 'a': has no values"),
         ({"a": {}}, "axis 'a': a mapping is not a list of values"),
         ({"a": {1, 2}}, "axis 'a': a set has no order; write sorted(…)"),
