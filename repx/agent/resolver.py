@@ -5,11 +5,11 @@ It knows results alone. Whether a job that has none has failed, runs or is block
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Optional, Protocol, Union
+from collections.abc import Callable
+from typing import Optional, Protocol, Union
 
 from repx.agent.base.layout import Store
-from repx.agent.lab.inherited import effective_params
+from repx.agent.lab.inherited import Inherited
 from repx.agent.lab.place import LabRoot
 from repx.agent.lab.run_file import Job, RunFile
 from repx.agent.resolve import (
@@ -67,7 +67,8 @@ class Resolver:
         self._results: dict[str, RunResults] = {}
         self._open_runs: set[str] = set()
         self._told_results: dict[str, ResultsInput] = {}
-        self._effective: dict[str, dict[str, Any]] = {}
+        self.inherited = Inherited(lab.job)
+        """The params of jobs and of everything upstream."""
 
     def note(self, job: str, known: Realized | Missing) -> None:
         """What has become of a job meanwhile: its outcome, AWAITED while it is to run, None when it will have none."""
@@ -178,12 +179,8 @@ class Resolver:
             if any(isinstance(self._missing.get(identity), Awaited) for identity in file.ids()):
                 self._open_runs.add(run)
             else:
-                self._results[run] = results_of_run(file, self._realized.get, self.effective_params)
+                self._results[run] = results_of_run(file, self._realized.get, self.inherited)
         return self._results.get(run)
-
-    def effective_params(self, job: Job) -> Mapping[str, Any]:
-        """Its params and those of everything upstream, its own last."""
-        return effective_params(job, self._lab.job, self._effective)
 
     def _pull(self, job: Job) -> None:
         """Look at everything that a job takes from, and at what that takes from."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from typing import Any, Callable, NamedTuple
 
 from repx.agent.base.digest import canonical_json
 from repx.agent.base.files import publish_file, read_if_there
 from repx.agent.base.layout import Store
 from repx.agent.base.names import shown_name
-from repx.agent.lab.run_file import Job, RunFile
+from repx.agent.lab.inherited import Inherited
+from repx.agent.lab.run_file import RunFile
 from repx.agent.resolve import Realized
 
 
@@ -39,22 +39,30 @@ def results_path(store: Store, run: str, digest: str) -> str:
     return "%s/%s-%s.json" % (store.objects, digest[:32], run)
 
 
-def results_of_run(
-    run: RunFile, outcome_of: Callable[[str], Realized | None], params_of: Callable[[Job], Mapping[str, Any]]
-) -> RunResults:
-    """A run's results: one job a line, inside one JSON document; jobs without an outcome are failed ones."""
+def results_of_run(run: RunFile, outcome_of: Callable[[str], Realized | None], inherited: Inherited) -> RunResults:
+    """A run's results: one job a line, inside one JSON document; jobs without an outcome are failed ones.
+
+    `several` has all the values of params that a job's upstreams do not agree on.
+    """
+    qualified = _qualified_names(run, inherited)
     lines: list[tuple[str, str]] = []
     for job in run.jobs():
         outcome = outcome_of(job.id)
         outputs = {} if outcome is None else outcome.outputs
         # A path's name is what the user swept; where it is stored says nothing to them.
-        params = {name: _named(value) for name, value in params_of(job).items()}
+        has = inherited.of(job)
+        params = {name: _named(value) for name, value in has.one.items()}
+        for name in qualified.get(job.stage.name, ()):
+            if name not in params and len(values := inherited.values(job, name)) == 1:
+                params[name] = _named(values[0])
+        several = {name: [_named(value) for value in values.values()] for name, values in has.several.items()}
         state = "failed" if outcome is None else "succeeded"
-        seen = {"stage": job.stage.name, "params": params, "state": state}
+        said: dict[str, Any] = {"params": params, "state": state, **({"several": several} if several else {})}
+        seen = {"stage": job.stage.name, **said}
         digests = {name: output.digest for name, output in outputs.items()}
         paths = {} if outcome is None else {name: outcome.path(name) for name in outputs}
         # "stage" first: readers tell the lines of jobs from the frame by it.
-        body = canonical_json({"outputs": paths, "params": params, "state": state})
+        body = canonical_json({"outputs": paths, **said})
         lines.append((canonical_json([seen, digests]), '{"stage":%s,%s' % (canonical_json(job.stage.name), body[1:])))
     lines.sort()
     digest = hashlib.sha256(b"repx-results 1\n")
@@ -62,6 +70,16 @@ def results_of_run(
         digest.update(identity.encode("utf-8", "surrogatepass") + b"\n")
     body = ",\n".join(line for _, line in lines)
     return RunResults(run.name, digest.hexdigest(), '{"run":%s,"jobs":[\n%s\n]}\n' % (canonical_json(run.name), body))
+
+
+def _qualified_names(run: RunFile, inherited: Inherited) -> dict[str, list[str]]:
+    """For each stage the names `input.param` under which one of its jobs has a value: then all of them have one."""
+    found: dict[str, dict[str, None]] = {}
+    for job in run.jobs():
+        names = [name for name in inherited.of(job).one if "." in name]
+        if names:
+            found.setdefault(job.stage.name, {}).update(dict.fromkeys(names))
+    return {stage: list(names) for stage, names in found.items()}
 
 
 def _named(value: Any) -> Any:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from repx.agent.base.layout import Store
-from repx.agent.lab.inherited import effective_params
-from repx.agent.lab.job_line import FromJob, FromRun, InputSource
+from repx.agent.lab.inherited import Inherited, is_same
+from repx.agent.lab.job_line import FromJob, FromRun, InputSource, Stored
 from repx.agent.lab.run_file import Job
 from repx.analysis.status import SHOWN
 from repx.analysis.statuses import Statuses
 from repx.analysis.steps import StoredJob
 from repx.lab.directory import LabDirectory
+from repx.lab.params import named
 from repx.store.attempts import all_attempts, cause_text
 
 _ATTEMPT = ("start", "end", "host", "exit", "signal", "cause", "detail", "max_rss", "cpu", "isolation")
@@ -25,8 +25,10 @@ def describe_job(job: Job, lab: LabDirectory, store: Store) -> dict[str, Any]:
     outcome = statuses.results.outcome(job)
     directory = statuses.directory(job)
     stage = job.stage
-    known: dict[str, dict[str, Any]] = {}
-    effective = effective_params(job, lab.job, known)
+    inherited = statuses.results.inherited
+    effective = inherited.of(job)
+    # A path that it takes itself stands among its inputs.
+    own_paths = {source.input for source in job.inputs if isinstance(source, Stored)}
     described: dict[str, Any] = {
         "id": job.id,
         "stage": stage.name,
@@ -40,11 +42,11 @@ def describe_job(job: Job, lab: LabDirectory, store: Store) -> dict[str, Any]:
         "source": stage.source,
         "script": f"{lab.path}/{stage.executable}",
         "realizations": stage.realizations,
-        "params": job.params,
+        "params": {name: named(value) for name, value in job.params.items()},
         "inherited": {
-            name: {"value": value, "from": _origin(job, name, lab, known)}
-            for name, value in effective.items()
-            if name not in job.params
+            name: {"value": named(value), "from": _origin(job, name, inherited)}
+            for name, value in effective.one.items()
+            if name not in job.params and name not in own_paths
         },
         "resources": {name: _resource(job, name, lab) for name in job.hints.said()},
         "inputs": [_input(source, lab, statuses) for source in job.inputs],
@@ -87,12 +89,19 @@ def _attempts(directory: str) -> dict[str, Any]:
     return {"attempts": len(attempts), "attempt": told}
 
 
-def _origin(job: Job, name: str, lab: LabDirectory, known: Mapping[str, Mapping[str, Any]]) -> str:
-    """The job a param is inherited from: of the upstreams that have it the last, and so on."""
-    while name not in job.params:
-        upstreams = [one for identity in job.upstream_ids() if (one := job.run.job(identity) or lab.job(identity))]
-        job = next(one for one in reversed(upstreams) if name in known[one.id])
-    return job.id
+def _origin(job: Job, name: str, inherited: Inherited) -> str:
+    """The job a param is inherited from: of those that have it so, the first that is met on the way up."""
+    value, param = inherited.of(job).one[name], name.rpartition(".")[2]
+    stack, seen = [job], {job.id}
+    while stack:
+        top = stack.pop()
+        own = {**{source.input: source.place for source in top.inputs if isinstance(source, Stored)}, **top.params}
+        if top is not job and param in own and is_same(own[param], value):
+            return top.id
+        ids = [identity for identity in top.upstream_ids() if identity not in seen]
+        seen.update(ids)
+        stack.extend(one for identity in ids if (one := inherited.upstream(top, identity)) is not None)
+    return ""
 
 
 def _resource(job: Job, name: str, lab: LabDirectory) -> dict[str, Any]:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from repx.agent.base.layout import Store
 from repx.agent.base.state import State
-from repx.agent.lab.inherited import effective_params
 from repx.agent.lab.run_file import Job
 from repx.analysis.filters import Condition, read_conditions
 from repx.analysis.outputs import result_of
+from repx.analysis.status import SHOWN
 from repx.analysis.statuses import Statuses
 from repx.errors import UsageError
 from repx.lab.directory import LabDirectory
-from repx.lab.selection import param_names
+from repx.lab.params import named
+from repx.lab.selection import ParamNames, stage_names
 from repx.store.attempts import all_attempts, log_text
 
 if TYPE_CHECKING:
@@ -32,8 +33,13 @@ class Source:
         self.lab = lab
         self.store = store
         self.statuses = Statuses(lab, store)
-        self.effective: dict[str, dict[str, Any]] = {}
-        self.param_names = param_names(lab)
+        self.inherited = self.statuses.results.inherited
+        self.param_names = ParamNames(lab)
+        self.attribute_values = {
+            "stage": stage_names(lab),
+            "run": set(lab.runs),
+            "status": {state.value for state in SHOWN},
+        }
 
     def job(self, identity: str) -> JobView:
         """The job of a whole id."""
@@ -43,7 +49,7 @@ class Source:
 
 
 class JobView:
-    """One job. Params as the Lab spells them: a stored path is its place in the Lab."""
+    """One job. A stored path among its params is told by the name that it has where it was swept."""
 
     def __init__(self, job: Job, source: Source) -> None:
         self._job = job
@@ -63,12 +69,23 @@ class JobView:
     @property
     def params(self) -> dict[str, Any]:
         """The params its stage declares."""
-        return dict(self._job.params)
+        return {name: named(value) for name, value in self._job.params.items()}
 
     @property
     def effective_params(self) -> dict[str, Any]:
-        """Its params and those it inherits from everything upstream; its own win, then the nearer ones."""
-        return dict(effective_params(self._job, self._source.lab.job, self._source.effective))
+        """Its params, which win, and those that all it takes from agree on.
+
+        Where they do not agree, `train.seed` is the seed of what comes in by the input `train`; `values` has all.
+        """
+        return {name: named(value) for name, value in self._source.inherited.of(self._job).one.items()}
+
+    def values(self, name: str) -> list[Any]:
+        """All values of a param, its own or inherited: several where what it takes from does not agree."""
+        return [named(value) for value in self.stored_values(name)]
+
+    def stored_values(self, name: str) -> Sequence[Any]:
+        """The same as the Lab spells them: a stored path is its place in the Lab."""
+        return self._source.inherited.values(self._job, name)
 
     @property
     def dependencies(self) -> JobCollection:
@@ -138,20 +155,24 @@ class JobCollection(Sequence[JobView]):
         param is left out. After two underscores: contains startswith endswith in gt ge lt le ne regex. Raises
         UsageError for a name that no job has.
         """
-        tests = read_conditions(conditions, self._source.param_names)
-        found = [job.id for job in self if all(map(job_holds(job), tests)) and (predicate is None or predicate(job))]
-        return JobCollection(self._source, found)
+        tests = read_conditions(conditions, self._source.param_names, self._source.attribute_values)
+        return JobCollection(
+            self._source, [job.id for job in chosen(self, tests) if predicate is None or predicate(job)]
+        )
 
     def to_dataframe(self, *, outputs: bool = False) -> pd.DataFrame:
         """A row for each job: job_id, stage, run, status, effective params; with `outputs` their paths too.
 
-        A param named like one of these columns is called `param.<name>`; paths are in `output.<name>`.
+        A param named like one of these columns is called `param.<name>`; paths are in `output.<name>`. Where what a job
+        takes from does not agree on a param, `<input>.<param>` has that of each input. Integers stay integers.
         """
         import pandas as pd
 
-        rows = [_row(job, outputs) for job in self]
+        jobs = list(self)
+        rows = [_row(job, outputs) for job in jobs]
+        _qualify(jobs, rows)
         names = dict.fromkeys(name for row in rows for name in row)
-        columns = {name: [row.get(name) for row in rows] for name in dict.fromkeys((*_COLUMNS, *names))}
+        columns = {name: _column([row.get(name) for row in rows]) for name in dict.fromkeys((*_COLUMNS, *names))}
         return pd.DataFrame(columns, columns=list(columns))
 
     @overload
@@ -184,18 +205,32 @@ class JobCollection(Sequence[JobView]):
         return self._listed
 
 
-def job_holds(job: JobView) -> Callable[[Condition], bool]:
-    """Whether a job is as a condition wants it."""
+def chosen(jobs: Iterable[JobView], conditions: Sequence[Condition]) -> list[JobView]:
+    """The jobs that hold to all conditions.
 
-    def holds(condition: Condition) -> bool:
-        if condition.is_param:
-            params = job.effective_params
-            return condition.name in params and condition.holds(params[condition.name])
-        if condition.name == "run":
-            return any(map(condition.holds, job.runs))
-        return condition.holds(getattr(job, condition.name))
+    A param is what is asked for when it is that value; where no job of its stage has it, when it is called so.
+    """
+    attributes = [one for one in conditions if not one.is_param]
+    params = [one for one in conditions if one.is_param]
+    best: dict[tuple[str, int], tuple[int, ...]] = {}
+    looked_at: list[tuple[JobView, list[tuple[int, ...]]]] = []
+    for job in jobs:
+        if not all(one.holds_itself(_attribute(job, one.name)) for one in attributes):
+            continue
+        values = [job.stored_values(one.name) for one in params]
+        close = [one.closeness(found) for one, found in zip(params, values, strict=True)]
+        for number, ranks in enumerate(close):
+            known = best.get((job.stage, number), ranks)
+            best[job.stage, number] = tuple(map(max, known, ranks))
+        if all(values):
+            looked_at.append((job, close))
+    return [
+        job for job, close in looked_at if all(one.holds(close[n], best[job.stage, n]) for n, one in enumerate(params))
+    ]
 
-    return holds
+
+def _attribute(job: JobView, name: str) -> Sequence[Any]:
+    return job.runs if name == "run" else [getattr(job, name)]
 
 
 def _row(job: JobView, outputs: bool) -> dict[str, Any]:
@@ -205,3 +240,26 @@ def _row(job: JobView, outputs: bool) -> dict[str, Any]:
     if outputs and job.status is State.SUCCEEDED:
         row.update((f"output.{name}", str(path)) for name, path in job.outputs.items())
     return row
+
+
+def _qualify(jobs: Sequence[JobView], rows: Sequence[dict[str, Any]]) -> None:
+    """Give all jobs of a stage the columns `input.param` that one of them has."""
+    names: dict[str, dict[str, None]] = {}
+    for job in jobs:
+        names.setdefault(job.stage, {}).update((name, None) for name in job.effective_params if "." in name)
+    for job, row in zip(jobs, rows, strict=True):
+        for name in names[job.stage]:
+            if name not in row and len(found := job.values(name)) == 1:
+                row[name] = found[0]
+
+
+def _column(values: list[Any]) -> pd.Series[Any] | list[Any]:
+    """A column that holds the values as they are: pandas would make floats of integers with gaps or among floats."""
+    import pandas as pd
+
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {int} and all(value is None or -(2**63) <= value < 2**63 for value in values):
+        return pd.Series(values, dtype="Int64" if None in values else "int64")
+    if kinds == {bool} and None in values:
+        return pd.Series(values, dtype="boolean")
+    return values if kinds <= {str} or (len(kinds) == 1 and int not in kinds) else pd.Series(values, dtype="object")

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from repx.agent.base.layout import Store
 from repx.agent.base.state import State
-from repx.agent.lab.inherited import effective_params
 from repx.agent.lab.run_file import Job, RunFile
 from repx.analysis.status import SHOWN
 from repx.analysis.statuses import Statuses
 from repx.analysis.steps import PartStatus
 from repx.errors import UsageError, nearest
 from repx.lab.directory import LabDirectory
-from repx.lab.params import is_typed, read_condition
-from repx.lab.selection import find_runs, listed_jobs, param_names, stage_names
+from repx.lab.job_order import sorted_jobs
+from repx.lab.params import closest, read_condition
+from repx.lab.selection import ParamNames, find_runs, listed_jobs, stage_names, typed_closeness, varying_params
 from repx.model.names import unknown
 from repx.store.attempts import all_attempts, cause_text
 from repx.store.complete_runs import known_complete
+
+SORTED = 20_000
+"""Jobs of a listing that are sorted. Of more than so many the first is to come soon, and nobody reads them in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +38,25 @@ class Query:
 
 
 class Row(NamedTuple):
-    """One job of a listing; `params` are effective, and only there when the query needs them."""
+    """One job of a listing."""
 
     job: Job
-    params: Mapping[str, Any]
     statuses: Statuses
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """Its params and those that all it takes from agree on."""
+        return self.statuses.results.inherited.of(self.job).one
+
+    def values(self, name: str) -> Sequence[Any]:
+        """All values it has under a name: several where what it takes from does not agree."""
+        return self.statuses.results.inherited.values(self.job, name)
+
+    @property
+    def duration_s(self) -> float | None:
+        """How long its last attempt took."""
+        attempts = all_attempts(self.statuses.directory(self.job))
+        return attempts[-1].end - attempts[-1].start if attempts else None
 
     @property
     def status(self) -> State:
@@ -55,14 +73,13 @@ class Row(NamedTuple):
 class Listing:
     """The jobs of a query. Raises UsageError for names that name nothing, before the first row."""
 
-    def __init__(self, lab: LabDirectory, store: Store, query: Query, *, with_params: bool = False) -> None:
+    def __init__(self, lab: LabDirectory, store: Store, query: Query) -> None:
         self._lab = lab
         self._query = query
-        self._needs_params = with_params or bool(query.params or query.where)
         self._statuses = Statuses(lab, store)
         self._where = dict(read_condition(text) for text in query.where)
-        self._effective: dict[str, dict[str, Any]] = {}
-        known = param_names(lab)
+        self._inherited = self._statuses.results.inherited
+        known = ParamNames(lab)
         for name in (*query.params, *self._where):
             if name not in known:
                 raise unknown("param", name, known)
@@ -72,16 +89,30 @@ class Listing:
         self._jobs = self._named(query.names)
 
     def rows(self) -> Iterator[Row]:
-        """Each job once, in the order of the Lab."""
-        for job in self._jobs:
-            if self._query.stage not in job.stage.name:
-                continue
-            params = effective_params(job, self._lab.job, self._effective) if self._needs_params else {}
-            if not all(name in params and is_typed(params[name], text) for name, text in self._where.items()):
-                continue
-            row = Row(job, params, self._statuses)
+        """Each job once: run after run, each stage after those it takes from, by params; many as the Lab has them."""
+        jobs: Iterator[Job] = (job for job in self._jobs if self._query.stage in job.stage.name)
+        if self._where:
+            jobs = iter(closest((job, job.stage.name, self._closeness(job)) for job in jobs))
+        first = list(islice(jobs, SORTED + 1))
+        found = chain(first, jobs) if len(first) > SORTED else iter(sorted_jobs(self._lab, first, self._inherited))
+        for job in found:
+            row = Row(job, self._statuses)
             if not self._query.statuses or row.status in self._query.statuses:
                 yield row
+
+    def varying(self, rows: Sequence[Row]) -> list[str]:
+        """The names of params in which some rows of one stage differ."""
+        names: dict[str, None] = {}
+        by_stage: dict[str, list[Job]] = {}
+        for row in rows:
+            by_stage.setdefault(row.job.stage.name, []).append(row.job)
+        for jobs in by_stage.values():
+            for params in varying_params(self._lab, jobs, self._inherited):
+                names.update(dict.fromkeys(params))
+        return list(names)
+
+    def _closeness(self, job: Job) -> list[int]:
+        return typed_closeness(self._inherited, job, self._where)
 
     def parts(self, job: Job) -> Iterator[PartStatus]:
         """The scatter and the steps of a job; nothing for one that has none."""

@@ -119,6 +119,15 @@ def size_text(size: int) -> str:
     return f"{size}" if not unit else f"{amount:.1f}{unit}"
 
 
+def duration_text(seconds: float | None) -> str:
+    """A time as people read it: `0.31 s`, `42 s`, `3.5 min`, `2.0 h`; `-` where there is none."""
+    if seconds is None:
+        return "-"
+    if seconds < 100:
+        return f"{seconds:.2g} s"
+    return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
 def is_terminal() -> bool:
     """Whether the answer goes to a terminal that wants colors."""
     return wants_color(sys.stdout)

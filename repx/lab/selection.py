@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from repx.agent.base.digest import ID_LENGTH
-from repx.agent.lab.inherited import effective_params
+from repx.agent.base.digest import ID_LENGTH, canonical_json
+from repx.agent.lab.inherited import Inherited
 from repx.agent.lab.run_file import Job
 from repx.errors import UsageError, nearest
 from repx.lab.directory import LabDirectory
-from repx.lab.params import is_typed, read_condition, shown
+from repx.lab.params import closeness_to_text, closest, condition, read_conditions, shown
 from repx.model.garbage import no_collection
 from repx.model.names import unknown
 
@@ -117,11 +118,11 @@ def find_job(lab: LabDirectory, name: str) -> Job:
     if len(jobs) == 1:
         return jobs[0]
     few = jobs[:_SHOWN_JOBS]
-    told = sorted(zip(varying_params(lab, few), (job.id for job in few), strict=True), key=lambda one: _natural(one[0]))
-    lines = [f"{identity}  {text}".rstrip() for text, identity in told]
+    told = sorted(zip(varying_params(lab, few), few, strict=True), key=lambda one: natural(_conditions(one[0], "  ")))
+    lines = [f"{job.id}  {_conditions(params, '  ')}".rstrip() for params, job in told]
     if len(jobs) > len(lines):
         lines.append(f"… and {len(jobs) - len(lines)} more")
-    example = told[0][0].replace("  ", ",") or "param=value"
+    example = next((_conditions(params, ",") for params, _ in told if params), "param=value")
     raise UsageError(
         f"{name!r} has {len(jobs)} jobs, and one is needed",
         facts=[("they are", "\n".join(lines))],
@@ -129,13 +130,18 @@ def find_job(lab: LabDirectory, name: str) -> Job:
     )
 
 
-def varying_params(lab: LabDirectory, jobs: Sequence[Job]) -> list[str]:
-    """For each job, the params in which these jobs differ: `slope=1.0  model=large`."""
-    known: dict[str, dict[str, Any]] = {}
-    texts = [{name: shown(value) for name, value in effective_params(job, lab.job, known).items()} for job in jobs]
-    names = dict.fromkeys(name for text in texts for name in text)
-    varying = [name for name in names if len({text.get(name) for text in texts}) > 1]
-    return ["  ".join(f"{name}={text[name]}" for name in varying if name in text) for text in texts]
+def varying_params(lab: LabDirectory, jobs: Sequence[Job], inherited: Inherited | None = None) -> list[dict[str, Any]]:
+    """For each job, the params in which these jobs differ, by name."""
+    inherited = inherited or Inherited(lab.job)
+    params = [inherited.of(job).one for job in jobs]
+    texts: dict[str, set[str]] = {}
+    counts: Counter[str] = Counter()
+    for one in params:
+        counts.update(one.keys())
+        for name, value in one.items():
+            texts.setdefault(name, set()).add(canonical_json(value))
+    varying = [name for name, found in texts.items() if len(found) > 1 or counts[name] < len(params)]
+    return [{name: one[name] for name in varying if name in one} for one in params]
 
 
 def stage_names(lab: LabDirectory) -> set[str]:
@@ -143,11 +149,30 @@ def stage_names(lab: LabDirectory) -> set[str]:
     return {stage.name for run in lab.runs.values() for stage in run.stages.values()}
 
 
-def param_names(lab: LabDirectory) -> set[str]:
-    """The names of all params that any stage declares, and of the inputs that a swept path may come in by."""
-    stages = [stage for run in lab.runs.values() for stage in run.stages.values()]
-    inputs = {spec.name for stage in stages for spec in stage.inputs.values() if spec.kind in ("path", "paths")}
-    return inputs.union(*(stage.params for stage in stages))
+class ParamNames(Collection[str]):
+    """The names of all params that any stage declares, and of the inputs that a swept path may come in by.
+
+    `a.b` is one too: the param b of what comes in by the input a, or of the stage a.
+    """
+
+    def __init__(self, lab: LabDirectory) -> None:
+        stages = [stage for run in lab.runs.values() for stage in run.stages.values()]
+        inputs = {spec.name: spec.kind for stage in stages for spec in stage.inputs.values()}
+        self._names = {name for name, kind in inputs.items() if kind in ("path", "paths")}
+        self._names.update(*(stage.params for stage in stages))
+        self._first = {*inputs, *(stage.name for stage in stages)}
+
+    def __contains__(self, name: object) -> bool:
+        if name in self._names:
+            return True
+        first, dot, rest = str(name).partition(".")
+        return bool(dot) and first in self._first and rest in self
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._names))
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def stage_of(identity: str) -> str:
@@ -171,29 +196,38 @@ def _jobs_of_stage(lab: LabDirectory, name: str) -> Iterator[Job]:
 
 
 def _that_match(lab: LabDirectory, name: str, jobs: Iterable[Job], conditions: str) -> list[Job]:
-    wanted = dict(read_condition(one) for one in conditions.split(",") if one.strip())
-    for param in wanted.keys() - param_names(lab):
-        raise unknown("param", param, param_names(lab))
-    known: dict[str, dict[str, Any]] = {}
-    found = []
-    seen: list[dict[str, Any]] = []
-    for job in jobs:
-        params = effective_params(job, lab.job, known)
-        seen.append(params)
-        if all(param in params and is_typed(params[param], text) for param, text in wanted.items()):
-            found.append(job)
+    wanted = read_conditions(conditions)
+    names = ParamNames(lab)
+    for param in wanted:
+        if param not in names:
+            raise unknown("param", param, names)
+    inherited = Inherited(lab.job)
+    seen = list(jobs)
+    found = closest((job, job.stage.name, typed_closeness(inherited, job, wanted)) for job in seen)
     if not found:
-        values = [f"{param}: {_values(seen, param)}" for param in wanted]
+        values = [f"{param}: {_values(inherited, seen, param)}" for param in wanted]
         raise UsageError(f"there is no job {name!r}", facts=[("values are", "\n".join(values))])
     return found
 
 
-def _values(params: Sequence[Mapping[str, Any]], name: str) -> str:
-    values = sorted({shown(one[name]) for one in params if name in one}, key=_natural)
+def typed_closeness(inherited: Inherited, job: Job, wanted: Mapping[str, str]) -> list[int]:
+    """How close a job is to each of some texts `NAME=VALUE`: by the closest of the values it has under that name."""
+    return [
+        max((closeness_to_text(value, text) for value in inherited.values(job, name)), default=0)
+        for name, text in wanted.items()
+    ]
+
+
+def _conditions(params: Mapping[str, Any], separator: str) -> str:
+    return separator.join(condition(name, value) for name, value in params.items())
+
+
+def _values(inherited: Inherited, jobs: Sequence[Job], name: str) -> str:
+    values = sorted({shown(value) for job in jobs for value in inherited.values(job, name)}, key=natural)
     return ", ".join([*values[:_SHOWN_JOBS], *(["…"] if len(values) > _SHOWN_JOBS else [])]) or "it takes none"
 
 
-def _natural(text: str) -> list[tuple[int, str]]:
+def natural(text: str) -> list[tuple[int, str]]:
     """The order people expect of texts with numbers in them: 2 before 10."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in _NUMBERS.split(text)]
 

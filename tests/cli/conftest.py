@@ -153,6 +153,8 @@ class World:
         text = re.sub(r"/\d-[0-9a-df-np-sv-z]{8}/", "/<key>/", text)
         text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}, \S+ s on \S+,", "<when>, <how long> on <host>,", text)
         text = re.sub(r"\b[0-9a-df-np-sv-z]{12}\b", "<start of an id>", text)
+        # How long a job took, in the column of times.
+        text = re.sub(r"(?<=  ) *\d\S* (?:s|min|h)(?=  |$)", "<how long>", text, flags=re.MULTILINE)
         # Jobs stand in the order of their ids, which depend on this machine's programs.
         text = re.sub(
             r"(?:^<digest>.*\n)+", lambda rows: "".join(sorted(rows[0].splitlines(True))), text, flags=re.MULTILINE
