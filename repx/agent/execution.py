@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
+from collections.abc import Sequence
 
+from repx.agent.base.files import remove_tree
+from repx.agent.base.layout import Store
 from repx.agent.base.record import Attempt, OutputRecord
 from repx.agent.cgroup import JobLimits, process_family
 from repx.agent.claim import ClaimFile
 from repx.agent.exit_cause import add_exit_cause
+from repx.agent.input_marks import InputMark, changed_inputs, input_marks
 from repx.agent.job import Pause, StartedJob
 from repx.agent.outputs import collect_outputs
 from repx.agent.resolved_job import ResolvedJob
@@ -19,7 +25,8 @@ from repx.agent.supervisor import kill_descendants
 class Execution:
     """Executes jobs one after the other. What has to live as long as its process is made once."""
 
-    def __init__(self, scratch: Scratch, claim: ClaimFile, pause: Pause) -> None:
+    def __init__(self, store: Store, scratch: Scratch, claim: ClaimFile, pause: Pause) -> None:
+        self._outputs = store.outputs
         self._scratch = scratch
         self._claim = claim
         self._pause = pause
@@ -28,8 +35,13 @@ class Execution:
 
     def run(self, job: ResolvedJob) -> tuple[Attempt, dict[str, OutputRecord]]:
         """Execute a job whose scratch has been prepared; what it has made, if it has not failed."""
+        # In a sandbox they are read-only, whoever it is.
+        marks = input_marks(job.inputs) if job.start.sandbox is None else {}
         attempt = self._execute(job)
         kill_descendants()
+        changed = changed_inputs(marks)
+        if changed:
+            return self._damaged(attempt, changed), {}
         if attempt.cause == "timeout":
             limit = "stopped after its time limit of %g s" % (job.time_s or 0)
             return attempt._replace(detail="; ".join(filter(None, (limit, attempt.detail)))), {}
@@ -37,6 +49,18 @@ class Execution:
             return attempt, {}
         outputs, complaint = collect_outputs(job.job.stage.outputs, self._scratch.out)
         return (attempt._replace(cause="output", detail=complaint), {}) if complaint else (attempt, outputs)
+
+    def _damaged(self, attempt: Attempt, changed: Sequence[InputMark]) -> Attempt:
+        """A job that has written to its inputs fails, and what it has spoiled is nobody's result any more."""
+        for top in {mark.top for mark in changed}:
+            if top.startswith(self._outputs + "/"):
+                with contextlib.suppress(OSError):
+                    # A result is read-only.
+                    os.chmod(os.path.dirname(top), stat.S_IRWXU)
+                    remove_tree(top)
+        names = ", ".join(sorted({mark.input for mark in changed}))
+        detail = "it has written to its input %s: copy what is to be changed" % names
+        return attempt._replace(cause=attempt.cause or "input", detail=attempt.detail or detail)
 
     def _execute(self, job: ResolvedJob) -> Attempt:
         scratch, box, limits = self._scratch, job.start.sandbox, job.limits

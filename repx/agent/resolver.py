@@ -5,10 +5,11 @@ It knows results alone. Whether a job that has none has failed, runs or is block
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Optional, Protocol, Union
 
-from repx.agent.base.layout import Store
+from repx.agent.base.layout import OUT, Store
 from repx.agent.lab.inherited import Inherited
 from repx.agent.lab.place import LabRoot
 from repx.agent.lab.run_file import Job, RunFile
@@ -69,6 +70,8 @@ class Resolver:
         self._told_results: dict[str, ResultsInput] = {}
         self.inherited = Inherited(lab.job)
         """The params of jobs and of everything upstream."""
+        self._looks: dict[str, int] = {}
+        """Which directories the outputs of results were in that somebody has told of."""
 
     def note(self, job: str, known: Realized | Missing) -> None:
         """What has become of a job meanwhile: its outcome, AWAITED while it is to run, None when it will have none."""
@@ -84,10 +87,15 @@ class Resolver:
     def note_key(self, job: str, key: str) -> None:
         """A result of this key is said to be the job's of today. Where there is none, the job is looked at as ever."""
         known = self._realized.get(job)
-        if known is None or known.key != key:
+        if known is None or known.key != key or self._looks.get(job) != _look_at(known):
             found = self._find(self._store, job, 0, key)
             if found is not None:
-                self.note(job, found)
+                self.note_made(job, found)
+
+    def note_made(self, job: str, made: Realized) -> None:
+        """A result that stands now. Where another one takes its place under the same key, that is seen."""
+        self._looks[job] = _look_at(made)
+        self.note(job, made)
 
     def note_results(self, run: str, digest: str) -> None:
         """The results of a run are said to be these, and their file to be there."""
@@ -236,6 +244,14 @@ class Resolver:
         if results is None:
             raise _MissingError
         return ResultsInput(run, results.path(self._store), results.digest)
+
+
+def _look_at(made: Realized) -> int:
+    """Which directory a result's outputs are in: a forced run may put others there under the same key."""
+    try:
+        return os.stat("%s/%s" % (made.directory, OUT)).st_ino
+    except OSError:
+        return 0
 
 
 class _MissingError(Exception):

@@ -47,7 +47,7 @@ class Slot:
         self._scratch = Scratch(directory)
         self.claim = ClaimFile(directory + "/" + CLAIM, store.tmp, runner, number)
         self._cgroup = cgroup
-        self._execution = Execution(self._scratch, self.claim, pause)
+        self._execution = Execution(store, self._scratch, self.claim, pause)
         self._batch = Batch(store, self.claim)
         self._lines = StageLines(store)
         self._oldest = 0.0

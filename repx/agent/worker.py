@@ -114,7 +114,7 @@ class Worker:
         if answer.state is State.SUCCEEDED and order.realization == 0:
             # The next order may be of a job that takes this one's outputs.
             self._noted += 1
-            self._resolver.note(job.id, Realized(answer.directory, answer.outputs, answer.key))
+            self._resolver.note_made(job.id, Realized(answer.directory, answer.outputs, answer.key))
         return answer
 
     def _renew_resolver(self) -> None:

@@ -108,6 +108,13 @@ def _package_names(stage_name: str, packages: Any, location: SourceLocation) -> 
     return tuple(sorted({name.name if isinstance(name, PackageRef) else name for name in packages}))
 
 
+_MOST_BYTES = 131_072
+"""Bytes of one variable with its name and the NUL at its end (execve(2), MAX_ARG_STRLEN)."""
+
+_MOST_BYTES_IN_ALL = 1 << 20
+"""Half of what a program is given of arguments and environment with the usual limit of its stack (execve(2))."""
+
+
 def _environment(
     stage_name: str, env: Mapping[str, str] | None, location: SourceLocation
 ) -> tuple[tuple[str, str], ...]:
@@ -122,4 +129,21 @@ def _environment(
                 location=location,
                 hint="names and values are texts",
             )
+    for name, value in (env or {}).items():
+        if len(f"{name}={value}".encode("utf-8", "surrogateescape")) >= _MOST_BYTES:
+            raise DefinitionError(
+                f"env of stage {stage_name!r} has {name!r} with {len(value):,} characters; a program is given at most "
+                f"{_MOST_BYTES:,} bytes in one variable",
+                location=location,
+                hint="write it to a file and give that to the stage as an input",
+            )
+    total = sum(len(f"{name}={value}".encode("utf-8", "surrogateescape")) for name, value in (env or {}).items())
+    if total >= _MOST_BYTES_IN_ALL:
+        longest = max((env or {}).items(), key=lambda item: len(item[1]))[0]
+        raise DefinitionError(
+            f"env of stage {stage_name!r} has {total:,} bytes, {longest!r} most of them; a program is sure to get "
+            f"{_MOST_BYTES_IN_ALL:,}",
+            location=location,
+            hint="write them to a file and give that to the stage as an input",
+        )
     return tuple(sorted((env or {}).items()))

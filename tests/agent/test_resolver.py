@@ -88,6 +88,25 @@ def test_what_was_seen_stays_until_something_is_noted(tmp_path: Path) -> None:
     assert (resolver.outcome(first), resolver.resolve(second)) == (None, None)
 
 
+def test_outputs_that_a_forced_run_has_put_under_the_same_key_are_seen(tmp_path: Path) -> None:
+    place = Place(tmp_path, [Run("run", both)])
+    first, second = job_of(place.lab, "make"), job_of(place.lab, "take")
+    resolver = place.again()
+    key = place.resolved(first).key
+    place.put(first, "one")
+    resolver.note_key(first.id, key)
+    before = resolver.resolve(second)
+    out = Path(place.store.job(first.id)) / "out"
+    out.rename(tmp_path / "displaced")
+    place.put(first, "two")
+    resolver.note_key(first.id, key)
+    after = resolver.resolve(second)
+    assert before is not None
+    assert after is not None
+    assert before.key != after.key
+    assert after == place.resolved(second)
+
+
 def test_what_was_missing_is_looked_for_again_when_told_so(tmp_path: Path) -> None:
     place = Place(tmp_path, [Run("run", both)])
     first, second = job_of(place.lab, "make"), job_of(place.lab, "take")

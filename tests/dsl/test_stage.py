@@ -202,6 +202,8 @@ WORK = "def work({}):\n    return 'true'"
         ("@bash(packages='jq')", "a: Output = out('x')", "packages of stage 'work' is 'jq'"),
         ("@bash(env={'A': 1})", "a: Output = out('x')", "env of stage 'work' has 'A': 1"),
         ("@bash(env={'A=B': '1'})", "a: Output = out('x')", "env of stage 'work' has 'A=B'"),
+        ("@bash(env={'A': 'é' * 65536})", "a: Output = out('x')", "env of stage 'work' has 'A' with 65,536 characters"),
+        ("@bash(env={f'A{n}': 'x' * 100000 for n in range(11)})", "a: Output = out('x')", "env of stage 'work' has 1,100"),
         ("@bash(realizations=0)", "a: Output = out('x')", "realizations of stage 'work' is 0, not a number ≥ 1"),
         ("@bash(realizations=True)", "a: Output = out('x')", "realizations of stage 'work' is True, not a number ≥ 1"),
         ("@bash(resources='2G')", "a: Output = out('x')", "resources of stage 'work' is '2G'"),

@@ -205,6 +205,44 @@ lab = Lab(runs=[Run("run", one, params={{"n": [1, 2, 3]}})])
     assert texts == ["700\n700\n"] * 3
 
 
+@pytest.mark.parametrize("harm", ["echo 100 > {}", "printf 7 | dd of={} conv=notrunc", "truncate -s 0 {}"])
+@pytest.mark.parametrize("is_tree", [False, True])
+def test_a_job_that_writes_to_its_input_fails_and_what_it_spoiled_is_made_again(
+    world: World, harm: str, is_tree: bool
+) -> None:
+    place = '"$made/f"' if is_tree else '"$made"'
+    world.realize(
+        f"""
+@bash
+def make(made: Output = out("made")):
+    return '''{'mkdir "$made"; ' if is_tree else ""}echo 10 > {place}'''
+
+@bash
+def spoil(made: Input, result: Output = out("r.txt")):
+    return '''if [ ! -e {world.root}/good ]; then chmod u+w {place}; {harm.format(place)}; fi; cp {place} "$result"'''
+
+@bash
+def read(made: Input, result: Output = out("r.txt")):
+    return '''cp {place} "$result"'''
+
+def work():
+    made = make()
+    spoil(made=made.made)
+    read(made=made.made)
+
+lab = Lab(runs=[Run("run", work)])
+"""
+    )
+    first = world.run("-j", "1", "--continue-on-failure")
+    assert first.status == 1
+    assert "it has written to its input made" in first.stderr
+    (world.root / "good").touch()
+    again = world.run()
+    assert again.status == 0, again.stderr
+    assert world.output("spoil", "r.txt") == "10\n"
+    assert world.output("make", "made/f" if is_tree else "made") == "10\n"
+
+
 def test_the_path_of_a_socket_in_tmpdir_is_short_wherever_the_store_is(world: World) -> None:
     world.store = world.store / ("d" * 80)
     world.realize(
