@@ -27,6 +27,7 @@ from repx.model.graph import DerivationGraph
 from repx.model.names import JobId, unknown
 from repx.model.software import SoftwareResolver
 from repx.realizer.checks.memory import ScriptMemory, memory_path
+from repx.realizer.checks.world import WithWorlds, worlds_path
 from repx.realizer.commit import commit_of
 from repx.realizer.host import HostSoftware
 from repx.realizer.lab import WrittenLab, write_lab
@@ -272,8 +273,9 @@ def resolver_of(lab: Lab) -> PackageSet:
     """The package set of a Lab at work."""
     packages, scripts = lab.packages, ScriptMemory(memory_path())
     if isinstance(packages, HostPackages):
-        return HostSoftware(scripts=scripts)
+        return WithWorlds(HostSoftware(scripts=scripts), worlds_path())
     # Imported here: most Labs have nothing to do with Nix.
     from repx.realizer.nix.packages import NixSoftware
 
-    return NixSoftware(packages.flake, packages.base, packages.location, scripts=scripts)
+    nix = NixSoftware(packages.flake, packages.base, packages.location, scripts=scripts)
+    return WithWorlds(nix, worlds_path())

@@ -19,7 +19,7 @@ from repx.dsl.stage_options import Dynamic, StageOptions, read_options
 from repx.errors import DefinitionError, SourceLocation
 from repx.model.derivation import Script
 from repx.model.resources import Resources
-from repx.model.software import ImportedModule
+from repx.model.software import ImportedModule, World
 
 ReadOptions = Callable[[str, SourceLocation], StageOptions]
 """The options of a stage, read when its function's name and place are known: messages say both."""
@@ -73,6 +73,11 @@ class Stage(AnyStage):
     def imports(self) -> tuple[ImportedModule, ...]:
         """The modules a Python body imports that do not travel along."""
         return self._cut_out.imports if self.kind == "python" else ()
+
+    @property
+    def world(self) -> World | None:
+        """What of the module is to be compared with what a job would have."""
+        return self._cut_out.world if self.kind == "python" else None
 
     @cached_property
     def _cut_out(self) -> CutOut:

@@ -24,6 +24,26 @@ class ImportedModule:
 
 
 @dataclass(frozen=True, slots=True)
+class World:
+    """What a Python stage's module holds, beside a script that makes the same things again where a job begins.
+
+    `held` describes it, by name and by `module.name` for the local modules in `modules` (path and text). `places` says
+    where each is bound, `lines` where the script's parts come from: its line, and the place of that.
+    """
+
+    script: str
+    modules: tuple[tuple[str, str], ...]
+    names: tuple[str, ...]
+    local_names: Mapping[str, tuple[str, ...]]
+    libraries: tuple[str, ...]
+    held: Mapping[str, str]
+    places: Mapping[str, SourceLocation]
+    lines: tuple[tuple[int, SourceLocation], ...]
+    files: Mapping[str, str]
+    """How to show the files of local modules."""
+
+
+@dataclass(frozen=True, slots=True)
 class SoftwareRequest:
     """One stage's wishes. `script` is the user's text (Bash) or the cut-out source (Python).
 
@@ -41,6 +61,8 @@ class SoftwareRequest:
     """Names the runtime sets before a Bash script starts (inputs, outputs, params)."""
     arrays: tuple[str, ...] = ()
     """Those of `variables` that are Bash arrays (indexed or associative)."""
+    world: World | None = None
+    """Where something has to be compared."""
     impure: bool = False
     """Whether the stage sees the machine it runs on: programs may then be named by where they are there."""
 

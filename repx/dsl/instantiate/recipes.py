@@ -239,6 +239,7 @@ def software_request(stage: Stage) -> SoftwareRequest:
         variables=(*sorted(names), "out", "inputs", "outputs", "params", "inputs_json", "params_json"),
         arrays=(*sorted(arrays), "inputs", "outputs", "params"),
         impure=stage.options.impure,
+        world=stage.world,
     )
 
 

@@ -22,8 +22,9 @@ from repx.dsl.source.module import FunctionSource, function_source
 from repx.dsl.source.needed import NeededStatements, Problem, Statement
 from repx.dsl.source.normal_form import normal_form
 from repx.dsl.source.used import Local, used_texts
+from repx.dsl.source.world import world_of
 from repx.errors import DefinitionError, SourceLocation
-from repx.model.software import ImportedModule
+from repx.model.software import ImportedModule, World
 
 __all__ = ["CutOut", "LocalModule", "bash_text_origin", "cut_out", "normal_form", "source_location"]
 
@@ -53,6 +54,8 @@ class CutOut:
     origin: SourceLocation
     files: tuple[str, ...]
     """Where the local modules lie."""
+    world: World | None
+    """What is to be compared with what the script makes."""
 
 
 def cut_out(function: types.FunctionType) -> CutOut:
@@ -73,7 +76,7 @@ def cut_out(function: types.FunctionType) -> CutOut:
     origin = found.piece.at(found.node.lineno)
     if problems:
         raise _error(function.__name__, problems, origin)
-    source = emitted(found, needs)
+    source, lines = emitted(found, needs)
     local = _used_files(source, found, needs, local)
     return CutOut(
         function.__name__,
@@ -83,6 +86,7 @@ def cut_out(function: types.FunctionType) -> CutOut:
         tuple(sorted(local.external.values(), key=lambda module: module.name)),
         origin,
         tuple(str(local.root / path) for path in sorted(local.files)),
+        world_of(function, found, needs, local, source, lines),
     )
 
 

@@ -11,23 +11,32 @@ from repx.dsl.source.needed import Key, NeededStatements, Statement
 from repx.dsl.source.normal_form import normal_form
 from repx.dsl.source.scope import Function
 from repx.dsl.source.text import SourceText, end_of, start_of
-from repx.errors import DefinitionError
+from repx.errors import DefinitionError, SourceLocation
+
+Lines = tuple[tuple[int, SourceLocation], ...]
+"""Lines of a script at which something begins, and where that stands in the user's text."""
 
 
-def emitted(found: FunctionSource, needs: NeededStatements) -> str:
+def emitted(found: FunctionSource, needs: NeededStatements) -> tuple[str, Lines]:
     """The needed statements, then the function. Raises DefinitionError when it does not read back as what was cut."""
     blocks = ["from __future__ import annotations"] if _has_future_annotations(found, needs) else []
     blocks += maker_if_used([one.value.text for one in needs.statements.values() if one.value is not None])
     separate = ""
+    lines: list[tuple[int, SourceLocation]] = []
+    count = sum(block.count("\n") + 1 for block in blocks)
     for key in _order(needs):
         statement = needs.statements[key]
         large = isinstance(statement.node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
         blocks.append((separate if not large else "\n\n") + statement_text(statement, found.module.package))
         separate = "\n\n" if large else ""
+        if statement.value is None:
+            begins = count + 1 + len(blocks[-1]) - len(blocks[-1].lstrip("\n"))
+            lines.append((begins, statement.source.at(start_of(statement.source, statement.node)[0])))
+        count += blocks[-1].count("\n") + 1
     blocks.append(("\n\n" if blocks else "") + function_text(found.piece, found.node))
     text = "\n".join(blocks) + "\n"
     _check(text, found)
-    return text
+    return text, tuple(lines)
 
 
 def _has_future_annotations(found: FunctionSource, needs: NeededStatements) -> bool:

@@ -42,6 +42,8 @@ class Statement:
     """The needed names of an import at the very top level; empty for everything else."""
     uses: tuple[Use, ...] = ()
     value: Assignment | None = None
+    libraries: tuple[str, ...] = ()
+    """The libraries whose settings it makes."""
 
 
 _NOT_AT_JOB_TIME = frozenset({"get_ipython", "display", "__IPYTHON__", "exit", "quit"})
