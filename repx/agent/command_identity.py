@@ -82,6 +82,24 @@ def is_python(program: str) -> bool:
     return bool(re.match(r"(python|pypy)[\d.]*\Z", os.path.basename(program)))
 
 
+def reaches_elsewhere(path: str) -> bool:
+    """Whether a script names a file outside of the system's directories, or looks around its own place, to go on there.
+
+    A script of Python that a distribution has brought does not count: its distribution is looked at.
+    """
+    read_by = shebang(path)
+    if read_by is None or (is_python(read_by.program) and owners_of_script(path, read_by)):
+        return False
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        text = file.read(1 << 20).partition("\n")[2]
+    if re.search(r"dirname.*\$(0|\{?BASH_SOURCE)|\$\{0%|\$\{BASH_SOURCE.*%|__file__|FindBin", text):
+        return True
+    return any(
+        os.path.isfile(one) and not one.startswith(("/bin/", "/usr/bin/", "/dev/", "/etc/", "/proc/", "/sys/"))
+        for one in re.findall(r"(?<![\w.$}/])/[\w./+@-]+", text)
+    )
+
+
 _COMPILER = re.compile(r"(.+)-(?:gcc|g\+\+|cpp|gfortran|c\+\+)-(\d+)\Z")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from repx.cli.notes import show_notes
 from repx.cli.options import json_option, packages_option, store_option
 from repx.cli.streams import say
 
@@ -33,6 +34,7 @@ def realize(
             api.load(experiment, packages, store=store), store=store, run=run_name, watch=live.show
         )
     api.link_result(written, output, store)
+    show_notes(written.notes)
     if as_json:
         answer = {"lab": written.lab_id, "path": written.path, "link": output, "new": written.is_new}
         say(json.dumps({**answer, "runs": written.runs, "jobs": written.jobs}), is_answer=True)

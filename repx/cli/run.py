@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from repx.agent.base.layout import Store
+from repx.cli.notes import show_notes
 from repx.cli.options import isolation_options, json_option, packages_option, store_option
 from repx.cli.streams import say
 from repx.errors import InterruptedRunError, JobsFailedError, UsageError
@@ -142,6 +143,7 @@ def _realized(definition: Lab, store: Store, *, as_json: bool) -> LabDirectory:
     with LiveLine(quiet=as_json) as live:
         written = api.realize_lab(definition, store=store, watch=live.show)
     api.link_result(written, "result", store)
+    show_notes(written.notes)
     if not as_json:
         say(written.summary("result"), is_answer=True)
     return LabDirectory(written.path).owned(is_own=True)

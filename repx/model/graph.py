@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from repx.agent.base.digest import short_digest
-from repx.errors import SourceLocation
+from repx.errors import Finding, SourceLocation
 from repx.model.derivation import Derivation, StageRecipe
 from repx.model.names import JobId
 from repx.model.software import Software
@@ -59,6 +59,8 @@ class DerivationGraph:
     """Which images are made: "unified", "per-run" or "none", where a run does not say otherwise."""
     run_container: str = "none"
     """The same for a slice of one run."""
+    notes: tuple[Finding, ...] = ()
+    """What the author should know of it, though it is no mistake."""
 
     def sliced(self, run: str) -> DerivationGraph:
         """One run and what it comes after; groups keep what is left of them. KeyError when there is no such run."""

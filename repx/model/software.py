@@ -78,6 +78,8 @@ class Software:
     manifest: Mapping[str, Json] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     roots: tuple[str, ...] = ()
+    notes: tuple[Finding, ...] = ()
+    """What is no mistake, and what its author should know all the same."""
 
 
 class SoftwareResolver(Protocol):

@@ -13,7 +13,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from repx.agent.command_identity import Shebang, command_identity, content_sha256, is_python, owners_of_script, shebang
+from repx.agent.command_identity import (
+    Shebang,
+    command_identity,
+    content_sha256,
+    is_python,
+    owners_of_script,
+    reaches_elsewhere,
+    shebang,
+)
 from repx.agent.host_path import HostManifest, PythonRecord, find_command, python_names
 from repx.agent.installed import InstalledError
 from repx.errors import Finding, nearest
@@ -24,6 +32,7 @@ from repx.realizer.checks.bash import check_bash, location
 from repx.realizer.checks.bash_commands import CommandUse
 from repx.realizer.checks.distributions import Distributions
 from repx.realizer.checks.memory import ScriptMemory
+from repx.realizer.checks.paths import path_notes
 from repx.realizer.checks.python import check_python, optional_modules
 from repx.realizer.companions import companions
 from repx.store.writer import StoreWriter
@@ -65,7 +74,7 @@ class HostSoftware:
     def realize(self, software: Iterable[Software], writer: StoreWriter, watch: Callable[[str], None]) -> None:
         """Nothing: a Lab of this package set says what was used, and carries none of it."""
 
-    def _software(self, request: SoftwareRequest, uses: Iterable[CommandUse], findings: Sequence[Finding]) -> Software:
+    def _software(self, request: SoftwareRequest, uses: Sequence[CommandUse], findings: Sequence[Finding]) -> Software:
         wanted = _sort_packages(request, self._commands, self._distributions)
         found, commands = [*wanted.unknown, *findings], {}
         needed = dict.fromkeys(wanted.commands, request.origin)
@@ -91,11 +100,21 @@ class HostSoftware:
         python = wanted.python or brought.python or request.kind == "python" or bool(distributions)
         base = () if request.kind == "package" else tuple(sorted(name for name in BASE_NAMES if self._has(name)))
         manifest = _manifest(commands, distributions, python, tuple(name for name in base if name not in commands))
+        notes = (*path_notes(request, uses), *self._wrapper_notes(request))
         identity = (*_identity(commands, distributions, python), *_optional_lines(optional, distributions))
-        return Software(tuple(sorted(identity)), manifest, tuple(found))
+        return Software(tuple(sorted(identity)), manifest, tuple(found), notes=notes)
 
     def _has(self, name: str) -> bool:
         return self._commands.path(name) is not None
+
+    def _wrapper_notes(self, request: SoftwareRequest) -> Iterator[Finding]:
+        """Scripts among a stage's packages that start or read what lies elsewhere."""
+        for name in request.packages:
+            path = self._commands.path(name)
+            if path is not None and self._commands.read_by(name) is not None and reaches_elsewhere(path):
+                message = f"'{name}' is a wrapper ({path}), and what lies behind it is not tracked"
+                remedy = "name what it starts in packages too, or give the stage a new version= when that changes"
+                yield Finding(request.stage, request.origin, message, remedy)
 
     def _brought(self, names: list[str], request: SoftwareRequest) -> _Brought:
         """What commands start by name: their companions, and what reads a script that is found by `env`."""

@@ -13,7 +13,7 @@ from repx.agent.base.digest import canonical_json, digest_of_text, short_digest
 from repx.agent.base.files import link_tree, remove_tree, sync_path
 from repx.agent.base.version import VERSION
 from repx.agent.lab.format import JOBS_END, LAB_FORMAT, MANIFEST, ROOT
-from repx.errors import plural
+from repx.errors import Finding, plural
 from repx.lab.directory import LabDirectory
 from repx.model.closure import Closure
 from repx.model.derivation import Derivation, StageRecipe
@@ -49,6 +49,7 @@ class WrittenLab:
     is_new: bool
     runs: int
     jobs: int
+    notes: tuple[Finding, ...] = ()
 
     def summary(self, link: str) -> str:
         """One line: `result: 2 runs, 21 jobs`."""
@@ -148,7 +149,9 @@ class _LabWriter:
         return self._written(target, lab_id, is_new=is_new)
 
     def _written(self, target: str, lab_id: str, *, is_new: bool) -> WrittenLab:
-        return WrittenLab(target, lab_id, is_new, len(self.graph.runs), sum(1 for _ in self.graph.jobs()))
+        return WrittenLab(
+            target, lab_id, is_new, len(self.graph.runs), sum(1 for _ in self.graph.jobs()), self.graph.notes
+        )
 
     def _write_stage(self, recipe: StageRecipe) -> None:
         rendered = self.stages[recipe] = stage_files(recipe, self.base)

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from repx.agent.command_identity import Shebang, command_identity, compiler_parts, content_sha256, shebang
+from repx.agent.command_identity import (
+    Shebang,
+    command_identity,
+    compiler_parts,
+    content_sha256,
+    reaches_elsewhere,
+    shebang,
+)
 
 
 def script(path: Path, text: str) -> Path:
@@ -79,3 +86,20 @@ def test_a_compiler_changes_with_what_it_starts_by_its_own_paths(tmp_path: Path)
     before = command_identity(str(tmp_path / "bin/gcc"))
     inner.write_text("\x7fELF another")
     assert command_identity(str(tmp_path / "bin/gcc")) != before
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("#!/bin/sh\nexec REAL\n", True),
+        ('#!/bin/sh\nexec "$(dirname "$0")/../lib/real"\n', True),
+        ('#!/bin/bash\nexec "${0%/*}/real"\n', True),
+        ("#!/usr/bin/env python3\nopen(__file__)\n", True),
+        ("#!/bin/sh\nexec /bin/sort < /dev/null\n", False),
+        ("#!/bin/sh\necho /no/such/file\n", False),
+        ("\x7fELF REAL", False),
+    ],
+)
+def test_a_wrapper_is_told_by_what_it_goes_on_to(tmp_path: Path, text: str, expected: bool) -> None:
+    real = script(tmp_path / "real", "x")
+    assert reaches_elsewhere(str(script(tmp_path / "tool", text.replace("REAL", str(real))))) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import pytest
@@ -141,3 +142,28 @@ def test_what_an_optional_import_finds_is_there_and_counts(world: World, monkeyp
         world.run()
         said += [path.read_text() for path in world.store.glob("outputs/*-work-1/out/o.txt")]
     assert set(said) == {"slow", "fast", "faster"}
+
+
+WRAPPED = """
+@bash(packages=["tool"])
+def work(o: Output = out("o.txt")):
+    return 'tool "DIARY" > "$o"'
+
+lab = Lab(runs=[Run("r", work)])
+"""
+
+
+def test_what_is_not_tracked_is_told_once_for_all(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = world.root / "bin"
+    folder.mkdir()
+    for name, text in (("tool", f'exec {folder}/real "$@"'), ("real", 'cat "$1"')):
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    world.write(WRAPPED)
+    done = world.repx("run", "experiment.py")
+    assert done.status == 0, done.stderr
+    assert f"work: {world.diary} is named by an absolute path" in done.stderr
+    assert f"work: 'tool' is a wrapper ({folder}/tool)" in done.stderr
+    assert done.stderr.count("warning: ") == 2
+    assert "warning" not in world.repx("run").stderr

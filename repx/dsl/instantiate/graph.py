@@ -56,6 +56,7 @@ def instantiate(
         sources=sources_of_lab(lab, stages),
         container=lab.container,
         run_container=lab.run_container,
+        notes=book.notes,
     )
 
 

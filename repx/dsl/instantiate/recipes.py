@@ -70,6 +70,11 @@ class RecipeBook:
         """The packages that are values of params, by name."""
         return tuple(sorted(self._packages.items()))
 
+    @property
+    def notes(self) -> tuple[Finding, ...]:
+        """What authors of stages should know of their software."""
+        return tuple(note for software in self._software.values() for note in software.notes)
+
     def identified(self, value: Value) -> Value:
         """A param's value with the identity of its package, when it is one."""
         if isinstance(value, PackageRef):

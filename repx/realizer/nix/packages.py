@@ -16,6 +16,7 @@ from repx.model.software import Json, Software, SoftwareRequest
 from repx.process import RunProgram, run
 from repx.realizer.base_programs import BASE_PROGRAMS
 from repx.realizer.checks.memory import ScriptMemory
+from repx.realizer.checks.paths import path_notes
 from repx.realizer.host_tools import TOOLS
 from repx.realizer.nix.checks import Asked, NixChecks
 from repx.realizer.nix.command import BuildFailedError, Nix
@@ -78,8 +79,8 @@ class NixSoftware:
             [(request, self._what_it_asked(request)) for request in requests], is_built=False
         )
         answers = [
-            Software(one.identity, one.manifest, (*one.findings, *found), one.roots)
-            for one, found in zip(answers, findings, strict=True)
+            Software(one.identity, one.manifest, (*one.findings, *found), one.roots, path_notes(request))
+            for request, one, found in zip(requests, answers, findings, strict=True)
         ]
         self._asked += zip(requests, answers, strict=True)
         return answers
