@@ -10,6 +10,7 @@ from typing import Any
 from repx.dsl.any_stage import AnyStage
 from repx.dsl.caller import place_of
 from repx.dsl.node import Node, tracing
+from repx.dsl.set_order import refuse_order_of_sets
 from repx.dsl.typos import unknown_name
 from repx.errors import DefinitionError, RepxError, SourceLocation
 from repx.model.values import Value
@@ -66,6 +67,7 @@ def trace(pipeline: Callable[..., Any], arguments: dict[str, Value], run: str, l
             location=place,
             hint="a pipeline only wires: what a stage makes can be used in the bodies of other stages" if wires else "",
         ) from None
+    refuse_order_of_sets(pipeline, nodes)
     if isinstance(pipeline, AnyStage):
         # repx called the stage itself, so the place in the user's code is the run.
         for node in nodes:

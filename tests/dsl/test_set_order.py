@@ -1,0 +1,58 @@
+"""Pipelines that go through a set: refused where the order of what an input takes would be drawn."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.experiments import Experiments, experiments_fixture, ids
+
+__all__ = ["experiments_fixture"]
+
+EXPERIMENT = """
+LETTERS = {"a", "b", "c"}
+NUMBERS = {1, 2, 3}
+@bash
+def make(o: Output = out("o.txt"), *, letter: str = "", n: int = 0):
+    return 'echo "$letter $n" > "$o"'
+@bash
+def join(parts: Inputs, o: Output = out("o.txt")):
+    return 'cat "${parts[@]}" > "$o"'
+def pipeline():
+BODY
+lab = Lab([Run("r", pipeline)])
+"""
+
+
+def written(body: str) -> str:
+    return EXPERIMENT.replace("BODY", "\n".join(f"    {line}" for line in body.splitlines()))
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("join(parts=[make(letter=x).o for x in LETTERS])", 11),
+        ('join(parts=[make(letter=x).o for x in {"a", "b"}])', 11),
+        ('made = []\nfor x in set("ab"):\n    made.append(make(letter=x).o)\njoin(parts=made)', 12),
+        ('join(parts=list({make(letter="a").o, make(letter="b").o}))', 11),
+        ('letters = {"a", "b"} | LETTERS\njoin(parts=[make(letter=x).o for x in letters])', 12),
+        ("join(parts=[*{make(n=x).o for x in (1, 2)}])", 11),
+    ],
+)
+def test_an_order_that_is_drawn_is_refused_at_its_line(body: str, line: int, experiments: Experiments) -> None:
+    told = experiments.error(written(body))
+    assert "goes through a set" in told
+    assert f"experiment.py:{line}" in told
+    assert "sorted(" in told
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "join(parts=[make(letter=x).o for x in sorted(LETTERS)])",
+        "for x in LETTERS:\n    make(letter=x)",
+        "join(parts=[make(n=x).o for x in NUMBERS])",
+        'join(parts=[make(letter=x).o for x in ("a", "b") if x in LETTERS])',
+    ],
+)
+def test_a_set_without_an_order_does_no_harm(body: str, experiments: Experiments) -> None:
+    assert len(list(ids(experiments.graph(written(body))))) >= 1
