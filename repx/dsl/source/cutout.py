@@ -21,6 +21,8 @@ from repx.dsl.source.live import live_problems
 from repx.dsl.source.module import FunctionSource, function_source
 from repx.dsl.source.needed import NeededStatements, Problem, Statement
 from repx.dsl.source.normal_form import normal_form
+from repx.dsl.source.surroundings import file_problems
+from repx.dsl.source.text import SourceText
 from repx.dsl.source.used import Local, used_texts
 from repx.dsl.source.world import world_of
 from repx.errors import DefinitionError, SourceLocation
@@ -78,6 +80,8 @@ def cut_out(function: types.FunctionType) -> CutOut:
         raise _error(function.__name__, problems, origin)
     source, lines = emitted(found, needs)
     local = _used_files(source, found, needs, local)
+    if unread := list(file_problems(local.files, _own_nodes(found, needs), local.is_local)):
+        raise _error(function.__name__, unread, origin)
     return CutOut(
         function.__name__,
         source,
@@ -149,6 +153,12 @@ def _follow_all(local: LocalFiles, found: FunctionSource, needs: NeededStatement
         local.follow([Import(name, (), place.line, optional=False)], found.piece)
     # A script has no package, so the body's relative imports lead nowhere.
     local.follow(imports_of(found.node.body, ""), found.piece)
+
+
+def _own_nodes(found: FunctionSource, needs: NeededStatements) -> list[tuple[SourceText, ast.AST]]:
+    """What travels of the experiment's own file."""
+    own: list[tuple[SourceText, ast.AST]] = [(one.source, one.node) for one in needs.statements.values()]
+    return [*own, *((found.piece, one) for one in found.node.body)]
 
 
 def _used_files(script: str, found: FunctionSource, needs: NeededStatements, whole: LocalFiles) -> LocalFiles:

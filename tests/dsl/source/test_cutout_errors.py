@@ -155,6 +155,46 @@ def test_a_local_module_that_cannot_be_read_is_told(content: bytes, message: str
         cut_out(function)
 
 
+@pytest.mark.parametrize(
+    ("module", "line", "name"),
+    [
+        ("from pathlib import Path\ndef f():\n    return Path(__file__).parent\n", 3, "__file__"),
+        ("from importlib import resources\ndef f():\n    return resources.files('lab')\n", 3, "files"),
+        (
+            "import importlib.resources\ndef f():\n    return importlib.resources.read_text('lab', 'x')\n",
+            3,
+            "read_text",
+        ),
+        ("from importlib.resources import files\ndef f():\n    return files('lab')\n", 3, "files"),
+        ("import pkgutil\ndef f():\n    return pkgutil.get_data('lab', 'x')\n", 3, "get_data"),
+        ("import pkgutil\ndef f():\n    return [*pkgutil.iter_modules(__path__)]\n", 3, "iter_modules"),
+        ("import lab\ndef f():\n    return lab.__path__\n", 3, "__path__"),
+    ],
+)
+def test_a_local_module_that_asks_for_files_beside_it_is_told(
+    module: str, line: int, name: str, load: Load, tmp_path: Path
+) -> None:
+    function = load("import lab\ndef work():\n    return lab.f()\n", {"lab/__init__.py": module})
+    with pytest.raises(DefinitionError) as raised:
+        cut_out(function)
+    assert str(raised.value.location) == f"{tmp_path}/user/lab/__init__.py:{line}"
+    assert name in raised.value.headline
+    assert "repx.path" in raised.value.hint
+
+
+def test_a_stage_that_asks_for_files_of_a_local_package_is_told(load: Load) -> None:
+    text = "from importlib import resources\nimport lab\ndef work():\n    return resources.files('lab'), lab\n"
+    with pytest.raises(DefinitionError, match="looks by files") as raised:
+        cut_out(load(text, {"lab/__init__.py": ""}))
+    assert str(raised.value.location).endswith("experiment.py:4")
+    assert cut_out(load(text.replace("'lab'", "'json'"), {"lab/__init__.py": ""})).name == "work"
+
+
+def test_what_a_local_module_asks_for_in_what_nobody_uses_does_not_matter(load: Load) -> None:
+    module = "files = []\ndef f():\n    return files\ndef g():\n    return __file__\n"
+    assert cut_out(load("import lab\ndef work():\n    return lab.f()\n", {"lab/__init__.py": module})).name == "work"
+
+
 def test_a_missing_part_of_a_local_package_is_told(load: Load) -> None:
     function = load("def work():\n    import lab.nothing\n", {"lab/__init__.py": ""})
     with pytest.raises(DefinitionError, match=r"local module lab\.nothing does not exist"):
