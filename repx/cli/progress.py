@@ -13,6 +13,7 @@ from repx.cli.render import print_lines
 from repx.cli.streams import say
 from repx.errors import plural
 from repx.lab.plain_text import last_words, plain_lines
+from repx.lab.script_places import with_user_places
 from repx.runtime.report import Report, stage_of, unit_title
 from repx.runtime.units import Unit
 from repx.store.attempts import cause_text
@@ -28,8 +29,10 @@ DRAWS_PER_S = 10
 class Progress:
     """The live line and the failures. Without a terminal (`quiet`) only failures and notices are printed."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, lab: str = "") -> None:
+        """`lab` is where the scripts of the jobs are."""
         self._quiet = quiet
+        self._lab = lab
         self._total = 0
         self._counts: Counter[State] = Counter()
         self._running: dict[int, Unit] = {}
@@ -68,6 +71,8 @@ class Progress:
         self._line.clear()
         say(f"failed: {unit_title(unit)}: {cause_text(unit.attempt)}", color="red")
         stream, tail = log_tail(unit)
+        if unit.job is not None and self._lab:
+            tail = with_user_places(tail, self._lab, unit.job.stage)
         lines = [f"  | {line}" for line in tail]
         trace = "" if unit.attempt is None else last_words(unit.attempt.trace)
         if trace:

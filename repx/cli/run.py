@@ -88,7 +88,7 @@ def run(
         if settled is not None:
             print_nothing_to_run(settled, as_json=as_json)
             return
-    progress = Progress(quiet=as_json or not sys.stderr.isatty())
+    progress = Progress(quiet=as_json or not sys.stderr.isatty(), lab=lab.path)
     chosen = NATIVE
     if not dry_run:
         chosen = isolation_on(lab, target_name, isolation)

@@ -67,7 +67,9 @@ class Stage(AnyStage):
             return bash_script(self)
         cut = self._cut_out
         modules = tuple((module.path, module.text) for module in cut.modules)
-        return Script("python", cut.source, cut.normal_form, cut.origin, entry=cut.name, modules=modules)
+        return Script(
+            "python", cut.source, cut.normal_form, cut.origin, entry=cut.name, modules=modules, lines=cut.lines
+        )
 
     @cached_property
     def imports(self) -> tuple[ImportedModule, ...]:

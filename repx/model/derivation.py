@@ -34,6 +34,8 @@ class Script:
     origin: SourceLocation
     entry: str = ""
     modules: tuple[tuple[str, str], ...] = ()
+    lines: tuple[tuple[int, SourceLocation], ...] = ()
+    """Lines of a Python text at which something begins, and where that stands in the user's; tracebacks tell it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -47,7 +47,8 @@ def _encoded(text: str) -> bytes:
 def render_script(recipe: StageRecipe, base: str, modules: str = LOCAL_MODULES) -> str:
     """The self-contained script of a stage with a script of its own; `modules` is the folder of its local modules."""
     assert recipe.script is not None
-    return script_text(recipe, relative_location(recipe.script.origin, base), modules)
+    lines = [(line, relative_location(location, base)) for line, location in recipe.script.lines]
+    return script_text(recipe, relative_location(recipe.script.origin, base), modules, lines)
 
 
 def relative_location(location: SourceLocation, base: str) -> str:

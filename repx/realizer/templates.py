@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -22,8 +23,13 @@ LOCAL_MODULES = "lib"
 _FUTURE = "from __future__ import annotations\n"
 
 
-def script_text(recipe: StageRecipe, source: str, modules: str = LOCAL_MODULES) -> str:
-    """The self-contained script of a stage; `source` is the place of the user's text, as people are told it."""
+def script_text(
+    recipe: StageRecipe, source: str, modules: str = LOCAL_MODULES, lines: Sequence[tuple[int, str]] = ()
+) -> str:
+    """The self-contained script of a stage; `source` is the place of the user's text, as people are told it.
+
+    `lines` are lines of that text at which something begins, each with its place in the user's file.
+    """
     script = recipe.script
     assert script is not None
     declared = {spec.name for spec in recipe.inputs}
@@ -40,6 +46,7 @@ def script_text(recipe: StageRecipe, source: str, modules: str = LOCAL_MODULES) 
             future=future,
             local_modules=modules,
             text=script.text[len(future) :].rstrip("\n"),
+            lines=[(line - future.count("\n"), *place.rsplit(":", 1)) for line, place in lines],
             entry=script.entry,
             inputs=recipe.inputs,
             outputs=[list(pair) for pair in recipe.outputs],

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from repx.dsl.caller import place_of_function
 from repx.dsl.source.bash import bash_text_origin
-from repx.dsl.source.emit import emitted
+from repx.dsl.source.emit import Lines, emitted
 from repx.dsl.source.identity import script_identity
 from repx.dsl.source.imports import Import, LocalFiles, imports_of, package_of
 from repx.dsl.source.live import live_problems
@@ -56,6 +56,8 @@ class CutOut:
     origin: SourceLocation
     files: tuple[str, ...]
     """Where the local modules lie."""
+    lines: Lines
+    """Lines of `source` at which something begins, and where that stands in the user's text."""
     world: World | None
     """What is to be compared with what the script makes."""
 
@@ -90,6 +92,7 @@ def cut_out(function: types.FunctionType) -> CutOut:
         tuple(sorted(local.external.values(), key=lambda module: module.name)),
         origin,
         tuple(str(local.root / path) for path in sorted(local.files)),
+        lines,
         world_of(function, found, needs, local, source, lines),
     )
 

@@ -33,7 +33,9 @@ def emitted(found: FunctionSource, needs: NeededStatements) -> tuple[str, Lines]
             begins = count + 1 + len(blocks[-1]) - len(blocks[-1].lstrip("\n"))
             lines.append((begins, statement.source.at(start_of(statement.source, statement.node)[0])))
         count += blocks[-1].count("\n") + 1
-    blocks.append(("\n\n" if blocks else "") + function_text(found.piece, found.node))
+    before = "\n\n" if blocks else ""
+    blocks.append(before + function_text(found.piece, found.node))
+    lines.append((count + len(before) + 1, found.piece.at(_line_of_header(found.piece, found.node))))
     text = "\n".join(blocks) + "\n"
     _check(text, found)
     return text, tuple(lines)
@@ -70,14 +72,27 @@ def function_text(source: SourceText, node: Function) -> str:
     # Sorted, as a runtime gives them by keyword: the order of a signature is for people.
     parameters = sorted(arg.arg for arg in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs])
     header = f"def {node.name}({', '.join(parameters)}):"
-    line, column = start_of(source, node.body[0])
+    start = start_of(source, node.body[0])
     end = end_of(node.body[-1])
-    indentation = source.lines[line - 1][:column]
-    if indentation.strip() or not indentation:
-        return f"{header} {source.slice((line, column), end)}"
+    if _is_on_one_line(source, start):
+        return f"{header} {source.slice(start, end)}"
+    return f"{header}\n{source.slice((_line_of_header(source, node) + 1, 0), end)}"
+
+
+def _line_of_header(source: SourceText, node: Function) -> int:
+    """The line before the body and the comments above it; where the body begins on the header's line, that line."""
+    line, column = start_of(source, node.body[0])
+    if _is_on_one_line(source, (line, column)):
+        return line
     while line > 1 and _is_comment(source.lines[line - 2]):
         line -= 1
-    return f"{header}\n{source.slice((line, 0), end)}"
+    return line - 1
+
+
+def _is_on_one_line(source: SourceText, start: tuple[int, int]) -> bool:
+    """Whether a body begins behind its header."""
+    indentation = source.lines[start[0] - 1][: start[1]]
+    return bool(indentation.strip()) or not indentation
 
 
 def _is_comment(line: bytes) -> bool:
