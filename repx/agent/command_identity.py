@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from repx.agent.base.digest import file_sha256
-from repx.agent.installed import InstalledError, installed
+from repx.agent.installed import InstalledError, distribution_name, installed
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
@@ -72,7 +72,7 @@ def _behind(path: str) -> Iterator[str]:
     if is_python(read_by.program):
         for owner in owners_of_script(path, read_by):
             try:
-                yield "distribution %s %s" % (owner.metadata["Name"], installed(owner).identity)
+                yield "distribution %s %s" % (distribution_name(owner), installed(owner).identity)
             except InstalledError as error:
                 yield str(error)
 
@@ -126,14 +126,14 @@ def owners_of_script(path: str, read_by: Shebang) -> list[Distribution]:
     search = sys.path if read_by.by_env or _is_ours(read_by.program) else _site_directories(read_by.program)
     there: dict[str, Distribution] = {}
     for one in importlib.metadata.distributions(path=search):
-        there.setdefault(_canonical(str(one.metadata["Name"])), one)
+        there.setdefault(_canonical(distribution_name(one)), one)
     name = os.path.basename(path)
     owner = next((one for one in there.values() if _brings(one, name)), None)
     found: dict[str, Distribution] = {}
     waiting = [] if owner is None else [owner]
     while waiting:
         one = waiting.pop()
-        if found.setdefault(_canonical(str(one.metadata["Name"])), one) is not one:
+        if found.setdefault(_canonical(distribution_name(one)), one) is not one:
             continue
         for line in one.requires or []:
             # Markers are not evaluated: one distribution too many is harmless, one too few is not.

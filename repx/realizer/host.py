@@ -23,7 +23,7 @@ from repx.agent.command_identity import (
     shebang,
 )
 from repx.agent.host_path import HostManifest, PythonRecord, find_command, python_names
-from repx.agent.installed import InstalledError
+from repx.agent.installed import InstalledError, distribution_name
 from repx.errors import Finding, nearest
 from repx.model.software import Json, Software, SoftwareRequest
 from repx.process import RunProgram, run
@@ -129,7 +129,7 @@ class HostSoftware:
             if path is not None and read_by is not None and read_by.by_env:
                 if is_python(read_by.program):
                     python = True
-                    distributions += [str(one.metadata["Name"]) for one in owners_of_script(path, read_by)]
+                    distributions += [distribution_name(one) for one in owners_of_script(path, read_by)]
                 else:
                     started.append(read_by.program)
             for one in started:
