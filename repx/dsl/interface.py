@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from repx.agent.base.wire import InputSpec
 from repx.dsl.markers import Input, Inputs, Output, OutputDefault, Outputs, Results, WorkItem, marker_of
-from repx.dsl.param_types import ParamSpec, converter
+from repx.dsl.param_types import ParamSpec, fit
 from repx.errors import DefinitionError, SourceLocation
 from repx.model.names import check_variable
 from repx.model.values import StoredPath, check_value
@@ -87,7 +87,7 @@ def read_interface(function: types.FunctionType, location: SourceLocation, *, ha
                 f"the parameter of type Outputs must be named 'outputs', not {name!r}", location=location
             )
         else:
-            params.append(_param(function.__name__, parameter, location))
+            params.append(_param(function, parameter, location))
     refuse_equal_paths(function.__name__, outputs, location)
     return Interface(
         inputs=tuple(inputs),
@@ -137,18 +137,18 @@ def _output_path(stage: str, name: str, default: Any, location: SourceLocation) 
     return check_output_path(stage, name, default.path, location)
 
 
-def _param(stage: str, parameter: inspect.Parameter, location: SourceLocation) -> ParamSpec:
-    name = parameter.name
+def _param(function: types.FunctionType, parameter: inspect.Parameter, location: SourceLocation) -> ParamSpec:
+    stage, name = function.__name__, parameter.name
     if isinstance(parameter.default, OutputDefault):
         raise DefinitionError(
             f"parameter {name!r} of stage {stage!r} has an out(…) default but is not an Output",
             location=location,
             hint=f"write {name}: Output = …",
         )
-    convert = converter(stage, name, parameter.annotation, location)
+    convert, made, names = fit(stage, name, parameter.annotation, parameter.default, function.__globals__, location)
     is_path = parameter.annotation is Path or Path in typing.get_args(parameter.annotation)
     if parameter.default is parameter.empty:
-        return ParamSpec(name, convert, None, required=True, is_path=is_path)
+        return ParamSpec(name, convert, None, required=True, is_path=is_path, made=made, names=names)
     default = parameter.default
     if default is not None:
         try:
@@ -157,4 +157,4 @@ def _param(stage: str, parameter: inspect.Parameter, location: SourceLocation) -
             raise DefinitionError(
                 f"the default of param {name!r} of stage {stage!r} is {parameter.default!r}: {error}", location=location
             ) from None
-    return ParamSpec(name, convert, default, required=False, is_path=is_path)
+    return ParamSpec(name, convert, default, required=False, is_path=is_path, made=made, names=names)

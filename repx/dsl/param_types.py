@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
-import typing
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
+from repx.dsl.annotations import Convert, Fit, Made, exact_float, fit_of, kind_of, type_text
 from repx.errors import DefinitionError, SourceLocation
-from repx.model.values import PackageRef, StoredPath, Value, check_value
-
-Convert = Callable[[Value], Value]
+from repx.model.values import PackageRef, StoredPath, Value, check_value, identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +20,9 @@ class ParamSpec:
     default: Value
     required: bool
     is_path: bool = False
+    made: Made | None = None
+    """How the body gets it back from JSON (`repx.dsl.annotations.Fit`)."""
+    names: frozenset[str] = frozenset()
 
     @property
     def takes_none(self) -> bool:
@@ -76,102 +75,52 @@ def check_fit(stage: ParamTaker, param: ParamSpec, value: Value, given_at: Sourc
         )
 
 
-def converter(stage: str, name: str, annotation: Any, location: SourceLocation) -> Convert:
-    """How a value is made to fit an annotation: int becomes float for `float`, and nothing else changes."""
-    if annotation is inspect.Parameter.empty or annotation is Any or annotation is object:
-        return lambda value: value
-    if annotation in _EXACT:
-        return _EXACT[annotation]
-    if annotation is Path:
-        return _to_path
+def fit(
+    stage: str, name: str, annotation: Any, default: Any, scope: Mapping[str, Any], location: SourceLocation
+) -> Fit:
+    """How a value is made to fit an annotation: int becomes float for `float`, and nothing else changes.
+
+    `scope` is the user's module. Raises DefinitionError for an annotation that is not a type of a param.
+    """
+    try:
+        known = fit_of(annotation, scope, default)
+    except ValueError as error:
+        raise _not_a_type(stage, name, annotation, str(error), location) from None
+    return known if known is not None else Fit(_by_pydantic(stage, name, annotation, location))
+
+
+def _not_a_type(stage: str, name: str, annotation: Any, why: str, location: SourceLocation) -> DefinitionError:
+    return DefinitionError(
+        f"param {name!r} of stage {stage!r} has an annotation that is not a type of a param: {annotation!r}",
+        facts=[("because", why)],
+        hint="use bool, int, float, str, pathlib.Path, an Enum, a Literal, list, tuple or dict of these, or one | None",
+        location=location,
+    )
+
+
+def _by_pydantic(stage: str, name: str, annotation: Any, location: SourceLocation) -> Convert:
     from pydantic import TypeAdapter, ValidationError
     from pydantic.errors import PydanticSchemaGenerationError
 
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(annotation, config={"strict": True})
     except (PydanticSchemaGenerationError, TypeError, NameError) as error:
-        raise DefinitionError(
-            f"param {name!r} of stage {stage!r} has an annotation that is not a type of a param: {annotation!r}",
-            facts=[("because", str(error).splitlines()[0])],
-            hint="use bool, int, float, str, pathlib.Path, a Literal of these, or one of them | None",
-            location=location,
-        ) from None
+        raise _not_a_type(stage, name, annotation, str(error).splitlines()[0], location) from None
 
     def convert(value: Value) -> Value:
         if isinstance(value, StoredPath | PackageRef):
-            if Path in typing.get_args(annotation):
-                return value
-            raise ValueError(f"a path does not fit {_type_text(annotation)}")
+            raise ValueError(f"a path does not fit {type_text(annotation)}")
         try:
             fitted = check_value(adapter.validate_python(value))
         except OverflowError:
-            raise ValueError(f"{_kind(value)} is larger than any float") from None
+            raise ValueError(f"{kind_of(value)} is larger than any float") from None
         except ValidationError as error:
             reasons = "; ".join(str(one["msg"]) for one in error.errors())
-            raise ValueError(f"{_kind(value)} does not fit {_type_text(annotation)}: {reasons}") from None
-        # A Literal is found by `==`: for Literal[1], pydantic makes 1 of True and of 1.0.
-        if type(fitted) is type(value):
+            raise ValueError(f"{kind_of(value)} does not fit {type_text(annotation)}: {reasons}") from None
+        if type(fitted) is type(value) and identity(fitted) == identity(value):
             return fitted
         if type(fitted) is float and type(value) is int:
-            return _exact_float(value)
-        raise ValueError(f"{_kind(value)} does not fit {_type_text(annotation)}")
+            return exact_float(value)
+        raise ValueError(f"{kind_of(value)} does not fit {type_text(annotation)}")
 
     return convert
-
-
-def _exactly(wanted: type) -> Convert:
-    def convert(value: Value) -> Value:
-        if type(value) is wanted:
-            return value
-        raise ValueError(f"{_kind(value)} does not fit {wanted.__name__}")
-
-    return convert
-
-
-def _to_float(value: Value) -> Value:
-    if type(value) is float:
-        return value
-    if type(value) is int:
-        return _exact_float(value)
-    raise ValueError(f"{_kind(value)} does not fit float")
-
-
-def _exact_float(value: int) -> float:
-    """The float that is this integer. Above 2**53 most integers have none, and the nearest is another value."""
-    try:
-        made = float(value)
-    except OverflowError:
-        raise ValueError(f"{_shown_int(value)} is larger than any float") from None
-    if made != value:
-        raise ValueError(f"{_shown_int(value)} is not a float: the nearest one is {int(made)}")
-    return made
-
-
-def _shown_int(value: int) -> str:
-    # Python refuses to print integers of thousands of digits.
-    return str(value) if value.bit_length() <= 200 else f"an int of {value.bit_length()} bits"
-
-
-def _to_path(value: Value) -> Value:
-    if isinstance(value, StoredPath | PackageRef):
-        return value
-    raise ValueError(f'{_kind(value)} does not fit Path; write repx.path("…"), so that its content is known')
-
-
-_EXACT: dict[Any, Convert] = {bool: _exactly(bool), int: _exactly(int), str: _exactly(str), float: _to_float}
-
-
-def _kind(value: Value) -> str:
-    if value is None:
-        return "None"
-    if isinstance(value, StoredPath):
-        return f"the path {value.name!r}"
-    if isinstance(value, PackageRef):
-        return f"the package {value.name!r}"
-    if type(value) is int:
-        return f"{_shown_int(value)} (int)"
-    return f"{value!r} ({type(value).__name__})"
-
-
-def _type_text(annotation: Any) -> str:
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")

@@ -85,7 +85,7 @@ class Stage(AnyStage):
     def _cut_out(self) -> CutOut:
         function = self.handed.as_it_was()
         assert isinstance(function, types.FunctionType)
-        return cut_out(function)
+        return cut_out(function, frozenset().union(*(param.names for param in self.interface.params)))
 
     @property
     def source_files(self) -> tuple[str, ...]:

@@ -91,6 +91,8 @@ class StageRecipe:
     takes_index: bool = False
     path_params: tuple[str, ...] = ()
     """Params that the body gets as a `pathlib.Path`."""
+    made_params: tuple[tuple[str, str], ...] = ()
+    """Params that the body gets as something that JSON does not have, each with the expression that makes it."""
     signature_inputs: tuple[str, ...] = ()
     signature_outputs: tuple[str, ...] = ()
     """What the signature declares by name; the rest of the inputs and outputs come with the params."""
@@ -107,6 +109,7 @@ class StageRecipe:
     def arguments(self) -> str:
         """How the body of a stage gets what its signature alone does not say; empty for most."""
         said = [f"path {name}" for name in sorted(self.path_params)]
+        said += [f"made {name} {made}" for name, made in self.made_params]
         if self.dynamic_inputs:
             declared = set(self.signature_inputs)
             said += ["inputs", *(f"input {spec.name}" for spec in self.inputs if spec.name not in declared)]

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from repx.agent.base.digest import canonical_json, digest_of_text
-from repx.agent.base.value import Scalar
+from repx.agent.base.value import Plain
 from repx.agent.lab.format import JOBS_START, LAB_FORMAT
 from repx.model.derivation import Derivation, Edge, RunResults, StageRecipe
 from repx.model.fingerprint import part_identities
 from repx.model.graph import RunGraph
-from repx.model.values import PackageRef, StoredPath, Value, param_value, place_in_lab
+from repx.model.values import PackageRef, StoredPath, Value, as_json, param_value, place_in_lab
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
@@ -132,16 +132,16 @@ def run_header(
     return canonical_json(head)[:-1] + "," + JOBS_START
 
 
-def _params_json(names: Sequence[str], values: Sequence[Value]) -> tuple[dict[str, Scalar], dict[str, str]]:
+def _params_json(names: Sequence[str], values: Sequence[Value]) -> tuple[dict[str, Plain], dict[str, str]]:
     """Params by name, and what those refer to that are references."""
-    params: dict[str, Scalar] = {}
+    params: dict[str, Plain] = {}
     references: dict[str, str] = {}
     for name, value in zip(names, values, strict=True):
         if isinstance(value, StoredPath | PackageRef):
             spelled = param_value(value)
             params[name], references[name] = spelled.lab_json(), spelled.reference()
         else:
-            params[name] = value
+            params[name] = as_json(value)
     return params, references
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import math
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -9,7 +10,7 @@ from typing import Any, Literal
 
 from repx.agent.base.digest import short_digest
 from repx.agent.base.left_out import LeftOut
-from repx.agent.base.value import PACKAGE, PATH, SCALAR, STORE, ParamValue, scalar_identity
+from repx.agent.base.value import DEEPEST, PACKAGE, PATH, SCALAR, STORE, ParamValue, plain_identity
 from repx.errors import DefinitionError, SourceLocation
 from repx.model.sources import FoundBy
 
@@ -88,8 +89,13 @@ class PackageRef:
         return hash(self.name)
 
 
-Value = None | bool | int | float | str | StoredPath | PackageRef
-"""One value of a param. Never compare two with `==`: 1 == True == 1.0 in Python, and all three are different params."""
+Value = (
+    None | bool | int | float | str | StoredPath | PackageRef | enum.Enum | list[Any] | tuple[Any, ...] | dict[str, Any]
+)
+"""One value of a param. Never compare two with `==`: 1 == True == 1.0 in Python, and all three are different params.
+
+Lists, tuples and dicts hold scalars, or more of these. A member of an enum becomes its value when a stage takes it.
+"""
 
 
 def param_value(value: Value) -> ParamValue:
@@ -98,7 +104,7 @@ def param_value(value: Value) -> ParamValue:
         return ParamValue(PATH, value.stored)
     if isinstance(value, PackageRef):
         return ParamValue(PACKAGE, value.name, value.digest)
-    return ParamValue(SCALAR, value)
+    return ParamValue(SCALAR, as_json(value))
 
 
 def identity(value: Value) -> str:
@@ -106,7 +112,16 @@ def identity(value: Value) -> str:
     if isinstance(value, StoredPath | PackageRef):
         return param_value(value).identity()
     # Without the detour: every value of an axis is asked, twice.
-    return scalar_identity(value)
+    return plain_identity(as_json(value))
+
+
+def as_json(value: Any) -> Any:
+    """What JSON says of it: a member of an enum is its value, and a tuple is a list."""
+    if isinstance(value, enum.Enum):
+        return value.value
+    if type(value) in (list, tuple):
+        return [as_json(one) for one in value]
+    return {key: as_json(one) for key, one in value.items()} if type(value) is dict else value
 
 
 def place_in_lab(path: StoredPath) -> str:
@@ -114,8 +129,11 @@ def place_in_lab(path: StoredPath) -> str:
     return STORE + path.stored
 
 
-def check_value(value: object) -> Value:
-    """`value` as a value of a param; a scalar of NumPy becomes Python's. Raises ValueError with the reason."""
+def check_value(value: object, depth: int = 0) -> Value:
+    """`value` as a value of a param; a scalar of NumPy becomes Python's, names in dicts are sorted as in identities.
+
+    Raises ValueError with the reason.
+    """
     if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
         scalar: Any = value
         value = scalar.item()
@@ -123,9 +141,28 @@ def check_value(value: object) -> Value:
         raise ValueError(f"{value} is not a finite number")
     if type(value) is str and not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
         raise ValueError(f"{_shown(value)} holds half a character (a surrogate), which no file can hold")
+    if isinstance(value, enum.Enum) and type(value.value) in (bool, int, float, str):
+        return value
+    if type(value) in (list, tuple, dict):
+        return _checked_container(value, depth)
+    if depth and isinstance(value, StoredPath | PackageRef):
+        raise ValueError(f"{value.name!r} stands inside a list or a dict, where no path or package can be")
     if value is None or type(value) in _SCALARS:
         return value  # type: ignore[return-value]  # mypy does not follow `type(…) in`
     raise ValueError(f"{_shown(value)} is a {type(value).__name__}, and {_remedy(value)}")
+
+
+def _checked_container(value: Any, depth: int) -> Value:
+    if depth >= DEEPEST:
+        raise ValueError(f"lists and dicts stand more than {DEEPEST} deep in each other")
+    if type(value) is not dict:
+        made: list[Any] | tuple[Any, ...] = type(value)(check_value(one, depth + 1) for one in value)
+        return made
+    for key in value:
+        if type(key) is not str:
+            raise ValueError(f"a dict of a param has texts as names, not {_shown(key)}")
+        check_value(key)
+    return {key: check_value(value[key], depth + 1) for key in sorted(value)}
 
 
 def package(name: str) -> PackageRef:
@@ -142,9 +179,12 @@ _SCALARS = frozenset({bool, int, float, str, StoredPath, PackageRef})
 def _remedy(value: object) -> str:
     if hasattr(value, "__fspath__"):
         return 'a path is given as repx.path("…"), so that its content is known, or as text'
+    if hasattr(value, "tolist"):
+        return "a param holds lists: write .tolist()"
     if isinstance(value, bool | int | float | str):
         return "only plain bool, int, float and str keep their type in JSON: convert it"
-    return 'a param is a scalar: None, bool, int, float, str, repx.path("…") or package("…")'
+    scalars = 'None, bool, int, float, str, repx.path("…") or package("…")'
+    return f"a param is a scalar ({scalars}), a member of an Enum, or a list, tuple or dict of scalars"
 
 
 def _shown(value: object) -> str:

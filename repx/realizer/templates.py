@@ -54,6 +54,7 @@ def script_text(
             hidden_inputs=dynamic_inputs,
             params=recipe.params + (("index",) if recipe.takes_index and script.kind == "bash" else ()),
             path_params=recipe.path_params,
+            made_params=dict(recipe.made_params),
             dynamic_inputs=recipe.dynamic_inputs,
             dynamic_outputs=recipe.dynamic_outputs,
             takes_index=recipe.takes_index,

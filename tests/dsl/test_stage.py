@@ -182,7 +182,7 @@ WORK = "def work({}):\n    return 'true'"
         ("@bash", "a: Output = out('x'), n: int = True", "True (bool) does not fit int"),
         ("@bash", "a: Output = out('x'), n: float = True", "True (bool) does not fit float"),
         ("@bash", "a: Output = out('x'), n: Path = 'x'", "'x' (str) does not fit Path"),
-        ("@bash", "a: Output = out('x'), n=[1]", "[1] is a list"),
+        ("@bash", "a: Output = out('x'), n=[{1}]", "{1} is a set"),
         ("@bash", "a: Output = out('x'), n=float('nan')", "nan is not a finite number"),
         ("@bash", "a: Output = out('x'), n: Literal['s', 'l'] = 'm'", "'m' (str) does not fit Literal['s', 'l']"),
         ("@bash", "a: Output = out('x'), n: object() = 1", "has an annotation that is not a type of a param"),

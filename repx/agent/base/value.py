@@ -14,7 +14,11 @@ from typing import Any, NamedTuple, Union
 from repx.agent.base.digest import ID_LENGTH, canonical_json
 from repx.agent.base.names import is_digest, is_stored_place
 
-Scalar = Union[None, bool, int, float, str]
+Plain = Union[None, bool, int, float, str, list[Any], dict[str, Any]]
+"""What JSON can say: a scalar, or lists and objects of these."""
+
+DEEPEST = 50
+"""Lists and objects inside each other."""
 
 SCALAR = "scalar"
 PATH = "path"
@@ -32,14 +36,14 @@ class ParamValue(NamedTuple):
     """
 
     kind: str
-    value: Scalar
+    value: Plain
     digest: str = ""
 
     @classmethod
     def from_lab(cls, value: Any, reference: Any = "") -> ParamValue:
         """The value that `lab_json` and `reference` have written. Raises ValueError for anything else."""
         if reference == "":
-            return cls(SCALAR, _scalar(value))
+            return cls(SCALAR, plain(value))
         if not isinstance(value, str) or not isinstance(reference, str):
             raise ValueError("%r cannot be a reference to %r" % (value, reference))
         if reference == PATH:
@@ -54,10 +58,10 @@ class ParamValue(NamedTuple):
     def identity(self) -> str:
         """The text that is hashed; it has no line end. It tells apart whatever is not the same value."""
         if self.kind == SCALAR:
-            return scalar_identity(self.value)
+            return plain_identity(self.value)
         return " ".join([self.kind, canonical_json(self.value), *([self.digest] if self.digest else [])])
 
-    def lab_json(self) -> Scalar:
+    def lab_json(self) -> Plain:
         """What a Lab's JSON says: a stored path by its place in the Lab, a package by its name."""
         return "%s%s" % (STORE, self.value) if self.kind == PATH else self.value
 
@@ -69,7 +73,7 @@ class ParamValue(NamedTuple):
         """What a job gets for a reference: the text of an absolute path."""
         return ParamValue(SCALAR, place)
 
-    def name(self) -> Scalar:
+    def name(self) -> Plain:
         """What people call it: a stored path by the name it had before it was stored."""
         return parse_stored(str(self.value))[1] if self.kind == PATH else self.value
 
@@ -80,6 +84,8 @@ class ParamValue(NamedTuple):
     def shown(self) -> str:
         """One word of a table: a text that would break the line is shown as JSON."""
         name = self.name()
+        if isinstance(name, (list, dict)):
+            return canonical_json(name)
         if not isinstance(name, str):
             return str(name)
         return name if name.isprintable() and name == name.strip() and name else _dump(name)
@@ -91,8 +97,8 @@ class ParamValue(NamedTuple):
         return hash(self.identity())
 
 
-def scalar_identity(value: Scalar) -> str:
-    """The identity of a scalar: its JSON."""
+def plain_identity(value: Plain) -> str:
+    """The identity of what is no reference: its JSON."""
     return canonical_json(value)
 
 
@@ -103,16 +109,28 @@ def parse_stored(text: str) -> tuple[str, str]:
     return text[:ID_LENGTH], text[ID_LENGTH + 1 :]
 
 
-def shell_text(value: Scalar) -> str:
-    """A scalar as Bash sees it."""
+def shell_text(value: Plain) -> str:
+    """A value as Bash sees it: a text as it is, everything else as JSON."""
     if value is None:
         return ""
+    if isinstance(value, (list, tuple, dict)):
+        return canonical_json(value)
     return value if isinstance(value, str) else _dump(value)
 
 
-def _scalar(value: Any) -> Scalar:
-    if type(value) is float and not math.isfinite(value):
-        raise ValueError("%r is not a finite number" % value)
-    if value is not None and type(value) not in (bool, int, float, str):
-        raise ValueError("a %s is not a scalar" % type(value).__name__)
-    return value  # type: ignore[no-any-return]  # mypy does not follow `type(…) in`
+def plain(value: Any) -> Plain:
+    """What JSON has read, looked at. Raises ValueError for what no param can be."""
+    waiting = [(value, 0)]
+    while waiting:
+        one, depth = waiting.pop()
+        if depth > DEEPEST:
+            raise ValueError("lists and objects stand more than %d deep in each other" % DEEPEST)
+        if type(one) is list:
+            waiting.extend((inner, depth + 1) for inner in one)
+        elif type(one) is dict:
+            waiting.extend((inner, depth + 1) for inner in one.values())
+        elif type(one) is float and not math.isfinite(one):
+            raise ValueError("%r is not a finite number" % one)
+        elif one is not None and type(one) not in (bool, int, float, str):
+            raise ValueError("a %s is not a value of a param" % type(one).__name__)
+    return value  # type: ignore[no-any-return]

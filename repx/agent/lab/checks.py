@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from repx.agent.base.value import ParamValue
+from repx.agent.base.value import ParamValue, plain
 
 Check = Callable[[Any], bool]
 
@@ -67,9 +67,13 @@ def is_count(value: Any) -> bool:
     return type(value) is int and value >= 0
 
 
-def is_scalar(value: Any) -> bool:
+def is_param(value: Any) -> bool:
     """What a param can be."""
-    return isinstance(value, (bool, int, float, str, type(None)))
+    try:
+        plain(value)
+    except ValueError:
+        return False
+    return True
 
 
 def is_object(value: Any) -> bool:

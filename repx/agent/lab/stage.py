@@ -19,7 +19,7 @@ from repx.agent.lab.checks import (
     is_flag,
     is_list,
     is_object,
-    is_scalar,
+    is_param,
     is_text,
     list_of,
     one_of,
@@ -246,5 +246,5 @@ _STEP = {
     "step": is_file_name,
     "stage": is_object,
     "wiring": list_of(texts(3)),
-    "fixed": dict_of(is_variable, is_scalar),
+    "fixed": dict_of(is_variable, is_param),
 }

@@ -130,6 +130,11 @@ class RecipeBook:
             dynamic_outputs=stage.interface.takes_outputs,
             takes_index=stage.interface.takes_index,
             path_params=tuple(param.name for param in stage.interface.params if param.is_path),
+            made_params=tuple(
+                (param.name, param.made("value"))
+                for param in stage.interface.params
+                if param.made and stage.kind == "python"
+            ),
             signature_inputs=tuple(spec.name for spec in stage.interface.inputs),
             signature_outputs=tuple(name for name, _ in stage.interface.outputs),
         )

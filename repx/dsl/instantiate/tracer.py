@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -66,7 +67,8 @@ class Tracer:
         if nodes is None:
             sweep = self.run.sweep.axes
             arguments = {
-                sweep[axis].name: None if (value := sweep[axis].values[code]) is ABSENT else value
+                # A list or a dict is the pipeline's own, to change as it likes.
+                sweep[axis].name: None if (value := sweep[axis].values[code]) is ABSENT else copy.deepcopy(value)
                 for axis, code in zip(axes, codes, strict=True)
                 # What a part of a concat does not have means the default, for an argument as for a stage's param.
                 if sweep[axis].values[code] is not ABSENT or sweep[axis].name in self.arguments[number][1].required

@@ -62,15 +62,15 @@ class CutOut:
     """What is to be compared with what the script makes."""
 
 
-def cut_out(function: types.FunctionType) -> CutOut:
-    """`function` with exactly what it needs of its module.
+def cut_out(function: types.FunctionType, also: frozenset[str] = frozenset()) -> CutOut:
+    """`function` with exactly what it needs of its module, and the names in `also`.
 
     Raises DefinitionError with all problems: a single one in the headline, several as facts with their places.
     """
     _refuse_other_callables(function)
     found = function_source(function)
     problems = list(_signature_problems(function, found))
-    needs = NeededStatements(function, found)
+    needs = NeededStatements(function, found, also)
     needs.collect()
     problems += needs.problems
     local = _local_files(found, needs)

@@ -55,8 +55,9 @@ _IMMUTABLE = (type(None), bool, int, float, complex, str, bytes, tuple, frozense
 class NeededStatements:
     """The statements that a function needs, by place; `problems` in the order they were met."""
 
-    def __init__(self, function: types.FunctionType, found: FunctionSource) -> None:
+    def __init__(self, function: types.FunctionType, found: FunctionSource, also: frozenset[str] = frozenset()) -> None:
         self.function = function
+        self._also = also
         self.found = found
         self.module = found.module
         self._repx_names = RepxNames(function, found.module)
@@ -76,6 +77,8 @@ class NeededStatements:
         """Fill `statements`, `bindings` and `problems`."""
         node, piece = self.found.node, self.found.piece
         self._take(body_uses(node), piece)
+        more = tuple(Use(name, node.lineno, "value", deferred=True) for name in sorted(self._also))
+        self._take(Uses(more, ()), piece)
         while self._waiting:
             self._take(*self._waiting.popleft())
         self._freeze()

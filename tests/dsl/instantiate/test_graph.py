@@ -299,6 +299,43 @@ def test_int_for_a_float_is_the_float(experiments: Experiments) -> None:
     assert [type(value) for value in values(one, "train", "lr")] == [float]
 
 
+LISTS = """
+import enum
+class Mode(enum.Enum):
+    A = "a"
+@stage
+def fit(made: Output = out("a"), *, layers: list[int] = [64, 64], any=None, mode: Mode = Mode.A, word: str = "a"):
+    made.write_text(str(layers))
+"""
+
+
+def test_lists_and_dicts_are_values(experiments: Experiments) -> None:
+    axes = "{'layers': [[64, 64], [64, 32], []], 'any': [{'b': 1, 'a': [None]}, {'b': 1.0, 'a': [None]}]}"
+    graph = experiments.graph(with_params(axes, "fit", LISTS))
+    assert sorted(map(str, values(graph, "fit", "layers"))) == sorted(2 * ["[64, 64]", "[64, 32]", "[]"])
+    assert len(set(ids(graph))) == 6
+    other = "{'layers': [(64, 64), (64, 32), ()], 'any': [{'a': [None], 'b': 1}, {'a': [None], 'b': 1.0}]}"
+    assert ids(experiments.graph(with_params(other, "fit", LISTS))) == ids(graph)
+
+
+@pytest.mark.parametrize(
+    ("axes", "told"),
+    [
+        ("{'layers': [[1.0]]}", "1.0 (float) does not fit int"),
+        ("{'layers': [64]}", "64 (int) does not fit list"),
+        ("{'any': [[(1, 2)]]}", "(1, 2) (tuple) comes back from JSON as a list"),
+        ("{'any': [Mode.A]}", "comes back from JSON as 'a'; annotate it as Mode"),
+        ("{'word': [Mode.A]}", "(Mode) does not fit str"),
+        ("{'mode': ['b']}", "'b' (str) does not fit Mode"),
+        ("{'mode': [Mode.A, 'a']}", "stands twice"),
+    ],
+)
+def test_a_list_or_a_member_that_would_arrive_as_something_else_is_refused(
+    experiments: Experiments, axes: str, told: str
+) -> None:
+    assert told in experiments.error(with_params(axes, "fit", LISTS))
+
+
 @pytest.mark.parametrize("value", ["1.0", "True", "'1'"])
 def test_a_value_of_another_type_is_told_where_it_stands(experiments: Experiments, value: str) -> None:
     text = experiments.error(with_params(f"{{'seed': [{value}]}}", "train"))

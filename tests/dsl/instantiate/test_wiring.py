@@ -143,7 +143,7 @@ def test_a_node_of_several_outputs_must_say_which(experiments: Experiments) -> N
         ("use(data=Path('x.txt'))", "input 'data' of stage 'use' was given"),
         ("make(n=one())", "param 'n' of stage 'make' was given <node one>"),
         ("make(n=one().value)", "param 'n' of stage 'make' was given <output value of one>"),
-        ("make(n=[1])", "param 'n' of stage 'make': [1] is a list"),
+        ("make(n=[1])", "param 'n' of stage 'make': [1] (list) does not fit int"),
         ("data, log = make()", "the result of stage 'make' cannot be unpacked"),
         ("use(data=one()) if one() else None", "the result of stage 'one' is not known yet"),
         ("1 / 0", "pipeline 'simulate' of run 'run' failed: ZeroDivisionError"),
