@@ -21,7 +21,7 @@ def find_program(name: str, distribution: str) -> str:
     Raises SoftwareError when there is none.
     """
     beside = Path(sys.executable).parent / name
-    found = str(beside) if os.access(beside, os.X_OK) else shutil.which(name)
+    found = str(beside) if os.access(beside, os.X_OK) else shutil.which(name) or _installed(name, distribution)
     if found is None:
         raise SoftwareError(
             f"there is no {name}, so Bash stages cannot be checked",
@@ -29,6 +29,19 @@ def find_program(name: str, distribution: str) -> str:
             hint=f"pip install {distribution}",
         )
     return found
+
+
+def _installed(name: str, distribution: str) -> str | None:
+    """The program where the distribution has it: modules may be found in the folder of another environment."""
+    # Imported here: it is slow to load, and hardly ever needed.
+    from importlib import metadata
+
+    try:
+        files = metadata.files(distribution) or []
+    except metadata.PackageNotFoundError:
+        return None
+    places = (os.path.abspath(str(file.locate())) for file in files if file.name == name)
+    return next((place for place in places if os.access(place, os.X_OK)), None)
 
 
 def processors() -> int:
