@@ -21,6 +21,8 @@ def emitted(found: FunctionSource, needs: NeededStatements) -> tuple[str, Lines]
     """The needed statements, then the function. Raises DefinitionError when it does not read back as what was cut."""
     blocks = ["from __future__ import annotations"] if _has_future_annotations(found, needs) else []
     blocks += maker_if_used([one.value.text for one in needs.statements.values() if one.value is not None])
+    if needs.reads_docstring:
+        blocks.append(f"__doc__ = {needs.function.__globals__.get('__doc__')!a}")
     separate = ""
     lines: list[tuple[int, SourceLocation]] = []
     count = sum(block.count("\n") + 1 for block in blocks)

@@ -48,7 +48,7 @@ class Statement:
 
 _NOT_AT_JOB_TIME = frozenset({"get_ipython", "display", "__IPYTHON__", "exit", "quit"})
 _BUILTINS = frozenset(dir(builtins)) - _NOT_AT_JOB_TIME
-_MODULE_NAMES = frozenset({"__name__", "__doc__", "__builtins__", "__debug__", "__annotations__", "__spec__"})
+_MODULE_NAMES = frozenset({"__name__", "__doc__", "__builtins__", "__debug__"})
 _IMMUTABLE = (type(None), bool, int, float, complex, str, bytes, tuple, frozenset, range, PurePath)
 
 
@@ -65,6 +65,7 @@ class NeededStatements:
         self.bindings: dict[str, list[Key]] = {}
         self.problems: list[Problem] = []
         self.future_annotations = False
+        self.reads_docstring = False
         self._done: set[str] = set()
         self.modules: dict[str, SourceLocation] = {}
         """What the texts of values import, beside what the user's statements do."""
@@ -242,6 +243,8 @@ class NeededStatements:
                 "__file__ is another file when the job runs",
                 'hand the file over as an input: repx.path("data/x.csv")',
             )
+        elif name == "__doc__":
+            self.reads_docstring = True
         elif name in _MODULE_NAMES or (name in _BUILTINS and not live):
             return
         elif star := self._star():

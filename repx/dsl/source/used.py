@@ -124,7 +124,8 @@ class _Module:
     def _instead(self, number: int, statement: ast.stmt) -> str | None:
         """What stands for a statement; None for the statement itself."""
         if number not in self.kept:
-            return ""
+            # Beside the docstring, which other code may read, nothing is kept that was not reached.
+            return None if number == 0 and _is_text(statement) else ""
         if isinstance(statement, ast.Import | ast.ImportFrom):
             aliases = [alias for alias in statement.names if _bound(alias) in self.aliases.get(number, ())]
             if len(aliases) < len(statement.names):
@@ -281,6 +282,14 @@ class _Use:
                     self._keep_aliases(module, number, bound, [one for one in bound.names if _bound(one) == name])
                 else:
                     self._keep(module, [number])
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Expr(value=ast.Constant(value=str())):
+            return True
+        case _:
+            return False
 
 
 def _bound(alias: ast.alias) -> str:

@@ -217,6 +217,12 @@ CASES = {
             "conf.py": "RATE = 1\ndef more():\n    global RATE\n    RATE = RATE + 1\ndef rate():\n    return RATE\n"
         },
     ),
+    "docstrings": Case(
+        '"""Of the experiment."""\nimport told\ndef work():\n    return __doc__, told.__doc__, told.f.__doc__\n',
+        counts=("Of the module", "Of f"),
+        idle=("Of g",),
+        files={"told.py": '"Of the module"\ndef f():\n    "Of f"\ndef g():\n    "Of g"\n'},
+    ),
     "names of annotations": Case(
         "import typing, rows\ndef work():\n    return str(typing.get_type_hints(rows.f))\n",
         counts=("class Row",),
@@ -255,6 +261,7 @@ def test_an_edit_counts_where_it_is_used(case: Case, text: str, counts: bool, lo
 
 EDITS = (
     ("pass", "edited = 1"),
+    ("Of ", "More of "),
     ("class ", "class Edited"),
     ("return ", "return None, "),
     ("= ", "= 0, "),
