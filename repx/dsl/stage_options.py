@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from repx.agent.lab.format import REALIZATIONS_LIMIT
 from repx.dsl.handed import Handed
 from repx.errors import DefinitionError, SourceLocation
 from repx.model.names import check_name, check_version
@@ -63,6 +64,12 @@ def read_options(
     if realizations is not None and (type(realizations) is not int or realizations < 1):
         raise DefinitionError(
             f"realizations of stage {called!r} is {realizations!r}, not a number ≥ 1", location=location
+        )
+    if realizations is not None and realizations > REALIZATIONS_LIMIT:
+        raise DefinitionError(
+            f"realizations of stage {called!r} is {realizations}, and a Lab holds at most {REALIZATIONS_LIMIT}",
+            location=location,
+            hint='sweep over an index instead: params={"index": range(…)}',
         )
     if resources is not None and not isinstance(resources, Resources) and not callable(resources):
         raise DefinitionError(

@@ -96,7 +96,7 @@ class NodePlan:
             return known
         own = self._own_resources(values)
         upstream = [edge.source.resources for edge in edges if isinstance(edge.source, Derivation)]
-        parts = self._part_resources(values, upstream)
+        parts = self._part_resources(values)
         asked = parts[-1][1] if parts else self.context.resources.merged(own, upstream)
         job = Derivation(recipe, tuple(values), edges, digest, identity, asked, parts)
         self.context.jobs[identity] = job
@@ -216,13 +216,11 @@ class NodePlan:
             return self.context.resources.interned(dynamic_resources(stage, view))
         return self.steady_resources
 
-    def _part_resources(
-        self, values: Sequence[Value], upstream: Sequence[Resources]
-    ) -> tuple[tuple[str, Resources], ...]:
+    def _part_resources(self, values: Sequence[Value]) -> tuple[tuple[str, Resources], ...]:
         """What the parts of a scatter-gather ask for. The gather stands for the whole, and comes last."""
         if not isinstance(self.stage, ScatterGather):
             return ()
-        asked = part_resources(self.stage, dict(zip(self.names, values, strict=True)), upstream)
+        asked = part_resources(self.stage, dict(zip(self.names, values, strict=True)))
         return tuple((role, self.context.resources.interned(one)) for role, one in asked)
 
 

@@ -14,7 +14,7 @@ from repx.errors import DefinitionError, Finding, RepxError, nearest
 from repx.model.derivation import HashMode, Parts, StageRecipe, Step
 from repx.model.fingerprint import fingerprinted, package_digest
 from repx.model.names import check_name, check_variable
-from repx.model.resources import Resources, merge
+from repx.model.resources import Resources
 from repx.model.software import Software, SoftwareRequest, SoftwareResolver
 from repx.model.values import PackageRef, Value
 
@@ -214,10 +214,8 @@ def dynamic_resources(stage: Stage, params: ParamsView) -> Resources:
     return made
 
 
-def part_resources(
-    whole: ScatterGather, values: Mapping[str, Value], upstream: Sequence[Resources]
-) -> tuple[tuple[str, Resources], ...]:
-    """What each part asks for: the most that it or anything before it asks for. Roles as in a Lab's `executables`."""
+def part_resources(whole: ScatterGather, values: Mapping[str, Value]) -> tuple[tuple[str, Resources], ...]:
+    """What each part asks for: what it says itself, as it runs many times. Roles as in a Lab's `executables`."""
 
     def own(stage: Stage, fixed: Mapping[str, Value]) -> Resources:
         given = {**values, **fixed}
@@ -225,12 +223,8 @@ def part_resources(
             stage, ParamsView(stage, {one.name: given[one.name] for one in stage.interface.params})
         )
 
-    asked = {"scatter": merge(own(whole.scatter, {}), upstream)}
-    for step in whole.steps:
-        before = [asked[f"step-{wire.step}"] for wire in step.wires if wire.source == "step"]
-        asked[f"step-{step.name}"] = merge(own(step.stage, dict(step.fixed)), [asked["scatter"], *before])
-    asked["gather"] = merge(own(whole.gather, {}), list(asked.values()))
-    return tuple(asked.items())
+    steps = ((f"step-{step.name}", own(step.stage, dict(step.fixed))) for step in whole.steps)
+    return (("scatter", own(whole.scatter, {})), *steps, ("gather", own(whole.gather, {})))
 
 
 def software_request(stage: Stage) -> SoftwareRequest:

@@ -7,6 +7,7 @@ import types
 from collections.abc import Iterator
 
 from repx.dsl.caller import place_of_function
+from repx.dsl.source.deep import room_for_deep_trees
 from repx.dsl.source.module import FunctionSource, function_source
 from repx.dsl.source.scope import Function
 from repx.dsl.source.text import SourceText
@@ -25,6 +26,11 @@ def bash_text_origin(function: types.FunctionType) -> SourceLocation:
         found = function_source(function)
     except DefinitionError:
         return place_of_function(function)
+    with room_for_deep_trees():
+        return _origin_in(found)
+
+
+def _origin_in(found: FunctionSource) -> SourceLocation:
     returns = [node for node in _own_statements(found.node) if isinstance(node, ast.Return)]
     first = min(returns, key=lambda node: node.lineno, default=None)
     if first is None:

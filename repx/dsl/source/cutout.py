@@ -14,6 +14,7 @@ from pathlib import Path
 
 from repx.dsl.caller import place_of_function
 from repx.dsl.source.bash import bash_text_origin
+from repx.dsl.source.deep import room_for_deep_trees
 from repx.dsl.source.emit import Lines, emitted
 from repx.dsl.source.identity import script_identity
 from repx.dsl.source.imports import Import, LocalFiles, imports_of, package_of
@@ -67,6 +68,11 @@ def cut_out(function: types.FunctionType, also: frozenset[str] = frozenset()) ->
 
     Raises DefinitionError with all problems: a single one in the headline, several as facts with their places.
     """
+    with room_for_deep_trees():
+        return _cut_out(function, also)
+
+
+def _cut_out(function: types.FunctionType, also: frozenset[str]) -> CutOut:
     _refuse_other_callables(function)
     found = function_source(function)
     problems = list(_signature_problems(function, found))

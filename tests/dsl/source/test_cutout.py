@@ -300,3 +300,21 @@ def test_the_script_is_made_of_slices_of_the_users_text(load: Load) -> None:
     assert "def helper( a ,b ):\n   return a+b" in source
     assert source.endswith("def work():\n  return helper( A['x'],3 )\n")
     ast.parse(source)
+
+
+DEEP = {
+    "calls": "def work(n):\n    return 'a'" + ".strip()" * 900 + "\n",
+    "branches": "def work(n):\n    if n == 0:\n        return 0\n"
+    + "".join(f"    elif n == {number}:\n        return {number}\n" for number in range(1, 900)),
+    "in a helper": "A = 'a'" + ".strip()" * 900 + "\ndef work(n):\n    return A\n",
+    "sum in Bash": "def work(n):\n    return 'a'" + " + n" * 900 + "\n",
+}
+
+
+@pytest.mark.parametrize("text", DEEP.values(), ids=DEEP)
+def test_deep_code_is_cut_out(load: Load, text: str) -> None:
+    limit = sys.getrecursionlimit()
+    function = load(text, {})
+    assert "def work(n)" in cut_out(function).source
+    assert bash_text_origin(function).line
+    assert sys.getrecursionlimit() == limit
