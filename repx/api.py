@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from repx.agent.base.digest import digest_of_text
+from repx.agent.base.digest import canonical_json, digest_of_text
 from repx.agent.base.layout import Store
 from repx.agent.base.record import Attempt
 from repx.agent.base.state import State
@@ -19,7 +20,7 @@ from repx.dsl.experiment import Lab, Run
 from repx.dsl.instantiate.graph import instantiate as instantiate_lab
 from repx.dsl.load import load_experiment
 from repx.dsl.node import Node
-from repx.dsl.packages import HostPackages, nix_packages
+from repx.dsl.packages import HostPackages, Packages, nix_packages
 from repx.dsl.scan import known_digests
 from repx.errors import JobsFailedError, StoreError, plural
 from repx.lab.directory import LabDirectory
@@ -37,6 +38,9 @@ from repx.store.memory import open_memory
 from repx.store.writer import StoreWriter, open_writer
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from repx.analysis.jobs import Source
     from repx.runtime.report import Report
 
 
@@ -53,7 +57,14 @@ def load(path: str, packages: str | None = None, *, store: Store | None = None) 
         lab = load_experiment(path)
     if packages is None:
         return lab
-    return lab.with_packages(HostPackages() if packages == "host" else nix_packages(packages, os.getcwd(), None))
+    return lab.with_packages(package_set(packages))
+
+
+def package_set(packages: Packages | str) -> Packages:
+    """A package set as a caller names it: itself, a flake (a relative one from the working directory), or "host"."""
+    if not isinstance(packages, str):
+        return packages
+    return HostPackages() if packages == "host" else nix_packages(packages, os.getcwd(), None)
 
 
 def instantiate(
@@ -145,15 +156,36 @@ def keep_root(store: Store, path: str) -> None:
 
 
 class Realization:
-    """One valid set of outputs of a job: `.outputs["model"]` (a path), `.params`, `.job` (an id), `.digest` (a key)."""
+    """One valid set of outputs of a job: `.outputs["model"]` (a path), `.params`, `.job` (an id), `.digest` (a key).
 
-    def __init__(self, job: Job, index: int, outcome: Realized) -> None:
+    `params` are those that its stage declares, `effective_params` the inherited ones too.
+    """
+
+    def __init__(self, job: Job, index: int, outcome: Realized, source: Source) -> None:
+        self._source = source
         self.job = job.id
         self.stage: str = job.stage.name
         self.index = index
         self.params: dict[str, Any] = dict(job.params)
         self.digest = outcome.key
         self.outputs = {name: Path(outcome.path(name)) for name in outcome.outputs}
+
+    @property
+    def effective_params(self) -> dict[str, Any]:
+        """Its params, which win, and those that all it takes from agree on."""
+        return self._source.job(self.job).effective_params
+
+    def load_json(self, name: str) -> Any:
+        """An output as the JSON value it holds."""
+        return json.loads(self.load_text(name))
+
+    def load_text(self, name: str) -> str:
+        """An output as text in UTF-8."""
+        return self.outputs[name].read_text(encoding="utf-8")
+
+    def log(self, *, stderr: bool = False) -> str:
+        """What its job printed in its last attempt."""
+        return self._source.job(self.job).log(stderr=stderr)
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value!r}" for name, value in self.params.items())
@@ -166,6 +198,28 @@ class Realization:
 
 class Realizations(list[Realization]):
     """Realizations in the order of their targets, with a table of themselves for notebooks."""
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """A row for each realization: job_id, stage, index, effective params, and the paths `output.<name>`."""
+        import pandas as pd
+
+        rows = [
+            {
+                "job_id": one.job,
+                "stage": one.stage,
+                "index": one.index,
+                # As columns that pandas does not make floats of where a value is missing.
+                **{
+                    name: canonical_json(value) if isinstance(value, list | dict) else value
+                    for name, value in one.effective_params.items()
+                },
+                **{f"output.{name}": str(path) for name, path in one.outputs.items()},
+            }
+            for one in self
+        ]
+        names = dict.fromkeys(name for row in rows for name in row)
+        columns = {name: pd.Series([row.get(name) for row in rows], dtype=object).infer_objects() for name in names}
+        return pd.DataFrame(columns)
 
     def _repr_html_(self) -> str:
         return realizations_html(self)
@@ -187,41 +241,52 @@ def realize_many(
     jobs: int | None = None,
     store: str | None = None,
     progress: bool | None = None,
+    packages: Packages | str | None = None,
+    force: bool = False,
+    continue_on_failure: bool = True,
 ) -> Realizations:
     """Make all targets valid on disk, `jobs` at once, with one progress bar; done work is found, not repeated.
 
-    A node gives its realizations, a run or a Lab those of all its jobs. Raises JobsFailedError with the failures.
+    A node gives its realizations, a run or a Lab those of all its jobs. `packages` is a package set, a flake or "host";
+    `force` does everything anew; without `continue_on_failure` nothing new starts after a failure. Raises
+    JobsFailedError with the failures.
     """
     # Imported here: `repx realize` runs nothing.
+    from repx.analysis.jobs import Source
     from repx.runtime.bar import Bar
     from repx.runtime.local import local_engine
 
     place = open_store(store)
     listed = targets if isinstance(targets, Lab) else [targets] if isinstance(targets, Node | Run) else list(targets)
     lab = as_lab(listed)
+    if packages is not None:
+        lab = lab.with_packages(package_set(packages))
     placed: dict[Node, JobId] = {}
-    packages = resolver_of(lab)
+    resolver = resolver_of(lab)
     writer = open_writer(place, experiment_name(lab))
     with known_digests(writer.memory.sources):
-        graph = instantiate(lab, software=packages, placed=placed)
-    written = _written(graph, packages, writer, experiment_folder(lab), _hear_nothing)
+        graph = instantiate(lab, software=resolver, placed=placed)
+    written = _written(graph, resolver, writer, experiment_folder(lab), _hear_nothing)
     keep_root(place, written.path)
     directory = LabDirectory(written.path).owned(is_own=True)
     with Bar(enabled=progress) as watcher:
-        engine = local_engine(directory, store=place, watcher=watcher, jobs=jobs, continue_on_failure=True)
+        engine = local_engine(
+            directory, store=place, watcher=watcher, jobs=jobs, force=force, continue_on_failure=continue_on_failure
+        )
         report = engine.execute()
     if not report.succeeded:
         raise failures_error(report)
     units = {(unit.job.id, unit.index): unit for unit in report.units if unit.job is not None}
     nodes = [] if isinstance(listed, Lab) else [one for one in listed if isinstance(one, Node)]
     found = Realizations()
+    source = Source(directory, place)
     for identity in [placed[node] for node in nodes] or [job.id for job in graph.jobs()]:
         job = directory.job(identity)
         assert job is not None
         for index in range(job.stage.realizations):
             outcome = units[identity, index].outcome
             assert outcome is not None
-            found.append(Realization(job, index, outcome))
+            found.append(Realization(job, index, outcome, source))
     return found
 
 

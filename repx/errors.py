@@ -72,6 +72,10 @@ class RepxError(Exception):
     def __str__(self) -> str:
         return "\n".join(self.lines())[len("error: ") :]
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows (IPython asks for it): the place is the user's, frames of repx say nothing."""
+        return self.lines()
+
 
 class DefinitionError(RepxError):
     """The experiment file says something that cannot be."""

@@ -8,7 +8,7 @@ import pytest
 
 import repx
 from repx import Inputs, JobsFailedError, Lab, Output, Run, out, stage
-from repx.errors import DefinitionError
+from repx.errors import DefinitionError, RepxError
 from repx.lab.directory import LabDirectory
 from repx.lab.verification import verify
 from repx.model.graph import DerivationGraph
@@ -68,6 +68,39 @@ def test_failures_are_told_and_the_rest_is_done(tmp_path: Path) -> None:
     assert "1 job failed" in str(caught.value)
     assert "numbers below zero are not for us" in str(caught.value)
     assert repx.realize_many([square(number=2)], store=str(tmp_path))[0].outputs["result"].read_text() == "4"
+
+
+def test_work_is_done_anew_where_that_is_asked_for(tmp_path: Path) -> None:
+    first = repx.realize_many([square(number=8)], store=str(tmp_path))[0]
+    made_at = first.outputs["result"].stat().st_mtime_ns
+    again = repx.realize_many([square(number=8)], store=str(tmp_path), force=True, packages="host")[0]
+    assert again.outputs["result"].stat().st_mtime_ns > made_at
+
+
+def test_nothing_new_starts_after_a_failure_where_that_is_asked_for(tmp_path: Path) -> None:
+    targets = [total(parts=[square(number=-1).result]), *(square(number=n) for n in range(40))]
+    with pytest.raises(JobsFailedError):
+        repx.realize_many(targets, store=str(tmp_path), jobs=1, continue_on_failure=False)
+    assert len(list((tmp_path / "outputs").glob("*/out/*.txt"))) < 40
+
+
+def test_a_realization_is_looked_at_with_what_it_has_inherited(tmp_path: Path) -> None:
+    made = repx.realize_many([total(parts=[square(number=3).result]), square(number=4)], store=str(tmp_path))
+    assert [one.params for one in made] == [{}, {"number": 4}]
+    assert [one.effective_params for one in made] == [{"number": 3}, {"number": 4}]
+    assert made[0].load_json("result") == 9
+    assert made[1].log() == ""
+    frame = made.to_dataframe()
+    assert list(frame["number"]) == [3, 4]
+    assert list(frame["stage"]) == ["total", "square"]
+    assert [Path(path).read_text() for path in frame["output.result"]] == ["9", "16"]
+
+
+def test_a_notebook_shows_the_message_of_an_error_alone() -> None:
+    with pytest.raises(RepxError) as caught:
+        repx.realize_many(["square"])  # type: ignore[list-item]
+    shown = caught.value._render_traceback_()
+    assert shown == caught.value.lines()
 
 
 def test_a_run_gives_the_realizations_of_all_its_jobs(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from types import TracebackType
 from typing import Self
@@ -21,7 +22,11 @@ class Bar:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
         console = Console(stderr=True)
-        shown = enabled if enabled is not None else console.is_jupyter or sys.stderr.isatty()
+        is_watched = console.is_jupyter or sys.stderr.isatty()
+        if console.is_jupyter and importlib.util.find_spec("ipywidgets") is None:
+            # Without widgets rich warns and draws nothing; as plain text it says at the end what was done.
+            console = Console(stderr=True, force_jupyter=False)
+        shown = enabled if enabled is not None else is_watched
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
