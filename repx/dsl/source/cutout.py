@@ -20,8 +20,9 @@ from repx.dsl.source.identity import script_identity
 from repx.dsl.source.imports import Import, LocalFiles, imports_of, package_of
 from repx.dsl.source.live import live_problems
 from repx.dsl.source.module import FunctionSource, function_source
-from repx.dsl.source.needed import NeededStatements, Problem, Statement
+from repx.dsl.source.needed import NeededStatements
 from repx.dsl.source.normal_form import normal_form
+from repx.dsl.source.statement import Problem, Statement
 from repx.dsl.source.surroundings import file_problems
 from repx.dsl.source.text import SourceText
 from repx.dsl.source.used import Local, used_texts

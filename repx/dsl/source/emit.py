@@ -7,9 +7,10 @@ import ast
 from repx.dsl.source.frozen import maker_if_used
 from repx.dsl.source.imports import absolute
 from repx.dsl.source.module import FunctionSource
-from repx.dsl.source.needed import Key, NeededStatements, Statement
+from repx.dsl.source.needed import NeededStatements
 from repx.dsl.source.normal_form import normal_form
 from repx.dsl.source.scope import Function
+from repx.dsl.source.statement import Key, Statement
 from repx.dsl.source.text import SourceText, end_of, start_of
 from repx.errors import DefinitionError, SourceLocation
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from repx.dsl.source.needed import NeededStatements, Problem, Statement
+from repx.dsl.source.needed import NeededStatements
+from repx.dsl.source.statement import Problem, Statement
 from repx.dsl.source.text import SourceText, start_of
 
 _FUTURES = 0x0FFF0000

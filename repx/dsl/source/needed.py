@@ -6,45 +6,17 @@ import ast
 import builtins
 import types
 from collections import deque
-from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from repx.dsl.source.bindings import WALRUS, Binding, bindings_of, is_import_attempt
-from repx.dsl.source.frozen import Assignment, FrozenName, Held, ModuleValues, literal_of
-from repx.dsl.source.imports import LocalFiles, absolute
+from repx.dsl.source.frozen import FrozenName, Held, ModuleValues, literal_of
+from repx.dsl.source.library_settings import LibrarySettings
 from repx.dsl.source.module import FunctionSource
 from repx.dsl.source.repx_names import RepxNames
 from repx.dsl.source.scope import Use, Uses, body_uses, statement_uses
+from repx.dsl.source.statement import Key, Problem, Statement
 from repx.dsl.source.text import SourceText
 from repx.errors import SourceLocation, nearest
-
-Key = tuple[int, int, str]
-"""A top-level statement: the number of its piece, its index there. With a name: the value that it has in the module."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One reason why a stage cannot be cut out."""
-
-    location: SourceLocation
-    message: str
-    hint: str
-
-
-@dataclass(slots=True)
-class Statement:
-    """A needed top-level statement, and what of it is needed; or `value`, which stands for what made a name's value."""
-
-    source: SourceText
-    node: ast.stmt
-    names: set[str] = field(default_factory=set)
-    aliases: dict[str, ast.alias] = field(default_factory=dict)
-    """The needed names of an import at the very top level; empty for everything else."""
-    uses: tuple[Use, ...] = ()
-    value: Assignment | None = None
-    libraries: tuple[str, ...] = ()
-    """The libraries whose settings it makes."""
-
 
 _NOT_AT_JOB_TIME = frozenset({"get_ipython", "display", "__IPYTHON__", "exit", "quit"})
 _BUILTINS = frozenset(dir(builtins)) - _NOT_AT_JOB_TIME
@@ -71,6 +43,7 @@ class NeededStatements:
         """What the texts of values import, beside what the user's statements do."""
         self._waiting: deque[tuple[Uses, SourceText, ast.stmt]] = deque()
         self._values = ModuleValues(function, str(found.module.root.absolute()))
+        self._settings = LibrarySettings(found)
         self._held: dict[str, tuple[Key, tuple[str, ...], FrozenName]] = {}
         self._to_compare: list[tuple[str, SourceText, Binding, ast.expr]] = []
 
@@ -80,11 +53,20 @@ class NeededStatements:
         self._take(body_uses(node), piece)
         more = tuple(Use(name, node.lineno, "value", deferred=True) for name in sorted(self._also))
         self._take(Uses(more, ()), piece)
-        while self._waiting:
+        while self._waiting or self._add_settings():
             self._take(*self._waiting.popleft())
         self._freeze()
         for name, source, binding, literal in self._to_compare:
             self._compare(name, source, binding, literal)
+
+    def _add_settings(self) -> bool:
+        """Take in the settings of libraries that are known to be needed now; whether there was one."""
+        for key, statement in self._settings.missing(self.statements):
+            uses = statement_uses(statement.node)
+            statement.uses = uses.names
+            self.statements[key] = statement
+            self._waiting.append((uses, statement.source, statement.node))
+        return bool(self._waiting)
 
     def _take(self, uses: Uses, source: SourceText, within: ast.stmt | None = None) -> None:
         """Take in what one statement, or the body of the stage, uses."""
@@ -148,18 +130,11 @@ class NeededStatements:
             if node is not None and in_loop and self.found.node in ast.walk(node):
                 return None  # the stage may be meant to have the value of its own turn
         imported = bool(found) and all(binding.kind == "import" for binding in found)
-        if imported and not all(self._is_from_local_module(tree, binding) for binding in found):
+        if imported and not all(self._settings.is_from_local(tree, binding) for binding in found):
             return None
         held = self._values.held(name)
         # What can change stays the imported module's own: functions there may change it.
         return None if imported and held is not None and held.can_change else held
-
-    def _is_from_local_module(self, tree: ast.Module | None, binding: Binding) -> bool:
-        node = tree.body[binding.index] if tree else None
-        if not isinstance(node, ast.ImportFrom):
-            return False
-        module = absolute(node, self.module.package)
-        return LocalFiles(self.module.root, self.module.root).is_local(module)
 
     def _hold(self, name: str, number: int, found: list[Binding], held: Held, place: SourceLocation) -> None:
         if held.place:
@@ -294,6 +269,8 @@ class NeededStatements:
                     continue
                 if (change.argument and (imported or defined)) or (imported and change.text.startswith("@")):
                     continue
+                if imported and self._settings.stands_alone(piece, change.line):
+                    continue  # it travels as a setting, or changes nothing that a job has
                 self._problem(
                     piece.at(change.line),
                     f"{name} is changed by `{change.text}`, which is not part of the stage",

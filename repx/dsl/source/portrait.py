@@ -13,6 +13,7 @@ import random
 import re
 import sys
 import types
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -212,19 +213,42 @@ def _cell(cell: types.CellType) -> object:
         return None
 
 
+_NUMPY_ERRORS = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
+_NUMPY_PRINTS = {"precision": 8, "threshold": 1000, "edgeitems": 3, "linewidth": 75, "suppress": False, "sign": "-"}
+_SKLEARN = {"assume_finite": False, "transform_output": "default", "enable_metadata_routing": False}
+
+
 def library_states(modules: Iterable[str]) -> dict[str, object]:
-    """The settings of libraries that scripts are known to make and that can be asked for, of those among `modules`."""
+    """The settings of libraries that are not as they come, of those among `modules` that can be asked."""
+    now: Mapping[str, object]
     found: dict[str, object] = {}
     used = set(modules)
-    if "decimal" in used and (decimal := sys.modules.get("decimal")):
-        context = decimal.getcontext()
-        found["decimal.getcontext()"] = [context.prec, context.rounding, context.Emin, context.Emax]
-    if "random.seed" in used and (module := sys.modules.get("random")):
-        found["random"] = module.getstate()
-    if "numpy.random.seed" in used and (numpy := sys.modules.get("numpy")):
-        found["numpy.random"] = str(numpy.random.get_state(legacy=False))
-    if "numpy" in used and (numpy := sys.modules.get("numpy")):
-        found["numpy.geterr()"] = dict(numpy.geterr())
-    if "sklearn" in used and (sklearn := sys.modules.get("sklearn")):
-        found["sklearn.get_config()"] = dict(sklearn.get_config())
-    return found
+    there: dict[str, Any] = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in used}
+    try:
+        if "decimal" in there:
+            contexts = there["decimal"].Context(), there["decimal"].getcontext()
+            names = ("prec", "rounding", "Emin", "Emax", "clamp")
+            plain, now = ({name: str(getattr(one, name)) for name in names} for one in contexts)
+            found["decimal.getcontext()"] = _other(plain, now)
+        if "random.seed" in used and "random" in there:
+            found["random.seed"] = there["random"].getstate()
+        if "numpy.random.seed" in used and "numpy" in there:
+            found["numpy.random.seed"] = str(there["numpy"].random.get_state(legacy=False))
+        if "numpy" in there:
+            found["numpy.seterr"] = _other(_NUMPY_ERRORS, there["numpy"].geterr())
+            found["numpy.set_printoptions"] = _other(_NUMPY_PRINTS, there["numpy"].get_printoptions())
+        if "sklearn" in there:
+            found["sklearn.set_config"] = _other(_SKLEARN, there["sklearn"].get_config())
+        if "pandas" in there:
+            registered = there["pandas"]._config.config._registered_options
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # some options are deprecated
+                now = {name: repr(there["pandas"].get_option(name)) for name in registered}
+            found["pandas.options"] = _other({name: repr(one.defval) for name, one in registered.items()}, now)
+    except Exception:  # another version of a library may have no such thing
+        return {name: state for name, state in found.items() if state}
+    return {name: state for name, state in found.items() if state}
+
+
+def _other(plain: Mapping[str, object], now: Mapping[str, object]) -> dict[str, object]:
+    return {name: now[name] for name in plain if name in now and now[name] != plain[name]}

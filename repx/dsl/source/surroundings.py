@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 
-from repx.dsl.source.needed import Problem
+from repx.dsl.source.statement import Problem
 from repx.dsl.source.text import SourceText
 
 _READERS = {

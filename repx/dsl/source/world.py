@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping
 from repx.dsl.source.bindings import bindings_of
 from repx.dsl.source.imports import LocalFiles
 from repx.dsl.source.module import FunctionSource
-from repx.dsl.source.needed import NeededStatements, Statement
+from repx.dsl.source.needed import NeededStatements
 from repx.dsl.source.portrait import Portrait, library_states
+from repx.dsl.source.statement import Statement
 from repx.dsl.source.text import SourceText
 from repx.errors import SourceLocation
 from repx.model.software import World
@@ -30,7 +31,11 @@ def world_of(
     lines: tuple[tuple[int, SourceLocation], ...],
 ) -> World | None:
     """None where everything stands in the script as it is: values, plain functions and imports of libraries."""
-    if not local.files and not any(map(_makes_something, needs.statements.values())):
+    statements = needs.statements.values()
+    settings = {one for statement in statements for one in statement.libraries}
+    libraries = tuple(sorted({name.partition(".")[0] for name in local.external} | settings))
+    states = library_states(libraries)
+    if not (local.files or states or any(map(_makes_something, statements))):
         return None
     scope = function.__globals__
     modules = _live_modules(scope, local)
@@ -38,7 +43,6 @@ def world_of(
     wanted = {name: names if name in modules else () for name, names in wanted.items()}
     names = sorted(name for name, keys in needs.bindings.items() if keys and name in scope)
     names = [name for name in names if not isinstance(scope[name], types.ModuleType)]
-    libraries = tuple(sorted({one for statement in needs.statements.values() for one in statement.libraries}))
     made = Portrait([*{str(scope.get("__name__")), "__main__"}, *wanted])
     for name in names:
         made.add(name, scope[name])
@@ -46,7 +50,7 @@ def world_of(
         for name in inside:
             if name in modules[module]:
                 made.add(f"{module}.{name}", modules[module][name])
-    for name, state in sorted(library_states(libraries).items()):
+    for name, state in sorted(states.items()):
         made.add(name, state)
     places = {}
     for name, keys in needs.bindings.items():

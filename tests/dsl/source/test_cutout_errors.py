@@ -23,9 +23,6 @@ CASES = {
     "global in the body": ("A = 1\ndef work():\n    global A\n    A = 2\n    return A\n", 3, "global A", "argument"),
     "global in a helper": ("A = 1\ndef h():\n    global B\n    B = A\ndef work():\n    return h()\n", 3, "global B", "argument"),
     "an attribute of a class": ("class C:\n    x = 1\nC.x = 2\ndef work():\n    return C.x\n", 3, "C.x = 2", "body"),
-    "settings of an imported module": (
-        "import random\nrandom.seed(0)\ndef work():\n    return random.random()\n", 2, "random.seed(0)", "body",
-    ),
     "a function registered elsewhere": (
         "import functools\n@functools.singledispatch\ndef h(x): return 0\n@h.register\ndef _(x: int): return 1\n"
         "def work():\n    return h(1)\n", 4, "@h.register", "body",
@@ -35,6 +32,12 @@ CASES = {
         "def work():\n    return R['a']()\n", 1, "R is no longer", "its whole value here",
     ),
     "with": ("import io\nwith io.StringIO() as A: pass\ndef work():\n    return A\n", 2, "a with statement", "plain"),
+    "settings of an imported module under an if": (
+        "import random\nif 1:\n    random.seed(0)\ndef work():\n    return random.random()\n", 3, "random.seed(0)", "body",
+    ),
+    "a call of a local module": (
+        "import json.decoder\nclass C: pass\nC.a = json\ndef work():\n    return C\n", 3, "C.a = json", "body",
+    ),
     "an object bound twice": ("A = object()\nA = object()\ndef work():\n    return A\n", 2, "A is bound again", "once"),
     "an object that is changed": ("import io\nA = io.StringIO()\nA.write('x')\ndef work():\n    return A\n", 3, "A.write", "body"),
     "an object made in a loop": ("for A in [object()]: pass\ndef work():\n    return A\n", 1, "a for statement", "plain"),
