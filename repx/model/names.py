@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NewType
 
 from repx.agent.base.digest import ID_LENGTH
-from repx.agent.base.names import is_file_name, is_job_id, is_variable
+from repx.agent.base.names import is_file_name, is_job_id, is_output_name, is_variable
 from repx.errors import DefinitionError, LabError, SourceLocation, UsageError, nearest
 
 JobId = NewType("JobId", str)
@@ -37,6 +37,16 @@ def check_variable(kind: str, name: str, location: SourceLocation | None) -> str
             hint=f"call it my_{name}",
         )
     return name
+
+
+def check_output_name(name: object, location: SourceLocation | None) -> str:
+    """A name in the mapping of outputs: it becomes no variable, and so may hold dots and hyphens."""
+    if not is_output_name(name):
+        raise DefinitionError(
+            f"output {name!r} is not a name: ASCII letters, digits and _ . - only, starting with a letter or _",
+            location=location,
+        )
+    return str(name)
 
 
 def check_name(kind: str, name: object, location: SourceLocation | None = None) -> str:

@@ -38,3 +38,30 @@ lab = Lab([Run("run", work)])
 """
     world.write("from repx import Lab, Output, Run\nimport repx\n" + helpers + body)
     assert world.repx("run", "experiment.py").status == 0
+
+
+MAPPED = """
+@stage(outputs=lambda p: {"metrics.csv": "m/metrics.csv", "data-x": "x.txt"})
+def first(outputs: Outputs, *, x: int = 1):
+    outputs["metrics.csv"].write_text("a")
+    outputs["data-x"].write_text("b")
+@bash(outputs=lambda p: {"metrics.csv": "o.txt"})
+def second(outputs: Outputs, *, x: int = 1):
+    return f"echo c > {outputs['metrics.csv']}"
+@bash
+def both(one: Input, two: Input, made: Output = out("both.txt")):
+    return f'cat "{one}" "{two}" > "{made}"'
+def work():
+    both(one=first()["metrics.csv"], two=second()["metrics.csv"])
+lab = Lab([Run("run", work)])
+"""
+
+
+def test_an_output_in_a_mapping_may_have_dots_and_hyphens(world: World) -> None:
+    world.write(MAPPED)
+    done = world.repx("run", "experiment.py")
+    assert done.status == 0, done.stderr
+    (made,) = (world.root / "store" / "outputs").rglob("out/both.txt")
+    assert made.read_text() == "ac\n"
+    world.write(MAPPED.replace('"data-x"', '"data x"'))
+    assert "output 'data x' is not a name" in world.repx("run", "experiment.py").stderr

@@ -26,6 +26,13 @@ _JOB_ID = re.compile(JOB_ID_PATTERN + r"\Z", re.ASCII)
 _STORE_PATH = re.compile(rf"/nix/store/[{NIX_ALPHABET}]{{32}}-[0-9a-zA-Z+._?=-]{{1,211}}(?:/|\Z)", re.ASCII)
 _STORED = re.compile(rf"store/[{NIX_ALPHABET}]{{{ID_LENGTH}}}-[^/\0]+\Z", re.ASCII)
 
+_OUTPUT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,149}\Z")
+
+
+def is_output_name(text: object) -> bool:
+    """The name of an output: a variable's, or one with dots and hyphens, which is found in a mapping alone."""
+    return isinstance(text, str) and _OUTPUT_NAME.match(text) is not None
+
 
 def is_variable(text: object) -> bool:
     """Whether an input, an output or a param may be called so, as far as its letters go."""

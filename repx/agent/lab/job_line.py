@@ -7,7 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from sys import intern
 from typing import Any, NamedTuple, Union
 
-from repx.agent.base.names import is_digest, is_file_name, is_job_id, is_place, is_sha256, is_stored_place, is_variable
+from repx.agent.base.names import (
+    is_digest,
+    is_file_name,
+    is_job_id,
+    is_output_name,
+    is_place,
+    is_sha256,
+    is_stored_place,
+)
 from repx.agent.lab.checks import (
     Check,
     are_plain,
@@ -146,7 +154,7 @@ def _sources(mappings: list[Any], stage: Stage, wrong: list[str]) -> Iterator[In
             wrong.append(f"it has the input {short(mapping)}")
         elif "job_id" in mapping:
             job, output = mapping["job_id"], mapping.get("source_output")
-            if is_job_id(job) and is_variable(output):
+            if is_job_id(job) and is_output_name(output):
                 # Each id and each output is named by many jobs, and kept once.
                 yield FromJob(spec.name, intern(job), intern(output))
             else:
@@ -225,7 +233,7 @@ _JOB: Mapping[str, Check] = {
     "params": is_object,
     "stage": is_text,
 }
-_FROM_JOB: Mapping[str, Check] = {"job_id": is_job_id, "source_output": is_variable}
+_FROM_JOB: Mapping[str, Check] = {"job_id": is_job_id, "source_output": is_output_name}
 _FROM_RUN: Mapping[str, Check] = {"source_run": is_file_name, "results": is_text}
 _STORED: Mapping[str, Check] = {"source_value": is_stored_place, "digest": is_sha256}
 _HINTS: Mapping[str, Check] = {

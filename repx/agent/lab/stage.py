@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from repx.agent.base.fingerprint import Line, parse_lines, stage_digest
-from repx.agent.base.names import is_file_name, is_output_path, is_place, is_variable
+from repx.agent.base.names import is_file_name, is_output_name, is_output_path, is_place, is_variable
 from repx.agent.base.wire import InputSpec, Wire
 from repx.agent.lab.checks import (
     complaints,
@@ -220,7 +220,7 @@ _STAGE = {
     "kind": one_of("bash", "python", "scatter-gather"),
     "executable": is_place,
     "inputs": list_of(_is_input),
-    "outputs": dict_of(is_variable, is_output_path),
+    "outputs": dict_of(is_output_name, is_output_path),
     "params": list_of(is_variable),
     "env": dict_of(is_text, is_text),
     "software": is_place,

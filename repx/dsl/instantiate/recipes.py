@@ -13,7 +13,7 @@ from repx.dsl.stage import Stage
 from repx.errors import DefinitionError, Finding, RepxError, nearest
 from repx.model.derivation import HashMode, Parts, StageRecipe, Step
 from repx.model.fingerprint import fingerprinted, package_digest
-from repx.model.names import check_name, check_variable
+from repx.model.names import check_name, check_output_name, check_variable
 from repx.model.resources import Resources
 from repx.model.software import Software, SoftwareRequest, SoftwareResolver
 from repx.model.values import PackageRef, Value
@@ -193,7 +193,7 @@ def dynamic_shape(stage: Stage, params: ParamsView) -> tuple[str, tuple[InputSpe
                 hint='return a mapping of names to paths, such as {"model": "model.pt"}',
             )
         outputs += tuple(
-            (check_variable("output", name, stage.location), check_output_path(stage.name, name, path, stage.location))
+            (check_output_name(name, stage.location), check_output_path(stage.name, name, path, stage.location))
             for name, path in made.items()
         )
     _refuse_twice("inputs", stage, [spec.name for spec in inputs])

@@ -482,7 +482,7 @@ def test_what_a_shape_cannot_be(experiments: Experiments, pipeline: str, params:
         ("name=lambda p, q: 'x'", "name of stage 'work' failed: TypeError"),
         ("outputs=lambda p: ['a']", "outputs of stage 'work' returned ['a']"),
         ("outputs=lambda p: {'a': '../x'}", "output 'a' of stage 'work' leaves $out"),
-        ("outputs=lambda p: {'a-b': 'x'}", "output 'a-b' is not a name"),
+        ("outputs=lambda p: {'a b': 'x'}", "output 'a b' is not a name"),
         ("outputs=lambda p: {'a': 'x', 'b': 'x'}", "are the same file 'x'"),
         ("outputs=lambda p: {'log': 'x'}", "outputs of stage 'work' has 'log' twice"),
         ("outputs=lambda p: {'a': 'log'}", "are the same file 'log'"),
