@@ -168,3 +168,9 @@ def test_a_request_without_a_world_is_left_alone(load: Load) -> None:
     request = SoftwareRequest("work", "python", (), cut.source, cut.origin, world=cut.world)
     assert request.world is None
     assert dataclasses.replace(WithWorlds(NoSoftware()).resolve([request])[0]) == Software(())
+
+
+def test_a_local_module_that_only_the_body_imports_is_not_told(findings: Findings) -> None:
+    files = {"pack/__init__.py": "from .deep import text\n", "pack/deep.py": "def text():\n    return 1\n"}
+    text = "import pack\ndef work():\n    from pack import deep\n    return deep.text()\n"
+    assert findings(text, files) == ()

@@ -81,7 +81,8 @@ def _answer(wish: dict, portrait: types.ModuleType, folder: str) -> dict:  # typ
     except BaseException as error:
         name, line = _place(error, library)
         return {"error": f"{type(error).__name__}: {error}", "file": name, "line": line}
-    return {"lines": lines_of(portrait, vars(module), wish)}
+    unloaded = [name for name in wish["locals"] if name not in sys.modules]
+    return {"lines": lines_of(portrait, vars(module), wish), "unloaded": unloaded}
 
 
 def lines_of(portrait: types.ModuleType, names: dict, wish: dict) -> dict:  # type: ignore[type-arg]

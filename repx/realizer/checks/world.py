@@ -155,11 +155,13 @@ def _findings(request: SoftwareRequest, world: World, answer: Answers) -> Iterat
         yield Finding(request.stage, place, message, remedy)
         return
     made: Mapping[str, str] = answer["lines"]
+    # What only the stage's body imports is made when the body runs, whatever else has imported it here.
+    later = tuple(f"{module}." for module in answer.get("unloaded", ()))
     told: set[SourceLocation] = set()
     for path in sorted(world.held.keys() | made.keys()):
         here, there = world.held.get(path), made.get(path)
         place = _nearest(world, path, request.origin)
-        if here != there and place not in told:
+        if here != there and place not in told and not path.startswith(later):
             told.add(place)
             yield Finding(request.stage, place, _difference(path, here, there), _remedy(path))
 
