@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+_ASKED = re.compile(r"(?<!\w)@([^\W\d]\w*)")
 Role = Literal["value", "annotation", "field"]
 
 
@@ -158,6 +160,15 @@ class _Walk(ast.NodeVisitor):
             self._use(node.id, node.lineno)
         else:
             self._bind(node.id)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        self.generic_visit(node)
+        if isinstance(node.func, ast.Attribute) and node.func.attr in ("query", "eval") and node.args:
+            # pandas looks `@name` up where it is called.
+            texts = (one.value for one in ast.walk(node.args[0]) if isinstance(one, ast.Constant))
+            for text in texts:
+                for name in _ASKED.findall(text) if isinstance(text, str) else ():
+                    self._use(name, node.lineno)
 
     def visit_Global(self, node: ast.Global) -> None:
         self.global_statements.extend((name, node.lineno) for name in node.names)

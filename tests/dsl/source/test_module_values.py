@@ -189,3 +189,8 @@ def test_what_contains_itself_is_made_by_its_statements(load: Load) -> None:
         load("def ring():\n    a = []\n    a.append(a)\n    return a\nA = ring()\ndef work():\n    return A\n")
     )
     assert "A = ring()\n" in cut.source
+
+
+def test_a_name_in_the_text_of_a_query_is_a_name(load: Load) -> None:
+    text = "LIMIT = len('abc')\ndef work(t):\n    own = 1\n    return t.query(f'a > @LIMIT and b < @own and {t}'), t.find('x@y')\n"
+    assert cut_out(load(text)).source.startswith("LIMIT = 3\n")
