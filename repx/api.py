@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from repx.agent.base.digest import canonical_json, digest_of_text
 from repx.agent.base.layout import Store
-from repx.agent.base.record import Attempt
+from repx.agent.base.names import is_digest
 from repx.agent.base.state import State
 from repx.agent.lab.run_file import Job
 from repx.agent.resolve import Realized
@@ -119,11 +119,23 @@ def check_link(link: str) -> None:
     in_the_way = next((one for one in (path, *path.parents) if os.path.lexists(one)), path)
     if in_the_way == path and path.exists() and not path.is_symlink():
         raise StoreError(
-            f"{link} is in the way: it is no link",
+            f"{link} is in the way: it is not a link",
+            hint="move it away, or choose another place with: repx realize -o",
+        )
+    if path.is_symlink() and not _leads_to_lab(path):
+        raise StoreError(
+            f"{link} is in the way: it is a link that repx has not made",
+            facts=[("it leads to", os.readlink(path))],
             hint="move it away, or choose another place with: repx realize -o",
         )
     if in_the_way != path and not in_the_way.is_dir():
         raise StoreError(f"{link} cannot be made: {in_the_way} is no directory", hint="choose another place with -o")
+
+
+def _leads_to_lab(link: Path) -> bool:
+    """Whether a link was made by `link_result`, though its Lab may be gone."""
+    target = Path(os.readlink(link))
+    return (target.parent.name == "labs" and is_digest(target.name)) or (target / "lab" / "lab-metadata.json").is_file()
 
 
 def link_result(written: WrittenLab, link: str, store: Store) -> None:
@@ -275,7 +287,7 @@ def realize_many(
         )
         report = engine.execute()
     if not report.succeeded:
-        raise failures_error(report)
+        raise failures_error(report, directory)
     units = {(unit.job.id, unit.index): unit for unit in report.units if unit.job is not None}
     nodes = [] if isinstance(listed, Lab) else [one for one in listed if isinstance(one, Node)]
     found = Realizations()
@@ -290,11 +302,13 @@ def realize_many(
     return found
 
 
-def failures_error(report: Report) -> JobsFailedError:
+def failures_error(report: Report, lab: LabDirectory) -> JobsFailedError:
     """What failed, as one error."""
-    from repx.runtime.report import unit_title
+    from repx.lab.titles import Titles
+    from repx.runtime.report import reason_text, unit_title
 
-    facts = [(unit_title(unit), _cause(unit.attempt)) for unit in report.failed[:10]]
+    titles = Titles(lab.job)
+    facts = [(unit_title(unit, titles), reason_text(unit.attempt)) for unit in report.failed[:10]]
     blocked = report.count(State.BLOCKED)
     facts += [("blocked", f"{blocked} that need what failed")] if blocked else []
     facts += [("trouble", text) for text in report.trouble]
@@ -312,14 +326,6 @@ def realizations_html(realizations: Sequence[Realization]) -> str:
         cells = (html.escape(one.stage), html.escape(params), outputs)
         rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     return "<table><tr><th>stage</th><th>params</th><th>outputs</th></tr>" + "".join(rows) + "</table>"
-
-
-def _cause(attempt: Attempt | None) -> str:
-    from repx.store.attempts import cause_text
-
-    reason = cause_text(attempt)
-    last = attempt.stderr.rstrip().rpartition("\n")[2] if attempt and isinstance(attempt.stderr, str) else ""
-    return f"{reason}: {last}" if last else reason
 
 
 def experiment_name(lab: Lab) -> str:

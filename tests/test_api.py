@@ -8,7 +8,8 @@ import pytest
 
 import repx
 from repx import Inputs, JobsFailedError, Lab, Output, Run, out, stage
-from repx.errors import DefinitionError, RepxError
+from repx.api import check_link
+from repx.errors import DefinitionError, RepxError, StoreError
 from repx.lab.directory import LabDirectory
 from repx.lab.verification import verify
 from repx.model.graph import DerivationGraph
@@ -127,3 +128,13 @@ def test_instantiate_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_what_cannot_be_realized_is_refused() -> None:
     with pytest.raises(DefinitionError, match="cannot be realized"):
         repx.realize_many(["square"])  # type: ignore[list-item]
+
+
+def test_a_link_of_others_is_left_alone(tmp_path: Path) -> None:
+    link = tmp_path / "result"
+    link.symlink_to(tmp_path)
+    with pytest.raises(StoreError, match="a link that repx has not made"):
+        check_link(str(link))
+    link.unlink()
+    link.symlink_to(tmp_path / "labs" / ("0" * 32))
+    check_link(str(link))

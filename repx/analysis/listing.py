@@ -17,10 +17,14 @@ from repx.errors import UsageError, nearest
 from repx.lab.directory import LabDirectory
 from repx.lab.job_order import sorted_jobs
 from repx.lab.params import closest, read_condition
+from repx.lab.plain_text import last_words
 from repx.lab.selection import ParamNames, find_runs, listed_jobs, stage_names, typed_closeness, varying_params
 from repx.model.names import unknown
-from repx.store.attempts import all_attempts, cause_text
+from repx.store.attempts import all_attempts, cause_text, log_tail
 from repx.store.complete_runs import known_complete
+
+TAIL = 20
+"""Lines of a log in which its last words are looked for."""
 
 SORTED = 20_000
 """Jobs of a listing that are sorted. Of more than so many the first is to come soon, and nobody reads them in order."""
@@ -135,11 +139,12 @@ class RunCounts(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """A failed job, why, and the step of it that failed, if it was one."""
+    """A failed job, why, the step of it that failed, if it was one, and the last line of its standard error."""
 
     job: Job
     cause: str
     step: str
+    last_words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +195,12 @@ class _Counter:
 
     def _failure(self, job: Job) -> Failure:
         step = self._statuses.blocked_by(job)
-        attempts = all_attempts(self._store.job(step) if step else self._statuses.directory(job))
-        return Failure(job, cause_text(attempts[-1]) if attempts else "", step)
+        directory = self._store.job(step) if step else self._statuses.directory(job)
+        attempts = all_attempts(directory)
+        if not attempts:
+            return Failure(job, "", step, "")
+        tail, _ = log_tail(directory, attempts[-1], "stderr", TAIL)
+        return Failure(job, cause_text(attempts[-1]), step, last_words("\n".join(tail)))
 
     def _is_new(self, identity: str) -> bool:
         if identity in self._seen:

@@ -5,18 +5,29 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from collections.abc import Mapping
+from itertools import islice
 
 from repx.agent.base.record import Attempt
 from repx.agent.base.state import ENDED, State
+from repx.agent.lab.run_file import Job
+from repx.agent.scatter import SCATTER, PartJob
 from repx.cli.live_line import LiveLine
 from repx.cli.render import print_lines
 from repx.cli.streams import say
 from repx.errors import plural
+from repx.lab.directory import LabDirectory
+from repx.lab.job_order import stage_order
 from repx.lab.plain_text import last_words, plain_lines
 from repx.lab.script_places import with_user_places
-from repx.runtime.report import Report, stage_of, unit_title
+from repx.lab.selection import stage_of as stage_name
+from repx.lab.titles import Titles
+from repx.runtime.report import Report, reason_text, stage_of, unit_title
 from repx.runtime.units import Unit
 from repx.store.attempts import cause_text
+
+NAMED = 20
+"""Jobs that a dry run names."""
 
 TAIL_LINES = 15
 """How many lines of a failed job's log are shown at most."""
@@ -29,10 +40,10 @@ DRAWS_PER_S = 10
 class Progress:
     """The live line and the failures. Without a terminal (`quiet`) only failures and notices are printed."""
 
-    def __init__(self, *, quiet: bool, lab: str = "") -> None:
-        """`lab` is where the scripts of the jobs are."""
+    def __init__(self, lab: LabDirectory, *, quiet: bool) -> None:
         self._quiet = quiet
         self._lab = lab
+        self._titles = Titles(lab.job)
         self._total = 0
         self._counts: Counter[State] = Counter()
         self._running: dict[int, Unit] = {}
@@ -69,10 +80,10 @@ class Progress:
 
     def _print_failure(self, unit: Unit) -> None:
         self._line.clear()
-        say(f"failed: {unit_title(unit)}: {cause_text(unit.attempt)}", color="red")
+        say(f"failed: {unit_title(unit, self._titles)}: {cause_text(unit.attempt)}", color="red")
         stream, tail = log_tail(unit)
-        if unit.job is not None and self._lab:
-            tail = with_user_places(tail, self._lab, unit.job.stage)
+        if unit.job is not None:
+            tail = with_user_places(tail, self._lab.path, unit.job.stage)
         lines = [f"  | {line}" for line in tail]
         trace = "" if unit.attempt is None else last_words(unit.attempt.trace)
         if trace:
@@ -97,7 +108,7 @@ class Progress:
         if failed:
             line += f", {failed} failed"
         if self._running:
-            line += f", running {len(self._running)}: {unit_title(next(iter(self._running.values())))}"
+            line += f", running {len(self._running)}: {unit_title(next(iter(self._running.values())), self._titles)}"
         self._line.show(line)
 
 
@@ -115,8 +126,8 @@ def log_tail(unit: Unit) -> tuple[str, list[str]]:
     return "", []
 
 
-def print_plan(report: Report, *, as_json: bool) -> None:
-    """Print for each stage how many jobs are done, how many would run, and why."""
+def print_plan(report: Report, lab: LabDirectory, *, as_json: bool) -> None:
+    """Print for each stage how many jobs are done, how many would run, and why; then the first jobs by name."""
     # "At most": a job that waits for one that would run may still find a result of the same content.
     reasons: dict[str, Counter[str]] = {}
     for unit in report.units:
@@ -125,14 +136,19 @@ def print_plan(report: Report, *, as_json: bool) -> None:
     would_run = Counter({stage: sum(counts.values()) for stage, counts in reasons.items()})
     done = Counter(stage_of(unit) for unit in report.units if unit.found)
     if as_json:
-        print_lines([json.dumps({"run": would_run, "reuse": done, "because": reasons, "at_most": True})])
+        plan = {"run": would_run, "reuse": done, "because": reasons, "at_most": True}
+        print_lines([json.dumps(plan)])
         return
     if not would_run:
         print_nothing_to_run(len(report.units), as_json=False)
         return
     total = sum(would_run.values())
     lines = [f"at most {total} {plural('job', total)} would run; {sum(done.values())} done"]
-    stages = dict.fromkeys(stage_of(unit) for unit in sorted(report.units, key=lambda unit: unit.run))
+    order = stage_order(unit.job for unit in report.units if isinstance(unit.job, Job))
+    # Parts of a scatter-gather come before the whole, which has their place.
+    last = len(order)
+    units = sorted(report.units, key=lambda unit: (unit.run, *_place(unit, order, last)))
+    stages = dict.fromkeys(map(stage_of, units))
     width = max(len("stage"), *(len(stage) for stage in stages))
     lines.append(f"  {'stage':<{width}}  would run  done  because")
     for stage in stages:
@@ -140,15 +156,34 @@ def print_plan(report: Report, *, as_json: bool) -> None:
         one = len(counts) == 1
         because = ", ".join(why if one else f"{count} {why}" for why, count in counts.most_common())
         lines.append(f"  {stage:<{width}}  {would_run[stage]:>9}  {done[stage]:>4}  {because}".rstrip())
+    titles = Titles(lab.job)
+    reasoned = ((unit, unit.reason.value) for unit in units if unit.reason is not None)
+    named = [(unit_title(unit, titles), reason) for unit, reason in islice(reasoned, NAMED)]
+    width = max(len(title) for title, _ in named)
+    lines += ["", *(f"  {title:<{width}}  {reason}" for title, reason in named)]
+    if total > len(named):
+        lines.append(f"  … and {total - len(named)} more")
     print_lines(lines)
 
 
-def print_report(report: Report, *, as_json: bool) -> None:
+def _place(unit: Unit, order: Mapping[str, int], last: int) -> tuple[int, int]:
+    if isinstance(unit.job, PartJob):
+        return order.get(stage_name(unit.job.whole), last), 0 if unit.job.step == SCATTER else 1
+    return order.get(stage_of(unit), last), 2
+
+
+def print_report(report: Report, lab: LabDirectory, *, as_json: bool) -> None:
     """Print the outcome of a run: counts, and a line for each failure."""
     counts = {state.value: report.count(state) for state in State if state in ENDED}
+    titles = Titles(lab.job)
     if as_json:
         failures = [
-            {"job": unit.name, "cause": cause_text(unit.attempt), "exit": unit.attempt.exit if unit.attempt else None}
+            {
+                "job": unit.name,
+                "title": unit_title(unit, titles),
+                "cause": cause_text(unit.attempt),
+                "exit": unit.attempt.exit if unit.attempt else None,
+            }
             for unit in report.failed
         ]
         done = {
@@ -172,7 +207,7 @@ def print_report(report: Report, *, as_json: bool) -> None:
         if report.count(state):
             line += f", {report.count(state)} {state.value}"
     lines = [line]
-    lines += [f"  failed: {unit_title(unit)}: {cause_text(unit.attempt)}" for unit in report.failed]
+    lines += [f"  failed: {unit_title(unit, titles)}: {reason_text(unit.attempt)}" for unit in report.failed]
     lines += [f"  {text}" for text in report.trouble]
     lines += [f"  not as the Lab was made with: {text}" for text in report.drift]
     say("\n".join(lines), is_answer=True)

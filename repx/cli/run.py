@@ -88,7 +88,7 @@ def run(
         if settled is not None:
             print_nothing_to_run(settled, as_json=as_json)
             return
-    progress = Progress(quiet=as_json or not sys.stderr.isatty(), lab=lab.path)
+    progress = Progress(lab, quiet=as_json or not sys.stderr.isatty())
     chosen = NATIVE
     if not dry_run:
         chosen = isolation_on(lab, target_name, isolation)
@@ -107,7 +107,7 @@ def run(
         isolation=chosen,
     )
     if dry_run:
-        print_plan(engine.survey(), as_json=as_json)
+        print_plan(engine.survey(), lab, as_json=as_json)
         return
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: engine.interrupt())
@@ -115,7 +115,7 @@ def run(
     progress.close()
     if report.watching_failed is not None:
         say(f"what was shown is not all: {report.watching_failed!r}")
-    print_report(report, as_json=as_json)
+    print_report(report, lab, as_json=as_json)
     if report.interrupted:
         raise InterruptedRunError(
             "interrupted", hint="everything that had finished is kept; the same command goes on from there"
@@ -160,5 +160,5 @@ def _plan_unwritten(definition: Lab, names: Sequence[str], store: Store, *, forc
 
     with TemporaryDirectory(prefix="repx-") as aside:
         lab = LabDirectory(api.realize_lab(definition, store=aside).path).owned(is_own=True)
-        engine = local_engine(lab, names, store=store, watcher=Progress(quiet=True), force=force, isolation=NATIVE)
-        print_plan(engine.survey(), as_json=as_json)
+        engine = local_engine(lab, names, store=store, watcher=Progress(lab, quiet=True), force=force, isolation=NATIVE)
+        print_plan(engine.survey(), lab, as_json=as_json)

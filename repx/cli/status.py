@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from repx.agent.base.state import State
     from repx.analysis.listing import Summary
 from repx.analysis.status import SHOWN
+from repx.lab.directory import LabDirectory
 
 _SHOWN_FAILURES = 10
 
@@ -27,7 +28,8 @@ def status(names: tuple[str, ...], lab_path: str, store_path: str | None, as_jso
     """How many jobs of each run succeeded, failed, run, wait or are blocked; a job of two runs is one in the total."""
     from repx.analysis.listing import summarize
 
-    summary = summarize(*opened(lab_path, store_path), names)
+    lab, store = opened(lab_path, store_path)
+    summary = summarize(lab, store, names)
     if as_json:
         print_json(_as_json(summary))
         return
@@ -37,7 +39,7 @@ def status(names: tuple[str, ...], lab_path: str, store_path: str | None, as_jso
     rows.extend([[f"{one.run} steps", *_cells(one.steps)] for one in summary.runs if any(one.steps.values())])
     print_table(titles, [*rows, ["total", *_cells(summary.total)]], numbers=titles[1:])
     if summary.failures:
-        print_lines(["", *(f"failed: {one}" for one in _failures(summary)[:_SHOWN_FAILURES])])
+        print_lines(["", *(f"failed: {one}" for one in _failures(summary, lab))])
         if len(summary.failures) > _SHOWN_FAILURES:
             note(f"… and {len(summary.failures) - _SHOWN_FAILURES} more: repx list jobs --status failed")
 
@@ -46,8 +48,20 @@ def _cells(counts: Mapping[State, int]) -> list[str]:
     return [str(sum(counts.values())), *(str(count) for count in counts.values())]
 
 
-def _failures(summary: Summary) -> list[str]:
-    return [f"{one.job.id}: " + (f"step {one.step}: " if one.step else "") + one.cause for one in summary.failures]
+def _failures(summary: Summary, lab: LabDirectory) -> list[str]:
+    """The first failures along the pipeline, each with what tells its job from others."""
+    from repx.agent.lab.inherited import Inherited
+    from repx.lab.job_order import sorted_jobs
+    from repx.lab.titles import Titles
+
+    titles = Titles(lab.job)
+    failures = {one.job.id: one for one in summary.failures}
+    told = []
+    for job in sorted_jobs(lab, [one.job for one in summary.failures], Inherited(lab.job))[:_SHOWN_FAILURES]:
+        one = failures[job.id]
+        step = f"step {one.step}" if one.step else ""
+        told.append(": ".join(filter(None, (titles.of(job), step, one.cause, one.last_words))))
+    return told
 
 
 def _as_json(summary: Summary) -> dict[str, object]:
@@ -57,7 +71,10 @@ def _as_json(summary: Summary) -> dict[str, object]:
             for one in summary.runs
         ],
         "total": {"jobs": sum(summary.total.values()), **_named(summary.total)},
-        "failures": [{"job": one.job.id, "cause": one.cause, "step": one.step or None} for one in summary.failures],
+        "failures": [
+            {"job": one.job.id, "cause": one.cause, "step": one.step or None, "last_words": one.last_words or None}
+            for one in summary.failures
+        ],
     }
 
 

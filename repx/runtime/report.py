@@ -6,12 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from repx.agent.base.record import Attempt
 from repx.agent.base.state import State
-from repx.lab.params import shown
+from repx.lab.plain_text import last_words
+from repx.lab.titles import Titles
 from repx.runtime.units import Unit
+from repx.store.attempts import cause_text
 
-TITLE_PARAMS = 60
-"""Characters of a job's params that stand beside its name."""
+LAST_WORDS = 160
+"""Characters of a log's last line that stand beside the cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +106,17 @@ class Report:
         return not self.interrupted and not self.trouble and all(unit.state is State.SUCCEEDED for unit in self.units)
 
 
-def unit_title(unit: Unit) -> str:
-    """A unit as people know it: `train[lr=0.1,seed=1] 1q1yg2sxwbnh`."""
-    if unit.job is None:
-        return unit.name
-    params = ",".join(f"{name}={shown(value)}" for name, value in sorted(unit.job.params.items()))
-    if len(params) > TITLE_PARAMS:
-        params = params[: TITLE_PARAMS - 1] + "…"
-    return f"{stage_of(unit)}{f'[{params}]' if params else ''} {unit.job.id[:12]}"
+def unit_title(unit: Unit, titles: Titles) -> str:
+    """A unit as people know it."""
+    return unit.name if unit.job is None else titles.of(unit.job, unit.index)
+
+
+def reason_text(attempt: Attempt | None) -> str:
+    """Why an attempt failed, and the last line that it wrote to standard error."""
+    last = last_words(attempt.stderr) if attempt is not None and isinstance(attempt.stderr, str) else ""
+    if len(last) > LAST_WORDS:
+        last = last[: LAST_WORDS - 1] + "…"
+    return ": ".join(filter(None, (cause_text(attempt), last)))
 
 
 def stage_of(unit: Unit) -> str:
