@@ -118,6 +118,12 @@ def test_what_a_pipeline_reads_and_has_changed_since_is_told(experiments: Experi
     assert f"pipeline '<lambda>' of run 'r1' reads {name}, which is another now" in told
 
 
+def test_runs_with_the_same_jobs_are_told(experiments: Experiments) -> None:
+    lab = "lab = Lab([Run('a', gen), Run('b', lambda: gen(slope=0)), Run('c', lambda: gen(slope=1))])\n"
+    (note,) = experiments.graph(GEN + lab).notes
+    assert (note.stage, note.message) == ("run 'b'", "it has exactly the jobs of run 'a'")
+
+
 def test_what_a_pipeline_changes_itself_is_its_own_affair(experiments: Experiments) -> None:
     graph = experiments.graph(GEN + "def work():\n    runs.append(1)\n    gen()\nlab = Lab([Run('run', work)])\n")
     assert len(list(graph.jobs())) == 1

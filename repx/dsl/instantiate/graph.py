@@ -15,7 +15,7 @@ from repx.dsl.instantiate.recipes import RecipeBook
 from repx.dsl.instantiate.sources import sources_of_lab
 from repx.dsl.instantiate.tracer import Tracer
 from repx.dsl.node import Node
-from repx.errors import CheckError, DefinitionError, nearest
+from repx.errors import CheckError, DefinitionError, Finding, nearest
 from repx.model.derivation import Derivation
 from repx.model.garbage import no_collection
 from repx.model.graph import DerivationGraph, RunDependency, RunGraph
@@ -56,7 +56,7 @@ def instantiate(
         sources=sources_of_lab(lab, stages),
         container=lab.container,
         run_container=lab.run_container,
-        notes=book.notes,
+        notes=(*book.notes, *_same_runs(runs.values())),
     )
 
 
@@ -85,6 +85,24 @@ def _expand(context: RunContext, placed: dict[Node, JobId] | None) -> RunGraph:
     _refuse_unused(context.tracer)
     after = tuple(RunDependency(one.run.name, one.kind) for one in sorted(run.after, key=lambda after: after.run.name))
     return RunGraph(run.name, tuple(found.values()), after, run.location, run.container or "")
+
+
+def _same_runs(runs: Iterable[RunGraph]) -> Iterator[Finding]:
+    """A note on each run that has the jobs of another, which is rarely meant."""
+    by_count: dict[int, list[RunGraph]] = {}
+    for run in runs:
+        by_count.setdefault(len(run.jobs), []).append(run)
+    for alike in by_count.values():
+        first: dict[str, RunGraph] = {}
+        for run in alike if len(alike) > 1 else ():
+            other = first.setdefault(run.digest, run)
+            if other is not run:
+                yield Finding(
+                    f"run {run.name!r}",
+                    run.location,
+                    f"it has exactly the jobs of run {other.name!r}",
+                    "leave one of them out, or give each its own params",
+                )
 
 
 def _refuse_unused(tracer: Tracer) -> None:
