@@ -78,8 +78,8 @@ def test_one_and_true_are_two_values() -> None:
     ("value", "reference"),
     [
         (float("nan"), ""),
-        ([1], ""),
-        ({}, ""),
+        ([(1,)], ""),
+        ({"a": {1}}, ""),
         (None, "path"),
         (1, "path"),
         ("store/" + "0" * 32, "path"),
@@ -94,7 +94,7 @@ def test_one_and_true_are_two_values() -> None:
     ],
 )
 def test_what_a_lab_cannot_say_of_a_value(value: object, reference: object) -> None:
-    with pytest.raises(ValueError, match=r"reference|scalar|finite|outside the Lab"):
+    with pytest.raises(ValueError, match=r"reference|value of a param|finite|outside the Lab"):
         ParamValue.from_lab(value, reference)
 
 
