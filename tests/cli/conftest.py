@@ -155,7 +155,7 @@ class World:
         text = re.sub(r"\b[0-9a-df-np-sv-z]{12}\b", "<start of an id>", text)
         # How long a job took, in the column of times.
         text = re.sub(r"(?<=  ) *\d\S* (?:s|min|h)(?=  |$)", "<how long>", text, flags=re.MULTILINE)
-        text = re.sub(r"status *took", "status  took", text)
+        text = re.sub(r"status *took(?: +(?=\S))?", "status  took  ", text).replace("took  \n", "took\n")
         # Jobs stand in the order of their ids, which depend on this machine's programs.
         text = re.sub(
             r"(?:^<digest>.*\n)+", lambda rows: "".join(sorted(rows[0].splitlines(True))), text, flags=re.MULTILINE

@@ -48,7 +48,7 @@ def report(found, paths, port):
     import json, os, shutil
     found.write_text(json.dumps({
         "reads": {path: tried(read, path) for path in paths.splitlines()},
-        "writes": {path: tried(append, path) for path in paths.splitlines() if path.startswith(HERE)},
+        "writes": {path: tried(append, path) for path in paths.splitlines() if path.startswith("/".join(HERE))},
         "devices": {path: tried(append, path) for path in ("/dev/null", "/dev/full")},
         "root": tried(append, "/new"), "store": tried(append, "/nix/store/new"), "tmp": tried(read, "/tmp"),
         "reached": tried(reach, port),
@@ -136,7 +136,7 @@ def opened(common_store: Path, podman_settings: dict[str, str]) -> Iterator[Open
             "/usr/bin/dpkg",
         ]
         paths = [*paths, str(data), str(made.folder), "/root", str(common_store)]
-        settings = f"HERE, PATHS, PORT = {str(data)!r}, {chr(10).join(paths)!r}, {server.getsockname()[1]}\n"
+        settings = f"HERE, PATHS, PORT = {str(data).split('/')!r}, {chr(10).join(paths)!r}, {server.getsockname()[1]}\n"
         devices = Path("/proc/net/dev").read_text().splitlines()
         interfaces = sorted(line.split(":")[0].strip() for line in devices if ":" in line)
         yield Opened(made, made.realize(settings + EXPERIMENT), interfaces)

@@ -68,10 +68,10 @@ def read_file(path: str) -> bytes:
 
 
 def read_if_there(path: str) -> bytes | None:
-    """The bytes of a file, or None when it does not exist."""
+    """The bytes of a file, or None when it does not exist; of a process's, when that has ended meanwhile."""
     try:
         return read_file(path)
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ProcessLookupError):
         return None
 
 
