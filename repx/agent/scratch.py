@@ -226,6 +226,8 @@ def environment(job: ResolvedJob, scratch: Scratch) -> dict[str, str]:
         "PATH": start.path,
         "HOME": scratch.native_home if start.sandbox is None else "/tmp",
         "TMPDIR": scratch.native_tmp if start.sandbox is None else "/tmp",
+        # As a sandbox calls it: what reads it writes the same bytes everywhere.
+        "USER": "repx",
         "LANG": "C.UTF-8",
         "TZ": "UTC",
         "PYTHONHASHSEED": "0",

@@ -184,8 +184,8 @@ def test_the_environment_is_made_and_not_inherited(seen: Seen) -> None:
     for name in ("_", "SHLVL", "LOCPATH"):
         environment.pop(name, None)
     assert environment == {
-        "HOME": "/tmp", "TMPDIR": "/tmp", "LANG": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0", "PWD": "/repx/out",
-        "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1",
+        "HOME": "/tmp", "TMPDIR": "/tmp", "USER": "repx", "LANG": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0",
+        "PWD": "/repx/out", "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1",
     }  # fmt: skip
     assert seen.told["numpy"].startswith("/nix/store/")
 

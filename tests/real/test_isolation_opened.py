@@ -222,7 +222,7 @@ def test_natively_there_is_the_closures_path_an_empty_environment_and_the_whole_
     assert told["host"] is None
     assert MARK not in environment
     assert {name for name in environment if name not in ("LOCPATH", "PYTHONPATH")} == {
-        "HOME", "TMPDIR", "LANG", "TZ", "PYTHONHASHSEED", "PYTHONDONTWRITEBYTECODE", "OMP_NUM_THREADS", "SHELL",
+        "HOME", "TMPDIR", "USER", "LANG", "TZ", "PYTHONHASHSEED", "PYTHONDONTWRITEBYTECODE", "OMP_NUM_THREADS", "SHELL",
     }  # fmt: skip
     assert environment["HOME"] != os.environ["HOME"]
     # Documented: natively nothing is shut.

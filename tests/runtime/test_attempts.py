@@ -303,7 +303,8 @@ def test_the_environment_is_the_same_everywhere(world: World) -> None:
         del os.environ["THEIRS"]
     names = set(world.output("work", "r.txt").split()) - {"_", "SHLVL", "PWD", "OLDPWD"}
     assert names == {
-        "PATH", "HOME", "TMPDIR", "LANG", "TZ", "PYTHONHASHSEED", "PYTHONDONTWRITEBYTECODE", "OMP_NUM_THREADS", "MINE",
+        "PATH", "HOME", "TMPDIR", "USER", "LANG", "TZ", "PYTHONHASHSEED", "PYTHONDONTWRITEBYTECODE", "OMP_NUM_THREADS",
+        "MINE",
     }  # fmt: skip
 
 
