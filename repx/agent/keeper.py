@@ -18,6 +18,11 @@ _UNFINISHED_LOOKS = 600
 
 # Job control is on only to start the job: it makes the group, and keeps SIGINT from being ignored in it.
 _START = (
+    # Whether a member of the group lives: what has ended and has nobody to reap it counts for nothing.
+    "lives() { local place line rest; "
+    'kill -0 -- "-$job" || return; for place in /proc/[0-9]*; do '
+    'read -r line < "$place/stat" || continue; rest=(${line##*) }); '
+    '[[ ${rest[2]} == "$job" && ${rest[0]} != Z ]] && return; done; return 1; }; '
     "job=; told=; status=; trap 'told=1; [[ $job ]] && kill -TERM -- \"-$job\"' TERM; "
     'set -m; "$@" %s & job=$!; set +m; exec 2>/dev/null; [[ $told ]] && kill -TERM -- "-$job"; '
 )
@@ -25,10 +30,10 @@ _START = (
 # A pipe from which nothing comes is how a shell sleeps without another program.
 _WAIT_FOR_GROUP = (
     "looks=%d; [[ $status == 0 ]] || looks=0; [[ $told ]] && looks=%d; is_told=$told; "
-    'if kill -0 -- "-$job"; then exec 4<> <(:); '
-    'while kill -0 -- "-$job" && (( looks-- > 0 )); do read -r -t 0.05 _ <&4; '
+    "if lives; then exec 4<> <(:); "
+    "while lives && (( looks-- > 0 )); do read -r -t 0.05 _ <&4; "
     "[[ $told && ! $is_told ]] && looks=%d is_told=1; %sdone; "
-    'if [[ ! $told && $status == 0 ]] && kill -0 -- "-$job"; then '
+    "if [[ ! $told && $status == 0 ]] && lives; then "
     "for place in /proc/[0-9]*; do read -r line < $place/stat; rest=(${line##*) }); "
     '[[ ${rest[2]} == "$job" && ${rest[0]} != Z ]] && name=${line#*\\(} && '
     'echo "${name%%)*} (process ${place#/proc/})"; done > /tmp/%s; fi; fi; '

