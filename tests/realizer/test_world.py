@@ -71,13 +71,6 @@ DIFFERENT = {
     "an iterator": ("it = iter([1, 2, 3])\nfirst = next(it)\ndef work():\n    return next(it)\n", 1, "it"),
     "a generator": ("def g():\n    yield 1\n    yield 2\nit = g()\nfirst = next(it)\ndef work():\n    return next(it)\n", 4, "it"),
     "a counter": ("import itertools\nc = itertools.count()\nA = next(c)\ndef work():\n    return next(c)\n", 2, "c"),
-    "an object with the environment": (
-        "import os\nclass C:\n    def __init__(self): self.n = os.environ.get('HOME')\nc = C()\ndef work():\n    return c.n\n", 4, "c",
-    ),
-    "a pattern of the environment": ("import os, re\np = re.compile(os.environ['PATH'] + os.getcwd())\ndef work():\n    return p\n", 2, "p"),
-    "a function made of the clock": ("import time\ndef make(t):\n    return lambda: t\nf = make(time.time())\ndef work():\n    return f()\n", 4, "f"),
-    "a class with the working folder": ("import os\nclass C:\n    here = os.getcwd()\ndef work():\n    return C.here\n", 2, "C.here"),
-    "a file": ("from pathlib import Path\nclass C:\n    text = Path('there.txt').read_text()\ndef work():\n    return C.text\n", 3, "there.txt"),
     "a table that a decorator fills": (
         "A = [[]]\ndef noted(f):\n    A[0].append(1)\n    return f\n@noted\ndef a(): pass\ndef work():\n    return A, a\n", 1, "A",
     ),
@@ -101,8 +94,6 @@ def test_what_the_module_holds_and_a_job_would_not_is_told(
 
 
 MODULES = {
-    "the environment": ("import conf\ndef work():\n    return conf.N\n", "import os\nN = os.environ['PATH'] + os.getcwd()\n", "conf.N", 2),
-    "a file": ("import conf\ndef work():\n    return conf.N\n", "from pathlib import Path\nN = Path('there.txt').read_text()\n", "there.txt", 2),
     "a setting of the experiment": ("import conf\nsetattr(conf, 'N', 5)\ndef work():\n    return conf.N\n", "N = 1\n", "conf.N is 5", 1),
     "a class": ("import conf\nsetattr(conf.C, 'n', 5)\ndef work():\n    return conf.C\n", "class C:\n    n = 1\n", "conf.C.n", 1),
     "through a function": ("from conf import f\nvars()['f'].__globals__.update(N=5)\ndef work():\n    return f()\n", "N = 1\ndef f(): return N\n", "conf.N is 5", 1),
@@ -142,6 +133,27 @@ LOCAL = {
 @pytest.mark.parametrize("text", SAME)
 def test_what_is_made_again_as_it_was_is_not_told(text: str, findings: Findings) -> None:
     assert findings(text, LOCAL) == ()
+
+
+@pytest.mark.parametrize(
+    ("made", "line"),
+    [
+        ("import configparser\nclass C:\n    c = configparser.ConfigParser()\n    c.read({file!r})\nc = C()\n", 4),
+        ("import conf\nc = conf.Parsed({file!r})\n", 2),
+        ("import configparser\nclass C:\n    c = configparser.ConfigParser()\n    c.read('not.there')\nc = C()\n", 4),
+    ],
+)
+def test_a_file_that_a_library_reads_is_told_also_when_it_says_the_same(
+    made: str, line: int, findings: Findings, tmp_path: Path
+) -> None:
+    place = tmp_path / "settings.ini"
+    place.write_text("[a]\nb = 1\n")
+    module = "import configparser\nclass Parsed:\n    def __init__(self, file):\n        self.c = configparser.ConfigParser()\n        self.c.read(file)\n"
+    found = findings(made.replace("{file!r}", repr(str(place))) + "def work():\n    return c\n", {"conf.py": module})
+    assert [
+        one for one in found if "reads" in one.message and ("settings.ini" in one.message or "not.there" in one.message)
+    ]
+    assert any(str(one.location).endswith((f"experiment.py:{line}", "conf.py:5")) for one in found)
 
 
 def test_a_script_of_values_and_plain_functions_needs_no_interpreter(findings: Findings) -> None:

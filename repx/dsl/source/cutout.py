@@ -22,11 +22,12 @@ from repx.dsl.source.live import live_problems
 from repx.dsl.source.module import FunctionSource, function_source
 from repx.dsl.source.needed import NeededStatements
 from repx.dsl.source.normal_form import normal_form
+from repx.dsl.source.package_files import file_problems
 from repx.dsl.source.statement import Problem, Statement
-from repx.dsl.source.surroundings import file_problems
+from repx.dsl.source.surroundings import reading_problems
 from repx.dsl.source.text import SourceText
 from repx.dsl.source.used import Local, used_texts
-from repx.dsl.source.world import world_of
+from repx.dsl.source.world import asked_names, world_of
 from repx.errors import DefinitionError, SourceLocation
 from repx.model.software import ImportedModule, World
 
@@ -89,7 +90,9 @@ def _cut_out(function: types.FunctionType, also: frozenset[str]) -> CutOut:
         raise _error(function.__name__, problems, origin)
     source, lines = emitted(found, needs)
     local = _used_files(source, found, needs, local)
-    if unread := list(file_problems(local.files, _own_nodes(found, needs), local.is_local)):
+    asked = asked_names(needs, local)
+    unread = list(file_problems(local.files, _own_nodes(found, needs), local.is_local))
+    if unread := [*unread, *reading_problems(needs, local, asked)]:
         raise _error(function.__name__, unread, origin)
     return CutOut(
         function.__name__,
@@ -100,7 +103,7 @@ def _cut_out(function: types.FunctionType, also: frozenset[str]) -> CutOut:
         origin,
         tuple(str(local.root / path) for path in sorted(local.files)),
         lines,
-        world_of(function, found, needs, local, source, lines),
+        world_of(function, found, needs, local, asked, source, lines),
     )
 
 

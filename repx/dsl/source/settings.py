@@ -22,6 +22,8 @@ EVERYWHERE = (
     "warnings.simplefilter",
     "socket.setdefaulttimeout",
     "os.umask",
+    "os.environ",
+    "os.putenv",
 )
 """Settings of the whole process, whether or not the stage uses these modules itself."""
 

@@ -1,92 +1,74 @@
-"""Where local modules ask for files beside themselves, which do not travel with them; reads no file."""
+"""Where what is executed again in a job, at the top level of its modules, reads what is around it; reads no file.
+
+Plain values travel with what they were computed to. What does not is refused when it reads anything that a job has
+otherwise, also where the two happen to agree today.
+"""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Iterator, Set
 
+from repx.dsl.source.bindings import bindings_of, is_main_guard
+from repx.dsl.source.imports import LocalFiles, package_of
+from repx.dsl.source.loaded import Loaded, Unit
+from repx.dsl.source.needed import NeededStatements
+from repx.dsl.source.outside import Reading
+from repx.dsl.source.scope import bound_names
 from repx.dsl.source.statement import Problem
 from repx.dsl.source.text import SourceText
 
-_READERS = {
-    "pkgutil": frozenset({"get_data", "iter_modules", "walk_packages", "find_loader", "get_loader"}),
-    "importlib.resources": frozenset(
-        "files path open_text open_binary read_text read_binary contents is_resource as_file".split()
-    ),
-    "importlib_resources": frozenset({"files", "as_file"}),
-    "pkg_resources": frozenset({"resource_string", "resource_filename", "resource_stream", "resource_listdir"}),
-}
-"""Functions that look for files of a package."""
+_FILES = frozenset({"a file", "the working directory"})
+
+_OWN = "__main__"
+"""The dotted name of the experiment's own file, where a job begins."""
 
 
-def file_problems(
-    files: Mapping[str, SourceText], own: Iterable[tuple[SourceText, ast.AST]], is_local: Callable[[str], bool]
-) -> Iterator[Problem]:
-    """A problem for each line of a local module that names the module's own place, or a file of a local package.
-
-    `own` is what the experiment's file has itself.
-    """
-    for path, source in sorted(files.items()):
-        yield from _problems(source, source.tree, f"the local module {path}", is_local)
-    for source, node in own:
-        calls = (one for one in ast.walk(node) if isinstance(one, ast.Call) and is_local(_package(one)))
-        for call in calls:
-            yield from _problems(source, call.func, "this", is_local)
-
-
-def _problems(source: SourceText, tree: ast.AST, what: str, is_local: Callable[[str], bool]) -> Iterator[Problem]:
-    told: set[int] = set()
-    imports = (node for node in ast.walk(source.tree) if isinstance(node, ast.ImportFrom))
-    imported = {
-        alias.asname or alias.name
-        for node in imports
-        for alias in node.names
-        if alias.name in _READERS.get(node.module or "", ())
-    }
-    of_others = {
-        id(node.func)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and (package := _package(node)) and not is_local(package)
-    }
-    for node in ast.walk(tree):
-        line = getattr(node, "lineno", 0)
-        if line not in told and id(node) not in of_others and (name := _asked(node, imported)):
-            told.add(line)
-            yield Problem(
-                source.at(line),
-                f"{what} looks by {name} for files beside it, which are not there when the job runs",
-                'hand the file over as an input, with repx.path("…"), and its path to the function as an argument',
-            )
+def reading_problems(needs: NeededStatements, local: LocalFiles, asked: Set[str]) -> Iterator[Problem]:
+    """A problem for each line that reads what is around. `asked` are the names that code which travels asks for."""
+    own = [one for one in needs.statements.values() if one.value is None]
+    package = needs.module.package
+    units = [
+        Unit(_OWN, package, source, tuple(one.node for one in own if one.source is source))
+        for source in dict.fromkeys(one.source for one in own)
+    ]
+    for path, source in sorted(local.files.items()):
+        name = local.names[path]
+        statements = tuple(one for one in source.tree.body if _counts(one, source, asked))
+        units.append(Unit(name, package_of(path, name), source, statements))
+    loaded = Loaded(units)
+    told: set[tuple[str, int]] = set()
+    for unit in units:
+        for statement in unit.statements:
+            for source, line, reading in loaded.readings(unit, statement):
+                if (source.file, line) not in told:
+                    told.add((source.file, line))
+                    made = sorted(bound_names([statement]).names)
+                    yield _problem(source, line, reading, made, is_own=unit.name == _OWN)
 
 
-def _package(call: ast.Call) -> str:
-    """The package that is named by a call's first argument, or an empty string."""
-    match call.args:
-        case [ast.Constant(value=str(name)), *_] if name.replace(".", "").isidentifier():
-            return name
-        case _:
-            return ""
+def _counts(statement: ast.stmt, source: SourceText, asked: Set[str]) -> bool:
+    """Whether a statement of a local module does more than bind names that nobody asks for."""
+    if isinstance(statement, ast.If) and is_main_guard(statement.test) and not statement.orelse:
+        return False
+    if isinstance(statement, ast.Assign | ast.AnnAssign):
+        names = bound_names([statement]).names
+        bound = bindings_of(source).by_name
+        return not names or not names.isdisjoint(asked) or not names <= bound.keys()
+    return True
 
 
-def _asked(node: ast.AST, imported: Set[str]) -> str:
-    match node:
-        case ast.Name(id="__file__" | "__path__" | "__spec__" as name) if isinstance(node.ctx, ast.Load):
-            return name
-        case ast.Attribute(attr="__file__" | "__path__" as name):
-            return name
-        case ast.Attribute(attr=attr, value=value):
-            return next((attr for module, names in _READERS.items() if attr in names and _ends(value, module)), "")
-        case ast.Name(id=name) if name in imported:
-            return name
-        case ast.Call(func=ast.Attribute(attr="getfile" | "getsourcefile" as name)):
-            return name
-        case _:
-            return ""
-
-
-def _ends(value: ast.expr, module: str) -> bool:
-    """Whether an expression is called like the last part of a module: `resources`, `importlib.resources`."""
-    last = module.rpartition(".")[2]
-    return (isinstance(value, ast.Name) and value.id == last) or (
-        isinstance(value, ast.Attribute) and value.attr == last
-    )
+def _problem(source: SourceText, line: int, reading: Reading, made: list[str], *, is_own: bool) -> Problem:
+    does = f"{', '.join(made)} is made by code that" if made else "this"
+    message = f"{does} reads {reading.what} ({reading.name}), and a job has another"
+    if reading.what in _FILES:
+        remedy = 'hand files over as inputs, with repx.path("…"), and read them in the stage\'s body'
+    elif reading.what == "chance":
+        remedy = "give it a seed"
+    else:
+        remedy = "make it in the stage's body, out of a param"
+    if is_own:
+        remedy += "; or bind what is read to a name of its own and use that here: plain values travel as they are"
+    else:
+        remedy += "; or bind the value in the experiment's file, and hand it to the functions that need it"
+    return Problem(source.at(line), message, remedy)

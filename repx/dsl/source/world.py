@@ -27,10 +27,14 @@ def world_of(
     found: FunctionSource,
     needs: NeededStatements,
     local: LocalFiles,
+    asked: frozenset[str],
     script: str,
     lines: tuple[tuple[int, SourceLocation], ...],
 ) -> World | None:
-    """None where everything stands in the script as it is: values, plain functions and imports of libraries."""
+    """None where everything stands in the script as it is: values, plain functions and imports of libraries.
+
+    `asked` are the names that any of the code that travels may ask for.
+    """
     statements = needs.statements.values()
     settings = {one for statement in statements for one in statement.libraries}
     libraries = tuple(sorted({name.partition(".")[0] for name in local.external} | settings))
@@ -39,7 +43,7 @@ def world_of(
         return None
     scope = function.__globals__
     modules = _live_modules(scope, local)
-    wanted = {name: _used_names(source, needs, local) for name, source in _dotted(local)}
+    wanted = {name: _used_names(source, asked) for name, source in _dotted(local)}
     wanted = {name: names if name in modules else () for name, names in wanted.items()}
     names = sorted(name for name, keys in needs.bindings.items() if keys and name in scope)
     names = [name for name in names if not isinstance(scope[name], types.ModuleType)]
@@ -78,7 +82,12 @@ def _makes_something(statement: Statement) -> bool:
     node = statement.node
     if statement.value is not None or isinstance(node, ast.Import | ast.ImportFrom):
         return False
-    return not (isinstance(node, ast.FunctionDef) and not node.decorator_list and not node.args.defaults)
+    return not (
+        isinstance(node, ast.FunctionDef)
+        and not node.decorator_list
+        and not node.args.defaults
+        and not any(node.args.kw_defaults)
+    )
 
 
 def _dotted(local: LocalFiles) -> Iterator[tuple[str, SourceText]]:
@@ -87,8 +96,8 @@ def _dotted(local: LocalFiles) -> Iterator[tuple[str, SourceText]]:
         yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), source
 
 
-def _used_names(source: SourceText, needs: NeededStatements, local: LocalFiles) -> tuple[str, ...]:
-    """What a local module binds and any of the code that travels may ask for, by its name."""
+def asked_names(needs: NeededStatements, local: LocalFiles) -> frozenset[str]:
+    """The names that any of the code that travels may ask for."""
     trees: list[ast.AST] = [one.tree for one in local.files.values()]
     trees += [one.node for one in needs.statements.values()] + [needs.found.node]
     asked: set[str] = set()
@@ -99,6 +108,11 @@ def _used_names(source: SourceText, needs: NeededStatements, local: LocalFiles) 
                     ast.Name(id=name, ctx=ast.Load()) | ast.Attribute(attr=name, ctx=ast.Load()) | ast.alias(name=name)
                 ):
                     asked.add(name)
+    return frozenset(asked)
+
+
+def _used_names(source: SourceText, asked: frozenset[str]) -> tuple[str, ...]:
+    """What a local module binds and code asks for."""
     bound = bindings_of(source).by_name
     return tuple(sorted(n for n, found in bound.items() if n in asked and any(b.kind != "import" for b in found)))
 

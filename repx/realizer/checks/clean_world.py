@@ -73,6 +73,7 @@ def _answer(wish: dict, portrait: types.ModuleType, folder: str) -> dict:  # typ
     sys.path.insert(0, library)
     sys.argv = ["script"]
     sys.dont_write_bytecode = True
+    read = _watched(folder)
     module = types.ModuleType("__main__")
     sys.modules["__main__"] = module
     try:
@@ -82,7 +83,56 @@ def _answer(wish: dict, portrait: types.ModuleType, folder: str) -> dict:  # typ
         name, line = _place(error, library)
         return {"error": f"{type(error).__name__}: {error}", "file": name, "line": line}
     unloaded = [name for name in wish["locals"] if name not in sys.modules]
-    return {"lines": lines_of(portrait, vars(module), wish), "unloaded": unloaded}
+    outside = [[what, *place] for place, what in read.items()]
+    return {"lines": lines_of(portrait, vars(module), wish), "unloaded": unloaded, "outside": outside}
+
+
+def _watched(folder: str) -> dict:  # type: ignore[type-arg]
+    """Where the script, or a module that travels with it, comes to read what neither travels nor is installed: a dict
+    from places to what is read, which fills while the script runs. What is read while others are imported is theirs.
+    """
+    library = os.path.join(folder, "lib")
+    installed = [library, os.path.join(folder, "home"), sys.prefix, sys.base_prefix, *filter(None, sys.path)]
+    there = tuple(one.rstrip("/") + "/" for one in [*installed, "/usr", "/lib", "/etc", "/proc", "/sys", "/dev"])
+    found: dict = {}  # type: ignore[type-arg]
+
+    def place() -> tuple[str, int]:
+        frame = sys._getframe(2)
+        while frame is not None:
+            name = frame.f_code.co_filename
+            if name == "<script>":
+                return ("", frame.f_lineno)
+            if name.startswith(library + "/"):
+                return (name[len(library) + 1 :], frame.f_lineno)
+            if name.startswith("<frozen importlib"):
+                break
+            frame = frame.f_back  # type: ignore[assignment]
+        return ("", 0)
+
+    def heard(event: str, arguments: tuple) -> None:  # type: ignore[type-arg]
+        if event in ("open", "os.listdir", "os.scandir"):
+            path = arguments[0]
+            if event == "open" and isinstance(arguments[2], int) and arguments[2] & os.O_ACCMODE == os.O_WRONLY:
+                return
+            if isinstance(path, int):
+                return
+            what = os.path.abspath(os.fsdecode(path or ".")).replace(os.path.join(folder, "empty"), ".")
+            if what.startswith(there):
+                return
+        elif event == "subprocess.Popen":
+            what = f"what {arguments[0]} says"
+        elif event in ("os.system", "sqlite3.connect", "urllib.Request"):
+            what = os.fsdecode(arguments[0])
+        elif event == "socket.connect":
+            what = "the network"
+        else:
+            return
+        where = place()
+        if where[1]:
+            found.setdefault(where, what)
+
+    sys.addaudithook(heard)
+    return found
 
 
 def lines_of(portrait: types.ModuleType, names: dict, wish: dict) -> dict:  # type: ignore[type-arg]

@@ -157,6 +157,13 @@ def _findings(request: SoftwareRequest, world: World, answer: Answers) -> Iterat
         )
         yield Finding(request.stage, place, message, remedy)
         return
+    for what, file, line in answer["outside"]:
+        place = _place(world, {"file": file, "line": line}, request.origin)
+        remedy = (
+            'hand a file over as an input, with repx.path("…"), and read it in the stage\'s body; or bind what is read '
+            "to a name of its own: plain values travel as they are"
+        )
+        yield Finding(request.stage, place, f"this reads {what} where the job begins, and nothing tracks that", remedy)
     made: Mapping[str, str] = answer["lines"]
     # What only the stage's body imports is made when the body runs, whatever else has imported it here.
     later = tuple(f"{module}." for module in answer.get("unloaded", ()))
