@@ -156,10 +156,12 @@ class ScatterGather:
         """The gather, which stands for the whole: it has the id of the job."""
         parts, recipe = self._parts, self.job.recipe
         inputs: dict[str, Given] = dict.fromkeys(parts.gather.inputs)
-        inputs[parts.results] = [output_input(sink, parts.sink_output) for sink in sinks]
         for wire in parts.gather_wires:
-            is_made = wire.source == "scatter"
-            inputs[wire.input] = output_input(scatter, wire.name) if is_made else self._inputs.get(wire.name)
+            if wire.source == "step":
+                inputs[wire.input] = [output_input(sink, wire.name) for sink in sinks]
+            else:
+                is_made = wire.source == "scatter"
+                inputs[wire.input] = output_input(scatter, wire.name) if is_made else self._inputs.get(wire.name)
         return self.gather_job(), Resolved(inputs, key_of(recipe, 0, inputs))
 
     def walk(self, look_up: LookUp) -> Iterator[Part]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from repx.agent.base.wire import InputSpec, Wire
 from repx.dsl.any_stage import AnyStage
+from repx.dsl.gather import Sink, gather_wires
 from repx.dsl.interface import Interface, read_interface
 from repx.dsl.node import ItemRef, Node, OuterInput, OutputRef, tracing
 from repx.dsl.param_types import ParamSpec, fitted
@@ -82,11 +83,11 @@ class ScatterGather(AnyStage):
         for role, stage in (("scatter", scatter), ("gather", gather)):
             self._check_part(role, stage)
         outer = self._outer_inputs(function)
-        self.steps, sink = self._trace(function, outer)
-        self.sink_output = self._sink_output(sink)
+        self.steps, sink, returned = self._trace(function, outer)
         self.items_output = self._items_output()
-        self.results_input = self._results_input()
-        self.gather_wires = self._gather_wires()
+        declared = {*(name for name, _ in outer), *(spec.name for spec in scatter.interface.inputs)}
+        scattered = (scatter.output_names or frozenset()) - {self.items_output}
+        self.gather_wires = gather_wires(gather, sink, returned, scattered, declared, self._error)
         self.interface = self._whole_interface(outer)
 
     @property
@@ -132,7 +133,8 @@ class ScatterGather(AnyStage):
 
     def _trace(
         self, function: types.FunctionType, outer: Sequence[tuple[str, InputSpec]]
-    ) -> tuple[tuple[StepCall, ...], Node | OutputRef]:
+    ) -> tuple[tuple[StepCall, ...], Sink, Any]:
+        """The steps, the sink among them, and what the function returned."""
         given = {name: ItemRef() if spec.kind == "item" else OuterInput(name) for name, spec in outer}
         with tracing() as nodes:
             returned = function(**given)
@@ -145,7 +147,7 @@ class ScatterGather(AnyStage):
         for node in nodes:
             steps.append(self._step(node, names, producers, around))
             producers[node] = Producer(node._stage.name, tuple(sorted(node._stage.output_names or ())))
-        return tuple(steps), self._sink(nodes, names, steps, returned)
+        return tuple(steps), self._sink(nodes, names, steps), returned
 
     def _step(
         self, node: Node, names: Mapping[Node, str], producers: Mapping[Node, Producer], around: _StepSurroundings
@@ -167,9 +169,7 @@ class ScatterGather(AnyStage):
         wires = [_wire(name, source, names) for name, sources in wiring for source in sources]
         return StepCall(names[node], stage, tuple(wires), tuple(fixed.items()))
 
-    def _sink(
-        self, nodes: Sequence[Node], names: Mapping[Node, str], steps: Sequence[StepCall], returned: Any
-    ) -> Node | OutputRef:
+    def _sink(self, nodes: Sequence[Node], names: Mapping[Node, str], steps: Sequence[StepCall]) -> Sink:
         used = {one.step for step in steps for one in step.wires}
         sinks = [node for node in nodes if names[node] not in used]
         if len(sinks) != 1:
@@ -177,20 +177,7 @@ class ScatterGather(AnyStage):
             raise self._error(
                 f"it has {len(sinks)} sink steps: {listed}", "all steps but one must have another that takes from them"
             )
-        node = returned.node if isinstance(returned, OutputRef) else returned
-        if node is not None and node is not sinks[0]:
-            raise self._error(
-                f"its function returns {returned!r}, but the sink is step {names[sinks[0]]!r}", "return the sink"
-            )
-        return returned if returned is not None else sinks[0]
-
-    def _sink_output(self, sink: Node | OutputRef) -> str:
-        if isinstance(sink, OutputRef):
-            return sink.name
-        outputs = sorted(sink._stage.output_names or ())
-        if len(outputs) != 1:
-            raise self._error(f"its sink step {sink._stage.name!r} has {len(outputs)} outputs", "return one of them")
-        return outputs[0]
+        return Sink(sinks[0], names[sinks[0]])
 
     def _items_output(self) -> str:
         outputs = sorted(self.scatter.output_names or ())
@@ -202,20 +189,6 @@ class ScatterGather(AnyStage):
             f"its scatter {self.scatter.name!r} has the outputs {', '.join(outputs)}",
             "call the one that lists the work items 'items'",
         )
-
-    def _results_input(self) -> str:
-        lists = [spec.name for spec in self.gather.interface.inputs if spec.kind == "paths"]
-        if len(lists) != 1:
-            raise self._error(
-                f"its gather {self.gather.name!r} takes {len(lists)} lists",
-                "it takes exactly one parameter annotated Inputs",
-            )
-        return lists[0]
-
-    def _gather_wires(self) -> tuple[Wire, ...]:
-        scattered = (self.scatter.output_names or frozenset()) - {self.items_output}
-        names = [spec.name for spec in self.gather.interface.inputs if spec.name != self.results_input]
-        return tuple(Wire(name, "scatter" if name in scattered else "input", "", name) for name in sorted(names))
 
     def _whole_interface(self, outer: Sequence[tuple[str, InputSpec]]) -> Interface:
         inputs = {spec.name: spec for spec in self.scatter.interface.inputs}
@@ -257,7 +230,11 @@ def scatter_gather(
     *, scatter: Stage, gather: Stage, name: str | None = None, version: str = "1"
 ) -> Callable[[types.FunctionType], ScatterGather]:
     """A stage made of others: `scatter` writes a JSON list of work items, the decorated function wires the steps that
-    run for each item, `gather` takes the list of the sink step's outputs (`Inputs`). Raises DefinitionError.
+    run for each item, `gather` takes lists (`Inputs`) of what the sink step made of each.
+
+    A gather's only list takes the sink's only output, or the one that the function returns. Otherwise each list takes
+    the output of its own name, or the one that the function returns for it: `return {"models": step.model}`. Raises
+    DefinitionError.
     """
 
     def decorate(function: types.FunctionType) -> ScatterGather:

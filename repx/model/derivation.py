@@ -52,17 +52,15 @@ class Step:
 class Parts:
     """The inside of a scatter-gather. Step order is topological; the last one is the sink.
 
-    `items` names the scatter's output that lists the work items, `results` the gather's input that takes the sinks;
-    `gather_wires` are those of its other inputs.
+    `items` names the scatter's output that lists the work items; `gather_wires` are those of the gather's inputs, of
+    which the ones from the sink bring a list.
     """
 
     scatter: StageRecipe
     steps: tuple[Step, ...]
     gather: StageRecipe
     items: str
-    sink_output: str
-    results: str
-    gather_wires: tuple[Wire, ...] = ()
+    gather_wires: tuple[Wire, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -87,7 +87,6 @@ def _lines_of_parts(parts: Parts) -> Iterator[Line]:
             yield f"step:{step.name}:{label}", text
     for wire in parts.gather_wires:
         yield f"gather:wiring.{wire.input}", f"{wire.source_text} {wire.name}"
-    yield f"gather:wiring.{parts.results}", f"sink {parts.sink_output}"
     yield "scatter:items", parts.items
 
 

@@ -72,8 +72,6 @@ def parts_json(recipe: StageRecipe, describe: Callable[[StageRecipe, str], dict[
         "steps": steps,
         "gather": describe(parts.gather, f"{recipe.name}-gather"),
         "items": parts.items,
-        "sink_output": parts.sink_output,
-        "results": parts.results,
         "gather_wiring": [wire.json() for wire in parts.gather_wires],
     }
 
@@ -195,9 +193,11 @@ def _scatter_executables(
             "outputs": {name: f"$out/{path}" for name, path in step.stage.outputs},
             "deps": sorted(set(deps)),
         }
-    gather = [{"target_input": parts.results, "source": "runner:worker_outputs", "source_key": parts.sink_output}]
+    gather = []
     for wire in parts.gather_wires:
-        if wire.source == "scatter":
+        if wire.source == "step":
+            gather.append({"target_input": wire.input, "source": "runner:worker_outputs", "source_key": wire.name})
+        elif wire.source == "scatter":
             gather.append({"target_input": wire.input, "source": wire.source_text, "source_output": wire.name})
         elif wire.name in by_name:
             gather.append({**by_name[wire.name], "target_input": wire.input})

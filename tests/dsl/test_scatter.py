@@ -85,7 +85,8 @@ def test_the_steps_are_a_diamond(experiments: Experiments) -> None:
         "double": (("number", "step:extract", "number"),),
         "combine": (("doubled", "step:double", "doubled"), ("squared", "step:square", "squared")),
     }
-    assert (parts.items, parts.sink_output, parts.results) == ("items", "result", "results")
+    assert parts.items == "items"
+    assert written(parts.gather_wires) == (("results", "step:combine", "result"),)
 
 
 def test_item_and_inputs_of_the_whole_are_wired_by_themselves(experiments: Experiments) -> None:
@@ -138,20 +139,54 @@ def sums(item: WorkItem, numbers: Input):
 def test_a_whole_function_may_return_an_output_or_nothing(experiments: Experiments) -> None:
     for last in ("return combine(square(number), double(number)).result", "combine(square(number), double(number))"):
         whole = DIAMOND.replace("return combine(square(number), double(number))", last)
-        assert parts_of(experiments, whole).sink_output == "result"
+        assert written(parts_of(experiments, whole).gather_wires) == (("results", "step:combine", "result"),)
 
 
-def test_a_sink_of_several_outputs_must_say_which(experiments: Experiments) -> None:
-    sink = """
+ENDS = """
 @bash
 def ends(number: Input, a: Output = out("a"), b: Output = out("b")):
     return 'cp "$number" "$a"; cp "$number" "$b"'
+@bash
+def both(b: Inputs, a: Inputs, total: Output = out("total.txt"), *, header: str = ""):
+    return 'cat "${a[@]}" "${b[@]}" > "$total"; echo "$header"'
 @scatter_gather(scatter=split, gather=collect)
 def sums(item: WorkItem, numbers: Input):
     return ends(extract())
 """
-    assert "its sink step 'ends' has 2 outputs" in experiments.error(experiment("sums(make())", whole=sink))
-    assert parts_of(experiments, sink.replace("ends(extract())", "ends(extract()).b")).sink_output == "b"
+BOTH = ENDS.replace("gather=collect", "gather=both")
+
+
+def test_a_sink_of_several_outputs_must_say_which(experiments: Experiments) -> None:
+    text = experiments.error(experiment("sums(make())", whole=ENDS))
+    assert "takes the list 'results', and its sink step 'ends' has 2 outputs, none of that name" in text
+    assert "return {'results': ends.a}" in text
+    one = parts_of(experiments, ENDS.replace("ends(extract())", "ends(extract()).b"))
+    assert written(one.gather_wires) == (("results", "step:ends", "b"),)
+    named = parts_of(experiments, ENDS.replace("ends(extract())", "{'results': ends(extract()).b}"))
+    assert written(named.gather_wires) == written(one.gather_wires)
+
+
+def test_a_gather_takes_each_output_of_the_sink_as_a_list_of_its_name(experiments: Experiments) -> None:
+    assert written(parts_of(experiments, BOTH).gather_wires) == (("a", "step:ends", "a"), ("b", "step:ends", "b"))
+    swapped = BOTH.replace("return ends(extract())", "end = ends(extract())\n    return {'a': end.b, 'b': end.a}")
+    assert written(parts_of(experiments, swapped).gather_wires) == (("a", "step:ends", "b"), ("b", "step:ends", "a"))
+    some = BOTH.replace("return ends(extract())", "return {'a': ends(extract()).b}")
+    assert written(parts_of(experiments, some).gather_wires) == (("a", "step:ends", "b"), ("b", "step:ends", "b"))
+
+
+def test_a_list_that_the_whole_takes_is_not_of_the_sink(experiments: Experiments) -> None:
+    more = BOTH.replace("(b: Inputs, a: Inputs", "(titles: Inputs, a: Inputs").replace("${b[@]}", "${titles[@]}")
+    whole = more.replace("numbers: Input)", "numbers: Input, titles: Inputs)")
+    graph = experiments.graph(experiment("sums(make(), titles=[make(seed=2), make(seed=3)])", whole=whole))
+    parts = job(graph, "sums").stage.parts
+    assert parts is not None
+    assert written(parts.gather_wires) == (("a", "step:ends", "a"), ("titles", "input", "titles"))
+    assert "takes the list 'titles'" in experiments.error(experiment("sums(make())", whole=more))
+    nothing = whole.replace("a: Inputs", "heads: Inputs").replace("${a[@]}", "${heads[@]}")
+    text = experiments.error(
+        experiment("sums(make())", whole=nothing.replace("titles: Inputs)", "titles: Inputs, heads: Inputs)"))
+    )
+    assert "takes nothing of its sink step 'ends'" in text
 
 
 def test_gather_takes_what_scatter_made_and_what_the_whole_was_given(experiments: Experiments) -> None:
@@ -170,8 +205,12 @@ def sums(item: WorkItem, numbers: Input):
     one = job(experiments.graph(text), "sums")
     parts = one.stage.parts
     assert parts is not None
-    assert (parts.items, parts.results) == ("items", "results")
-    assert written(parts.gather_wires) == (("index_file", "scatter", "index_file"), ("title", "input", "title"))
+    assert parts.items == "items"
+    assert written(parts.gather_wires) == (
+        ("index_file", "scatter", "index_file"),
+        ("results", "step:square", "squared"),
+        ("title", "input", "title"),
+    )
     assert sources(one) == [("numbers", "make.numbers"), ("title", "make.numbers")]
 
 
@@ -194,6 +233,9 @@ ONE_STEP = "return square(extract())"
         (WHOLE.replace("numbers: Input", "n: int") + ONE_STEP, "its function takes n"),
         (WHOLE.replace("scatter=split", "scatter=3") + ONE_STEP, "scatter is 3, not a stage"),
         (WHOLE.replace("gather=collect", "gather=combine") + ONE_STEP, "its gather 'combine' takes 0 lists"),
+        (WHOLE.replace("collect", "both") + "number = extract()\n    return ends(number).a", "its function returns output 'a', but its gather 'both' takes 2 lists: b, a"),
+        (WHOLE.replace("collect", "both") + "return {'c': ends(extract()).a}", "its gather 'both' takes no list 'c'"),
+        (WHOLE.replace("collect", "both") + "number = extract()\n    ends(number)\n    return {'a': number}", "but the sink is step 'ends'"),
         (WHOLE.replace("scatter=split", "scatter=two") + ONE_STEP, "call the one that lists the work items 'items'"),
         (WHOLE.replace("scatter=split", "scatter=dynamic") + ONE_STEP, "scatter 'x' has a name, inputs or outputs that depend"),
         (WHOLE.replace("scatter=split", "scatter=many") + ONE_STEP, "scatter 'many' asks for 2 realizations"),
@@ -205,7 +247,9 @@ ONE_STEP = "return square(extract())"
     ],
 )  # fmt: skip
 def test_what_a_scatter_gather_cannot_be(experiments: Experiments, whole: str, reason: str) -> None:
-    more = """
+    more = (
+        ENDS.partition("@scatter")[0]
+        + """
 @stage
 def two(numbers: Input, a: Output = out("a"), b: Output = out("b")):
     a.write_text("[]")
@@ -220,6 +264,7 @@ def many(numbers: Input, items: Output = out("a")):
 def other_limit(results: Inputs, total: Output = out("total.txt"), *, limit: int = 11):
     return 'cat "${results[@]}" > "$total"; echo "$limit"'
 """
+    )
     text = experiments.error(experiment("sums(make())", whole=more + whole))
     assert reason in text
     assert "experiment.py:" in text

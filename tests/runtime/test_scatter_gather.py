@@ -226,3 +226,31 @@ def test_every_record_explains_its_id_without_the_lab(world: World) -> None:
         stages.append(lines["stage.name"])
     assert sorted(stages) == ["check", "check", "checked", "extract", "extract", "split", "use"]
     assert len(list((world.store / "stages").iterdir())) == 5
+
+
+def test_gather_takes_every_output_of_the_sink_in_the_order_of_the_items(world: World) -> None:
+    world.realize(
+        """
+@bash
+def split(items: Output = out("items.json")):
+    return 'echo "[1, 2]" > "$items"'
+
+@stage
+def fit(item: WorkItem, model: Output = out("m.txt"), score: Output = out("s.txt")):
+    model.write_text(f"model {item}")
+    score.write_text(f"score {item}")
+
+@stage
+def gather(model: Inputs, score: Inputs, total: Output = out("total.txt")):
+    total.write_text("".join(f"{one.read_text()} {other.read_text()}\\n" for one, other in zip(model, score)))
+
+@scatter_gather(scatter=split, gather=gather)
+def whole(item: WorkItem):
+    return fit(item=item)
+
+lab = Lab(runs=[Run("work", whole)])
+"""
+    )
+    done = world.run("-j", "2")
+    assert done.status == 0, done.stderr
+    assert world.output("whole", "total.txt") == "model 1 score 1\nmodel 2 score 2\n"

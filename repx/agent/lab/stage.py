@@ -48,8 +48,8 @@ class Step(NamedTuple):
 class Parts(NamedTuple):
     """The inside of a scatter-gather; every step stands after those it takes from.
 
-    `items` names the scatter's output that lists the work items, `results` the gather's input that takes of each
-    branch the output `sink_output` of its `sink`.
+    `items` names the scatter's output that lists the work items. The gather's wires from the `sink` bring what that
+    made in each branch.
     """
 
     scatter: Stage
@@ -57,8 +57,6 @@ class Parts(NamedTuple):
     gather: Stage
     items: str
     sink: str
-    sink_output: str
-    results: str
     gather_wires: tuple[Wire, ...]
 
 
@@ -136,8 +134,6 @@ def _parts(digest: str, value: Mapping[str, Any]) -> Parts:
         gather=_stage(digest, value["gather"]),
         items=value["items"],
         sink=next(step.name for step in steps if step.name not in used),
-        sink_output=value["sink_output"],
-        results=value["results"],
         gather_wires=tuple(map(Wire.parse, value["gather_wiring"])),
     )
 
@@ -191,17 +187,14 @@ def _wiring_complaints(what: str, whole: Mapping[str, Any], parts: Mapping[str, 
     sinks = [name for name in before if name not in used]
     if len(sinks) != 1:
         yield f"{what} has {len(sinks)} steps on which no other depends instead of one"
-    elif parts["sink_output"] not in before[sinks[0]]:
-        yield f"{what}: step {sinks[0]} has no output {parts['sink_output']}"
     if parts["items"] not in scatter:
         yield f"{what}: its scatter has no output {parts['items']}"
-    gathered = {name for name, _, _ in parts["gather"]["inputs"]}
+    gathered = {name: kind for name, kind, _ in parts["gather"]["inputs"]}
     for wire in map(Wire.parse, parts["gather_wiring"]):
-        known = {"input": inputs, "scatter": scatter}.get(wire.source, ())
+        of_sink = before[wire.step] if [wire.step] == sinks and gathered.get(wire.input) == "paths" else ()
+        known = {"input": inputs, "scatter": scatter, "step": of_sink}.get(wire.source, ())
         if wire.input not in gathered or wire.name not in known:
             yield f"{what}: its gather has the wire {short(list(wire))}, which leads nowhere"
-    if parts["results"] not in gathered:
-        yield f"{what}: its gather has no input {parts['results']}"
     if parts["gather"]["outputs"] != whole["outputs"]:
         yield f"{what}: its gather has other outputs than the whole"
 
@@ -237,8 +230,6 @@ _PARTS = {
     "steps": is_list,
     "gather": is_object,
     "items": is_variable,
-    "sink_output": is_variable,
-    "results": is_variable,
     "gather_wiring": list_of(texts(3)),
 }
 

@@ -151,8 +151,6 @@ class RecipeBook:
             ),
             gather=part(whole.gather),
             items=whole.items_output,
-            sink_output=whole.sink_output,
-            results=whole.results_input,
             gather_wires=whole.gather_wires,
         )
         return StageRecipe(
