@@ -17,7 +17,7 @@ from repx.dsl.source.bash import bash_text_origin
 from repx.dsl.source.deep import room_for_deep_trees
 from repx.dsl.source.emit import Lines, emitted
 from repx.dsl.source.identity import script_identity
-from repx.dsl.source.imports import Import, LocalFiles, imports_of, package_of
+from repx.dsl.source.imports import Import, LocalFiles, imports_of, only, package_of
 from repx.dsl.source.live import live_problems
 from repx.dsl.source.module import FunctionSource, function_source
 from repx.dsl.source.needed import NeededStatements
@@ -192,17 +192,9 @@ def _needed_imports(statement: Statement, package: str) -> Iterator[Import]:
 
 def _narrowed(statement: Statement) -> list[ast.stmt]:
     """The statement; of an import only the names that are needed, each as an import of its own."""
-    node = statement.node
     if not statement.aliases:
-        return [node]
-    narrowed: list[ast.stmt] = []
-    for _, alias in sorted(statement.aliases.items()):
-        if isinstance(node, ast.ImportFrom):
-            one: ast.stmt = ast.ImportFrom(module=node.module, names=[alias], level=node.level)
-        else:
-            one = ast.Import(names=[alias])
-        narrowed.append(ast.copy_location(one, node))
-    return narrowed
+        return [statement.node]
+    return [only(statement.node, alias) for _, alias in sorted(statement.aliases.items())]
 
 
 def _error(name: str, problems: list[Problem], origin: SourceLocation) -> DefinitionError:

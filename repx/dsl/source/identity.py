@@ -10,6 +10,7 @@ import functools
 import hashlib
 from collections.abc import Mapping
 
+from repx.dsl.source.names import names_in
 from repx.dsl.source.normal_form import normal_form
 from repx.dsl.source.text import SourceText
 
@@ -26,7 +27,7 @@ _TEXT_READERS = frozenset("getsource getsourcelines getcomments findsource linec
 def script_identity(script: str, modules: Mapping[str, SourceText]) -> str:
     """Lines that tell a script with its local modules from every other one that may do something else."""
     trees = [ast.parse(script), *(source.tree for source in modules.values())]
-    names = set().union(*map(_names, trees))
+    names = set().union(*map(names_in, trees))
     docstrings = not names.isdisjoint(_DOCSTRING_READERS)
     lines = [f"script {normal_form(trees[0], docstrings=docstrings)}"]
     lines += [f"module {path!a} {_form(source.tree, docstrings)}" for path, source in sorted(modules.items())]
@@ -40,21 +41,3 @@ def script_identity(script: str, modules: Mapping[str, SourceText]) -> str:
 def _form(tree: ast.AST, docstrings: bool) -> str:
     """Many stages share the same local modules; trees are cached, so the same one comes again."""
     return normal_form(tree, docstrings=docstrings)
-
-
-@functools.lru_cache(maxsize=4096)
-def _names(tree: ast.AST) -> frozenset[str]:
-    """Every name, attribute, imported module and short text: `getattr(f, "__doc__")` reads a docstring too."""
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        match node:
-            case ast.Name(id=name) | ast.Attribute(attr=name):
-                found.add(name)
-            case ast.Constant(value=str(text)) if text.isidentifier():
-                found.add(text)
-            case ast.Import(names=aliases):
-                found.update(part for alias in aliases for part in alias.name.split("."))
-            case ast.ImportFrom(module=module, names=aliases):
-                found.update((module or "").split("."))
-                found.update(alias.name for alias in aliases)
-    return frozenset(found)

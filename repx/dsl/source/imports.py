@@ -187,6 +187,15 @@ def imports_of(nodes: Iterable[ast.AST], package: str, optional: bool = False) -
                 yield from imports_of(children, package, optional)
 
 
+def only(node: ast.stmt, alias: ast.alias) -> ast.stmt:
+    """One name of an import, as an import of its own."""
+    if isinstance(node, ast.ImportFrom):
+        one: ast.stmt = ast.ImportFrom(module=node.module, names=[alias], level=node.level)
+    else:
+        one = ast.Import(names=[alias])
+    return ast.copy_location(one, node)
+
+
 def absolute(node: ast.ImportFrom, package: str) -> str:
     """The absolute name of the module in `from … import`; a leading dot stays when the import leaves the package."""
     if not node.level:

@@ -12,6 +12,7 @@ from repx.dsl.source.bindings import WALRUS, Binding, bindings_of, is_import_att
 from repx.dsl.source.frozen import FrozenName, Held, ModuleValues, literal_of
 from repx.dsl.source.library_settings import LibrarySettings
 from repx.dsl.source.module import FunctionSource
+from repx.dsl.source.pickled import pickled
 from repx.dsl.source.repx_names import RepxNames
 from repx.dsl.source.scope import Use, Uses, body_uses, statement_uses
 from repx.dsl.source.statement import Key, Problem, Statement
@@ -51,7 +52,9 @@ class NeededStatements:
         """Fill `statements`, `bindings` and `problems`."""
         node, piece = self.found.node, self.found.piece
         self._take(body_uses(node), piece)
-        more = tuple(Use(name, node.lineno, "value", deferred=True) for name in sorted(self._also))
+        met = pickled(self.function, self.found)
+        more = tuple(Use(name, node.lineno, "value", deferred=True) for name in sorted(self._also | met.names))
+        self.modules |= dict.fromkeys(met.modules, piece.at(node.lineno))
         self._take(Uses(more, ()), piece)
         while self._waiting or self._add_settings():
             self._take(*self._waiting.popleft())

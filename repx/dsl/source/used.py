@@ -7,12 +7,12 @@ cannot be followed is taken whole. Reads no file.
 from __future__ import annotations
 
 import ast
-import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from repx.dsl.source.effects import Own, is_quiet
 from repx.dsl.source.imports import absolute
+from repx.dsl.source.names import keywords_in, names_in
 from repx.dsl.source.references import IsModule, Reference, imported_by_name, module_aliases, references
 from repx.dsl.source.scope import bound_names, statement_uses
 from repx.dsl.source.text import SourceText, end_of, start_of
@@ -39,32 +39,14 @@ class Local:
 def used_texts(script: ast.Module, package: str, modules: Mapping[str, Local]) -> dict[str, str]:
     """The text of each module, by its dotted name, with what `script` does not use blanked out."""
     trees = [script, *(one.source.tree for one in modules.values())]
-    if any(not names_in(tree).isdisjoint(_SPOILS_ALL) or _imports_by_names(tree) for tree in trees):
+    if any(
+        not (names_in(tree) | keywords_in(tree)).isdisjoint(_SPOILS_ALL) or _imports_by_names(tree) for tree in trees
+    ):
         return {name: one.source.text for name, one in modules.items()}
     use = _Use({name: _Module(one, modules.__contains__) for name, one in modules.items()})
     use.refer(references(script.body, package, module_aliases(script.body, package, use.is_module), use.is_module))
     use.settle()
     return {name: module.text() for name, module in use.modules.items()}
-
-
-@functools.lru_cache(maxsize=512)
-def names_in(tree: ast.AST) -> frozenset[str]:
-    """Every name, attribute, imported name and identifier in quotes."""
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        match node:
-            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.FunctionDef(name=name):
-                found.add(name)
-            case ast.Constant(value=str(text)) if text.isidentifier():
-                found.add(text)
-            case ast.Import(names=aliases):
-                found.update(part for alias in aliases for part in alias.name.split("."))
-            case ast.ImportFrom(module=module, names=aliases):
-                found.update((module or "").split("."))
-                found.update(alias.name for alias in aliases)
-            case ast.keyword(arg=str(name)):
-                found.add(name)
-    return frozenset(found)
 
 
 def _imports_by_names(tree: ast.AST) -> bool:
