@@ -63,7 +63,8 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = ["__version__", *sorted(_HOME_OF)]
+# `from repx import *` takes no built-in function from a file: there, zip goes on pairing up lists.
+__all__ = ["__version__", *sorted(_HOME_OF.keys() - {"zip"})]
 
 
 def __getattr__(name: str) -> Any:
@@ -77,4 +78,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return list(__all__)
+    return sorted(["__version__", *_HOME_OF])

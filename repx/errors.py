@@ -13,7 +13,7 @@ RepxError                 exit code 2, headline, facts, hint
 
 from __future__ import annotations
 
-import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -131,15 +131,81 @@ class InterruptedRunError(RepxError):
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """A hint that names the valid names nearest to `name`, or all of them when none is near and they are few."""
+    """A hint that names the valid names near to `name`, or all of them when none is near and they are few."""
     names = sorted(set(valid))
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
-    if close:
-        return f"did you mean {' or '.join(close)}?"
-    if not names:
-        return ""
+    suggestion = did_you_mean(name, names)
+    if suggestion or not names:
+        return suggestion
     shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
     return f"valid names: {shown}"
+
+
+def did_you_mean(name: str, valid: Iterable[str]) -> str:
+    """A hint that names the valid names near to `name`, at most three; empty when none is near."""
+    close = near_names(name, valid)
+    return f"did you mean {' or '.join(close)}?" if close else ""
+
+
+def near_names(name: str, valid: Iterable[str]) -> list[str]:
+    """The valid names that somebody who writes `name` may well mean, the nearest three: never a far-fetched one.
+
+    Near is what differs in one letter of three or four, two of seven, and so on (one of five where valid names are so
+    many that some are near by chance), or has the same words: `seed` for `train.seed`, `Sum_txt` for `sum.txt`, `plot`
+    for `plotter`.
+    """
+    names = set(valid)
+    written = _words(name)
+    found = []
+    for one in names:
+        meant = _words(one)
+        longest = max(len(written), len(meant))
+        allowed = (longest + 1) // 4 if len(names) <= _MANY else longest // 5
+        distance = _distance(written, meant, allowed)
+        if distance <= allowed:
+            found.append((distance, one))
+        elif len(written) > _SHORT and (f".{written}." in f".{meant}." or _begins(written, meant)):
+            found.append((longest, one))
+    return [one for _, one in sorted(found)[:_SUGGESTED]]
+
+
+_MANY = 200
+"""Names among which a short one is near to another by chance: the commands of a machine are thousands."""
+
+_SHORT = 2
+"""Letters of a name that may stand in many others by chance."""
+
+_SUGGESTED = 3
+
+
+def _words(name: str) -> str:
+    return re.sub(r"[-_.\s]+", ".", name).casefold()
+
+
+def _begins(written: str, meant: str) -> bool:
+    """Whether one is the half of the other, or more, from its beginning."""
+    short, long = sorted((written, meant), key=len)
+    return long.startswith(short) and 2 * len(short) >= len(long)
+
+
+def _distance(first: str, second: str, limit: int) -> int:
+    """Letters to add, drop, change or swap with their neighbour, to make one word of the other; stops above `limit`.
+
+    The optimal string alignment of Damerau and Levenshtein.
+    """
+    if abs(len(first) - len(second)) > limit:
+        return limit + 1
+    before: list[int] = []
+    line = list(range(len(second) + 1))
+    for at, letter in enumerate(first, 1):
+        before, above, line = line, before, [at]
+        for place, other in enumerate(second, 1):
+            cost = min(before[place] + 1, line[place - 1] + 1, before[place - 1] + (letter != other))
+            if at > 1 and place > 1 and letter == second[place - 2] and first[at - 2] == other:
+                cost = min(cost, above[place - 2] + 1)
+            line.append(cost)
+        if min(line) > limit:
+            return limit + 1
+    return line[-1]
 
 
 def plural(noun: str, count: int) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import builtins
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from repx.dsl.assignments import ABSENT, Axis, Column, Factor, Row, Sweep
@@ -34,6 +34,12 @@ def zip(*parts: Mapping[str, Any] | Sweep, **axes: Any) -> Sweep:  # noqa: A001 
 
     Raises DefinitionError for different lengths, naming each, and for an assignment that comes twice.
     """
+    if parts and all(isinstance(part, Iterable) and not isinstance(part, Mapping | str) for part in parts):
+        raise DefinitionError(
+            "this zip is that of repx, and it got lists without names",
+            location=caller(),
+            hint="for a sweep, write repx.zip(lr=[…], seed=[…]); Python's own is builtins.zip",
+        )
     reader = SweepReader("zip")
     members = [member for part in _parts(parts, axes) for member in reader.read(part, lockstep=True)]
     if not members:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -24,7 +24,7 @@ from repx.agent.command_identity import (
 )
 from repx.agent.host_path import HostManifest, PythonRecord, find_command, python_names
 from repx.agent.installed import InstalledError, distribution_name
-from repx.errors import Finding, nearest
+from repx.errors import Finding, did_you_mean
 from repx.model.software import Json, Software, SoftwareRequest
 from repx.process import RunProgram, run
 from repx.realizer.base_programs import BASE_NAMES
@@ -187,7 +187,7 @@ class _Commands:
             return f"command '{name}' cannot be read, so nothing can identify it", f"make {path} readable"
         return f"command '{name}' is not on this machine", f"install {name}"
 
-    def near(self, name: str) -> str:
+    def near(self, name: str, but: Collection[str] = ()) -> str:
         """A hint that names commands of similar spelling, or nothing."""
         if not self._names:
             for directory in self.search_path.split(os.pathsep):
@@ -195,8 +195,7 @@ class _Commands:
                     self._names.update(os.listdir(directory))
                 except OSError:
                     continue
-        hint = nearest(name, self._names)
-        return hint if hint.startswith("did you mean") else ""
+        return did_you_mean(name, self._names.difference(but))
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,10 +253,9 @@ def _sort_packages(request: SoftwareRequest, commands: _Commands, installed: Dis
 
 
 def _unknown_remedy(name: str, commands: _Commands, installed: Distributions) -> str:
-    hint = nearest(name, installed.by_name)
-    if hint.startswith("did you mean"):
-        return hint
-    return commands.near(name) or f"install {name}, or take it from packages"
+    # What everybody has needs no listing: who lists `torch` does not mean `touch`.
+    near = did_you_mean(name, installed.by_name) or commands.near(name, but=BASE_NAMES)
+    return near or f"install {name}, or take it from packages"
 
 
 def _identity(commands: dict[str, str], distributions: dict[str, str], python: bool) -> tuple[tuple[str, str], ...]:

@@ -97,7 +97,7 @@ def test_filters_take_a_predicate_and_follow_each_other(experiment: Experiment) 
     [
         ({"sead": 1}, "did you mean seed"),
         ({"sead__gt": 1}, "did you mean seed"),
-        ({"seed__gte": 1}, "did you mean gt or ge"),
+        ({"seed__gte": 1}, "did you mean ge or gt"),
         ({"seed__": 1}, "no operator"),
         ({"seed__in": 3}, "not a list of values"),
         ({"stage__in": "make"}, "not a list of values"),

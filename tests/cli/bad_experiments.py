@@ -34,6 +34,17 @@ FILES: dict[str, str] = {
     "module_level_exit": "import sys\nsys.exit('no')\n",
     "missing_import": "import nonumpy\n" + FINE + LAB,
     "missing_name_of_repx": "from repx import Stage\n" + FINE + LAB,
+    "zip_of_python_for_a_sweep": "from repx import *\n"
+    + FINE
+    + "run = Run('work', work, params=zip(n=[1, 2]))\n"
+    + LAB,
+    "zip_of_repx_for_lists": "from repx import zip\npairs = dict(zip(['a', 'b'], [1, 2]))\n" + FINE + LAB,
+    "zip_of_repx_in_a_body": """from repx import zip
+@stage
+def pairs(r: Output = out("r.txt")):
+    r.write_text(str(list(zip([1], [2]))))
+lab = Lab(runs=[Run("pairs", pairs)])
+""",
     "no_runs": FINE + "lab = Lab(runs=[])\n",
     "lab_of_a_stage": FINE + "lab = Lab(runs=[make])\n",
     "lab_version_number": FINE + "lab = Lab(runs=[run], version=1.0)\n",

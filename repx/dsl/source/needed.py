@@ -17,7 +17,7 @@ from repx.dsl.source.repx_names import RepxNames
 from repx.dsl.source.scope import Use, Uses, body_uses, statement_uses
 from repx.dsl.source.statement import Key, Problem, Statement
 from repx.dsl.source.text import SourceText
-from repx.errors import SourceLocation, nearest
+from repx.errors import SourceLocation, did_you_mean
 
 _NOT_AT_JOB_TIME = frozenset({"get_ipython", "display", "__IPYTHON__", "exit", "quit"})
 _BUILTINS = frozenset(dir(builtins)) - _NOT_AT_JOB_TIME
@@ -246,8 +246,7 @@ class NeededStatements:
             )
         else:
             names = {name for _, bindings in self.module.each() for name in bindings.by_name}
-            near = nearest(name, names | _BUILTINS)
-            hint = near if near.startswith("did you mean") else f"bind {name} at the top level, or make it a param"
+            hint = did_you_mean(name, names | _BUILTINS) or f"bind {name} at the top level, or make it a param"
             self._problem(source.at(use.line), f"{name} is not bound anywhere", hint)
 
     def _star(self) -> tuple[SourceLocation, str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import types
 
 from repx.dsl.source.bindings import Binding, root_name
@@ -56,6 +57,8 @@ class RepxNames:
         elif isinstance(node, ast.Import | ast.ImportFrom):
             message = f"{use.name} comes from repx, which is not there when the job runs"
             hint = "use it in decorators, in the stage's own signature and in pipelines only"
+            if hasattr(builtins, use.name):
+                hint = f"for Python's own {use.name}, write `import repx`, and repx.{use.name} for a sweep"
             if use.role != "value":
                 hint = "leave it out of the annotations of helpers, or write `from __future__ import annotations`"
         else:
