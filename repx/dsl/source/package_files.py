@@ -26,31 +26,63 @@ def file_problems(
 
     `own` is what the experiment's file has itself.
     """
+    known: dict[str, bool] = {}
+
+    def is_foreign(call: ast.Call) -> bool:
+        package = _package(call)
+        if package not in known:
+            known[package] = is_local(package)
+        return not known[package]
+
     for path, source in sorted(files.items()):
-        yield from _problems(source, source.tree, f"the local module {path}", is_local)
+        nodes = [*ast.walk(source.tree)]
+        foreign = {
+            id(node.func) for node in nodes if isinstance(node, ast.Call) and _package(node) and is_foreign(node)
+        }
+        asking = (node for node in nodes if id(node) not in foreign)
+        yield from _problems(source, asking, _imported(source), f"the local module {path}")
+    imported: dict[int, Set[str]] = {}
     for source, node in own:
-        calls = (one for one in ast.walk(node) if isinstance(one, ast.Call) and is_local(_package(one)))
-        for call in calls:
-            yield from _problems(source, call.func, "this", is_local)
+        if id(source) not in imported:
+            imported[id(source)] = _imported(source)
+        yield from _problems(source, _called(node, is_foreign), imported[id(source)], "this")
 
 
-def _problems(source: SourceText, tree: ast.AST, what: str, is_local: Callable[[str], bool]) -> Iterator[Problem]:
-    told: set[int] = set()
-    imports = (node for node in ast.walk(source.tree) if isinstance(node, ast.ImportFrom))
-    imported = {
+def _called(node: ast.AST, is_foreign: Callable[[ast.Call], bool]) -> Iterator[ast.AST]:
+    """What stands where a function to call is named, unless the call names a package of others."""
+    stack = [(node, False)]
+    while stack:
+        top, is_called = stack.pop()
+        if is_called:
+            yield top
+        for child in ast.iter_child_nodes(top):
+            if isinstance(top, ast.Call) and child is top.func:
+                foreign = is_foreign(top)
+                if foreign and is_called:
+                    # What the name is an attribute of may ask for files all the same.
+                    stack.extend((one, True) for one in ast.iter_child_nodes(child))
+                    continue
+                stack.append((child, is_called or not foreign))
+            else:
+                stack.append((child, is_called))
+
+
+def _imported(source: SourceText) -> Set[str]:
+    """The names by which a source calls such functions without their module."""
+    return {
         alias.asname or alias.name
-        for node in imports
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.ImportFrom)
         for alias in node.names
         if alias.name in _READERS.get(node.module or "", ())
     }
-    of_others = {
-        id(node.func)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and (package := _package(node)) and not is_local(package)
-    }
-    for node in ast.walk(tree):
+
+
+def _problems(source: SourceText, nodes: Iterable[ast.AST], imported: Set[str], what: str) -> Iterator[Problem]:
+    told: set[int] = set()
+    for node in nodes:
         line = getattr(node, "lineno", 0)
-        if line not in told and id(node) not in of_others and (name := _asked(node, imported)):
+        if line not in told and (name := _asked(node, imported)):
             told.add(line)
             yield Problem(
                 source.at(line),
