@@ -35,13 +35,15 @@ class Binding:
 class Change:
     """A top-level statement that changes, or may change, the object that `name` stands for.
 
-    `certain` is false for a mere method call or an argument, which an immutable object survives.
+    `certain` is false for a mere method call or an argument, which an immutable object survives. `index` is the place
+    of the whole top-level statement.
     """
 
     name: str
     line: int
     text: str
     certain: bool
+    index: int
     argument: bool = False
 
 
@@ -78,6 +80,17 @@ def is_type_checking(test: ast.expr) -> bool:
             return True
         case _:
             return False
+
+
+def is_about_platform(test: ast.expr) -> bool:
+    """Whether a condition asks for the version of Python, or for the system it runs on."""
+    return any(
+        isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and (node.value.id, node.attr)
+        in {("sys", "version_info"), ("sys", "platform"), ("sys", "implementation"), ("os", "name")}
+        for node in ast.walk(test)
+    ) or any(isinstance(node, ast.Name) and node.id in {"version_info", "platform"} for node in ast.walk(test))
 
 
 def is_main_guard(test: ast.expr) -> bool:
@@ -161,10 +174,14 @@ class _Reader:
                         self._change(target.value, decorator.lineno, text, certain=False)
             case ast.If(test=test, body=body, orelse=orelse) if is_type_checking(test):
                 self.type_checking |= bound_names(body).names
-                self._block(orelse, "an if statement")
+                self._block(orelse, within)
             case ast.Try(body=body, handlers=handlers, orelse=orelse) if is_import_attempt(statement):
                 blocks = [*body, *(inner for handler in handlers for inner in handler.body), *orelse]
                 self._block(blocks, within)
+            case ast.If() | ast.Try() | ast.With() if not (
+                isinstance(statement, ast.If) and is_main_guard(statement.test)
+            ):
+                self._carried(statement, within)
             case ast.Assign(targets=targets):
                 for target in targets:
                     self._target(target, statement, within)
@@ -197,8 +214,17 @@ class _Reader:
         for statement in statements:
             self.read(statement, within)
 
+    def _carried(self, statement: ast.If | ast.Try | ast.With, within: str) -> None:
+        """What a statement binds that is cut out whole: its parts are as its own conditions have it."""
+        for child in _blocks(statement):
+            if isinstance(child, ast.stmt):
+                self.read(child, within)
+            else:
+                for name in sorted(bound_names([child]).names):
+                    self._add(name, "assignment", _how(statement), statement.lineno, within)
+
     def _compound(self, statement: ast.stmt) -> None:
-        how = next((text for kind, text in _COMPOUND if isinstance(statement, kind)), "")
+        how = _how(statement)
         for child in _blocks(statement) if how else ():
             if isinstance(child, ast.stmt):
                 self.read(child, how)
@@ -257,7 +283,7 @@ class _Reader:
 
     def _change(self, target: ast.expr, line: int, text: str, *, certain: bool, argument: bool = False) -> None:
         if name := root_name(target):
-            self.changes.append(Change(name, line, text, certain, argument))
+            self.changes.append(Change(name, line, text, certain, self.index, argument))
 
     def _text(self, node: ast.stmt) -> str:
         return ast_text(self.source, node)
@@ -269,6 +295,10 @@ def ast_text(source: SourceText, node: ast.stmt | ast.expr) -> str:
     return first + (" …" if rest else "")
 
 
+def _how(statement: ast.stmt) -> str:
+    return next((text for kind, text in _COMPOUND if isinstance(statement, kind)), "")
+
+
 def _called(node: ast.expr) -> ast.expr:
     return node.func if isinstance(node, ast.Call) else node
 
@@ -277,7 +307,7 @@ def _blocks(statement: ast.stmt) -> Iterator[ast.AST]:
     """The statements inside a compound statement, and its other parts (targets, patterns, conditions)."""
     for child in ast.iter_child_nodes(statement):
         if isinstance(child, ast.ExceptHandler):
-            yield from child.body
+            yield from child.body  # the name of an error is gone behind it
         elif isinstance(child, ast.match_case):
             yield from [child.pattern, *([child.guard] if child.guard else []), *child.body]
         else:

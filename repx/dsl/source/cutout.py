@@ -24,7 +24,7 @@ from repx.dsl.source.needed import NeededStatements
 from repx.dsl.source.normal_form import normal_form
 from repx.dsl.source.package_files import file_problems
 from repx.dsl.source.statement import Problem, Statement
-from repx.dsl.source.surroundings import reading_problems
+from repx.dsl.source.surroundings import name_problems, reading_problems
 from repx.dsl.source.text import SourceText
 from repx.dsl.source.used import Local, used_texts
 from repx.dsl.source.world import asked_names, world_of
@@ -91,7 +91,8 @@ def _cut_out(function: types.FunctionType, also: frozenset[str]) -> CutOut:
     source, lines = emitted(found, needs)
     local = _used_files(source, found, needs, local)
     asked = asked_names(needs, local)
-    unread = list(file_problems(local.files, _own_nodes(found, needs), local.is_local))
+    own = _own_nodes(found, needs)
+    unread = [*file_problems(local.files, own, local.is_local), *name_problems(own)]
     if unread := [*unread, *reading_problems(needs, local, asked)]:
         raise _error(function.__name__, unread, origin)
     return CutOut(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from repx.dsl.source.bindings import catches_import_error, is_main_guard, is_type_checking
+from repx.dsl.source.bindings import catches_import_error, is_about_platform, is_main_guard, is_type_checking
 from repx.dsl.source.text import SourceText, decoded, is_utf8, parsed
 from repx.errors import SourceLocation
 from repx.model.software import ImportedModule
@@ -175,6 +175,9 @@ def imports_of(nodes: Iterable[ast.AST], package: str, optional: bool = False) -
                 yield Import(absolute(node, package), names, node.lineno, optional)
             case ast.If(test=test, orelse=orelse) if is_type_checking(test) or is_main_guard(test):
                 yield from imports_of(orelse, package, optional)
+            case ast.If(test=test, body=body, orelse=orelse) if is_about_platform(test):
+                # Which of them is imported is for the interpreter of the job to say.
+                yield from imports_of([*body, *orelse], package, True)
             case ast.Try(handlers=handlers, finalbody=finalbody) | ast.TryStar(handlers=handlers, finalbody=finalbody):
                 attempt = optional or any(map(catches_import_error, handlers))
                 yield from imports_of([*node.body, *handlers, *node.orelse], package, attempt)

@@ -46,6 +46,7 @@ class NeededStatements:
         self._values = ModuleValues(function, str(found.module.root.absolute()))
         self._settings = LibrarySettings(found)
         self._held: dict[str, tuple[Key, tuple[str, ...], FrozenName]] = {}
+        self._to_watch: list[tuple[str, int, list[Binding]]] = []
         self._to_compare: list[tuple[str, SourceText, Binding, ast.expr]] = []
 
     def collect(self) -> None:
@@ -59,6 +60,8 @@ class NeededStatements:
         while self._waiting or self._add_settings():
             self._take(*self._waiting.popleft())
         self._freeze()
+        for name, number, found in self._to_watch:
+            self._changes(name, number, found)
         for name, source, binding, literal in self._to_compare:
             self._compare(name, source, binding, literal)
 
@@ -188,7 +191,7 @@ class NeededStatements:
                 f"bind {name} by a plain import, def, class or assignment at the top level, or make it a param",
             )
         else:
-            self._changes(name, number, found)
+            self._to_watch.append((name, number, found))
             for binding in found:
                 self._include(name, number, binding)
 
@@ -265,8 +268,10 @@ class NeededStatements:
         value = self.function.__globals__.get(name)
         imported = all(binding.kind == "import" for binding in found)
         defined = all(binding.kind == "definition" for binding in found)
-        for piece, bindings in self.module.each()[number:]:
-            for change in bindings.changes:
+        for place, (piece, bindings) in enumerate(self.module.each()):
+            for change in bindings.changes if place >= number else ():
+                if (place, change.index, "") in self.statements:
+                    continue  # it travels
                 if change.name != name or (not change.certain and isinstance(value, _IMMUTABLE)):
                     continue
                 if (change.argument and (imported or defined)) or (imported and change.text.startswith("@")):

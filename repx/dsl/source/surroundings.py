@@ -7,7 +7,7 @@ otherwise, also where the two happen to agree today.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 
 from repx.dsl.source.bindings import bindings_of, is_main_guard
 from repx.dsl.source.imports import LocalFiles, package_of
@@ -45,6 +45,18 @@ def reading_problems(needs: NeededStatements, local: LocalFiles, asked: Set[str]
                     told.add((source.file, line))
                     made = sorted(bound_names([statement]).names)
                     yield _problem(source, line, reading, made, is_own=unit.name == _OWN)
+
+
+def name_problems(own: Iterable[tuple[SourceText, ast.AST]]) -> Iterator[Problem]:
+    """A problem for each comparison with the name of the experiment's module, which is another in a job."""
+    for source, top in own:
+        for node in ast.walk(top):
+            if not isinstance(node, ast.Compare):
+                continue
+            names = [node.left, *node.comparators]
+            if any(isinstance(one, ast.Name) and one.id == "__name__" for one in names):
+                message = "the module of a job is always called __main__, so that this says nothing"
+                yield Problem(source.at(node.lineno), message, "leave the comparison out, or make it a param")
 
 
 def _counts(statement: ast.stmt, source: SourceText, asked: Set[str]) -> bool:

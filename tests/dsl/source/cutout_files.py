@@ -120,6 +120,49 @@ def work(n):
 """,
         {"n": 20},
     ),
+    "whole statements that choose": World(
+        """
+import sys
+import os.path
+import warnings
+from typing import TYPE_CHECKING
+if sys.version_info >= (3, 8):
+    import json as reader
+else:
+    import simplejson_that_is_not_there as reader
+if sys.platform == "win32":
+    import winreg_of_another_name as registry
+elif os.name == "posix":
+    from posixpath import join as registry
+else:
+    registry = None
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+else:
+    Sequence = list
+FAST = os.sep == "/"
+if FAST:
+    def speed(x): return x * 2
+    class Kind: name = "fast"
+else:
+    def speed(x): return x
+    class Kind: name = "slow"
+try:
+    number = int("x")
+    def parse(x): return int(x)
+except ValueError:
+    def parse(x): return float(x)
+finally:
+    PARSED = [parse]
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import fractions
+
+def work(n):
+    return reader.dumps(n), registry("a", "b"), Sequence((1,)), speed(n), Kind.name, parse("1"), fractions.Fraction(1, 3)
+""",
+        {"n": 2},
+    ),
     "comprehensions and walrus": World(
         """
 WORDS = ["one", "two", "three"]

@@ -318,3 +318,11 @@ def test_deep_code_is_cut_out(load: Load, text: str) -> None:
     assert "def work(n)" in cut_out(function).source
     assert bash_text_origin(function).line
     assert sys.getrecursionlimit() == limit
+
+
+@pytest.mark.parametrize("test", ["sys.version_info >= (3, 11)", "sys.platform == 'linux'", "os.name != 'nt'"])
+def test_what_the_platform_chooses_between_need_not_all_be_there(test: str, load: Load) -> None:
+    text = f"import os, sys\nif {test}:\n    import tomllib as t\nelse:\n    import tomli_of_old as t\ndef work():\n    return t\n"
+    found = {one.name: one.optional for one in cut_out(load(text)).imports}
+    assert found["tomli_of_old"]
+    assert found["tomllib"]

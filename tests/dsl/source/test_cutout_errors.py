@@ -31,7 +31,7 @@ CASES = {
         "R = {}\ndef register(f):\n    R[f.__name__] = f\n    return f\n@register\ndef a(): return 1\n"
         "def work():\n    return R['a']()\n", 1, "R is no longer", "its whole value here",
     ),
-    "with": ("import io\nwith io.StringIO() as A: pass\ndef work():\n    return A\n", 2, "a with statement", "plain"),
+    "match": ("match object():\n    case A: pass\ndef work():\n    return A\n", 1, "a match statement", "plain"),
     "settings of an imported module under an if": (
         "import random\nif 1:\n    random.seed(0)\ndef work():\n    return random.random()\n", 3, "random.seed(0)", "body",
     ),
@@ -41,7 +41,15 @@ CASES = {
     "an object bound twice": ("A = object()\nA = object()\ndef work():\n    return A\n", 2, "A is bound again", "once"),
     "an object that is changed": ("import io\nA = io.StringIO()\nA.write('x')\ndef work():\n    return A\n", 3, "A.write", "body"),
     "an object made in a loop": ("for A in [object()]: pass\ndef work():\n    return A\n", 1, "a for statement", "plain"),
-    "an object made under an if": ("if True:\n    A = object()\ndef work():\n    return A\n", 2, "an if statement", "plain"),
+    "an object of the main program": (
+        "if __name__ == '__main__':\n    A = object()\ndef work():\n    return A\n", 2, "an if statement", "plain",
+    ),
+    "an object under an if, bound again": (
+        "A = None\nif True:\n    A = object()\ndef work():\n    return A\n", 3, "A is bound again", "once",
+    ),
+    "the name of the module": (
+        "def h():\n    return __name__ == '__main__'\ndef work():\n    return h()\n", 2, "always called __main__", "leave",
+    ),
     "an object that nothing binds": ("exec('A = object()')\ndef work():\n    return A\n", 3, "no statement", "plain"),
     "a stage in a loop": ("for n in [1, 2]:\n    def work(): return n\n", 1, "a for statement", "param"),
     "a place in the experiment's folder": (
