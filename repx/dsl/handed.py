@@ -75,7 +75,16 @@ class Handed:
 
     def now(self, what: str) -> Callable[..., Any]:
         """The function to call. Raises DefinitionError for what has changed since; `what` is its subject."""
-        changed = self.changed()
+        self._refuse(self.changed(), what)
+        return self.as_it_was()
+
+    def body(self, what: str) -> Callable[..., Any]:
+        """The function to take the text of. Raises DefinitionError where its closure has changed; see `now`."""
+        cells = [(cell, one) for cell, one in self._cells if _held(cell) is one.value]
+        self._refuse([one for _, one in cells if one.text is not None and one.has_changed(one.value)], what)
+        return self.as_it_was()
+
+    def _refuse(self, changed: list[_Read], what: str) -> None:
         if changed:
             read = changed[0]
             assert self._plain is not None
@@ -87,7 +96,6 @@ class Handed:
                 if type(read.value) in _ATOMS
                 else "give what it holds as params",
             )
-        return self.as_it_was()
 
     @property
     def is_live(self) -> bool:

@@ -83,7 +83,7 @@ class Stage(AnyStage):
 
     @cached_property
     def _cut_out(self) -> CutOut:
-        function = self.handed.as_it_was()
+        function = self.handed.body(f"stage {self.name!r}")
         assert isinstance(function, types.FunctionType)
         return cut_out(function, frozenset().union(*(param.names for param in self.interface.params)))
 

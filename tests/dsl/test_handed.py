@@ -163,3 +163,49 @@ def test_a_bash_body_may_read_what_stands_further_down(experiments: Experiments)
     assert "the body of @bash stage 'run' reads K, which is another now than when it was made" in told
     assert "then  1\n" in told
     assert "now   3\n" in told
+
+
+MADE_STAGES = {
+    "function": """
+def make(letter):
+    @stage
+    def write(o: Output = out("o.txt")):
+        o.write_text(letter)
+    return write
+stages = [make("a"), make("b")]
+""",
+    "loop in a function": """
+def make():
+    found = []
+    for letter in "ab":
+        @stage
+        def write(o: Output = out("o.txt")):
+            o.write_text(letter)
+        found.append(write)
+    return found
+stages = make()
+""",
+}
+
+
+@pytest.mark.parametrize("text", MADE_STAGES.values(), ids=MADE_STAGES.keys())
+def test_a_stage_that_a_function_makes_has_the_values_of_its_making(text: str, experiments: Experiments) -> None:
+    graph = experiments.graph(text + "lab = Lab([Run(f'r{n}', one) for n, one in enumerate(stages)])\n")
+    scripts = [one.stage.script.text for run in graph.runs for one in run.jobs if one.stage.script is not None]
+    assert [script.count(f"letter = '{letter}'") for script, letter in zip(scripts, "ab", strict=True)] == [1, 1]
+
+
+def test_a_list_that_a_stage_has_from_around_and_that_changes_is_refused(experiments: Experiments) -> None:
+    text = experiments.error(
+        """
+def make():
+    rates = [1]
+    @stage
+    def write(o: Output = out("o.txt")):
+        o.write_text(str(rates))
+    rates.append(2)
+    return write
+lab = Lab([Run("r", make())])
+"""
+    )
+    assert "stage 'write' reads rates, which is another now than when it was made" in text

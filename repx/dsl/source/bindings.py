@@ -322,3 +322,23 @@ def _own_scope(statement: ast.stmt) -> Iterator[ast.AST]:
         yield node
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
             waiting.extend(ast.iter_child_nodes(node))
+
+
+def as_one(found: list[Binding]) -> list[Binding]:
+    """`found` without repetitions: parts of one try statement, `import a` beside `import a.b`."""
+    kept: list[Binding] = []
+    for binding in found:
+        again = any(_says_again(binding, earlier) for earlier in kept)
+        if not again:
+            kept.append(binding)
+    return kept
+
+
+def _says_again(binding: Binding, earlier: Binding) -> bool:
+    if binding.index == earlier.index and binding.alias is None:
+        return True
+    if binding.alias is None or earlier.alias is None:
+        return False
+    # `import a.b` and `import a.c` both bind a, to the same module; `from` never has a dot here.
+    plain = binding.alias.asname is None and earlier.alias.asname is None
+    return plain and "." in binding.alias.name + earlier.alias.name

@@ -48,10 +48,10 @@ class Assignment(NamedTuple):
 
 
 class ModuleValues:
-    """The plain values in the module of one function, which lies below `root`."""
+    """The plain values of one module, which lies below `root`."""
 
-    def __init__(self, function: types.FunctionType, root: str) -> None:
-        self._globals = function.__globals__
+    def __init__(self, scope: dict[str, object], root: str) -> None:
+        self._globals = scope
         self._root = root
         self._roots: set[str] = set()
         self._modules: set[str] = set()

@@ -26,7 +26,7 @@ def live_problems(
     function: types.FunctionType, needs: NeededStatements, files: Mapping[str, SourceText], root: Path
 ) -> Iterator[Problem]:
     """What differs from what the kernel would run: needed statements, and local modules by their path below `root`."""
-    scope = function.__globals__
+    scope = needs.scope
     for _, statement in sorted(needs.statements.items(), key=lambda item: item[0]):
         for name in sorted(statement.names | set(statement.aliases)):
             if not _is_live(statement, name, scope.get(name, _NOT_THERE), function):

@@ -8,8 +8,9 @@ import types
 from collections import deque
 from pathlib import PurePath
 
-from repx.dsl.source.bindings import WALRUS, Binding, bindings_of, is_import_attempt
-from repx.dsl.source.frozen import FrozenName, Held, ModuleValues, literal_of
+from repx.dsl.source.around import names_around, taken, values_around
+from repx.dsl.source.bindings import WALRUS, Binding, as_one, bindings_of, is_import_attempt
+from repx.dsl.source.frozen import Assignment, FrozenName, Held, ModuleValues, literal_of
 from repx.dsl.source.library_settings import LibrarySettings
 from repx.dsl.source.module import FunctionSource
 from repx.dsl.source.pickled import pickled
@@ -43,7 +44,10 @@ class NeededStatements:
         self.modules: dict[str, SourceLocation] = {}
         """What the texts of values import, beside what the user's statements do."""
         self._waiting: deque[tuple[Uses, SourceText, ast.stmt]] = deque()
-        self._values = ModuleValues(function, str(found.module.root.absolute()))
+        self._around = names_around(function)
+        self.scope = {**function.__globals__, **values_around(function)} if self._around else function.__globals__
+        """What the body finds by each name that is not its own."""
+        self._values = ModuleValues(self.scope, str(found.module.root.absolute()))
         self._settings = LibrarySettings(found)
         self._held: dict[str, tuple[Key, tuple[str, ...], FrozenName]] = {}
         self._to_watch: list[tuple[str, int, list[Binding]]] = []
@@ -92,15 +96,22 @@ class NeededStatements:
             _, found = self.module.bindings(use.name)
             if found and all(binding.how == WALRUS and source.tree.body[binding.index] is within for binding in found):
                 continue  # bound by := within the statement itself, which travels whole
-            self._need(use, source)
+            self._need(use, source, of_body=within is None)
 
     def _resolves(self, name: str) -> bool:
         """Whether the type of a field has a binding that can be cut out: dataclasses may look its name up."""
         _, found = self.module.bindings(name)
         return len(found) == 1 and found[0].kind != "unfit" and not self._repx_names.has(name, found)
 
-    def _need(self, use: Use, source: SourceText) -> None:
+    def _need(self, use: Use, source: SourceText, *, of_body: bool = False) -> None:
         name = use.name
+        if name in self._around and not of_body:
+            self._problem(
+                source.at(use.line),
+                f"{name} is one thing in the module, and another one in the function around the stage",
+                "give one of them a name of its own",
+            )
+            return
         if name in self._done:
             return
         own = self.function.__globals__.get(name) is self.function and name == self.found.node.name
@@ -108,16 +119,16 @@ class NeededStatements:
             return
         self._done.add(name)
         number, found = self.module.bindings(name)
-        if name in self.function.__code__.co_freevars:
-            self._problem(
-                source.at(use.line),
-                f"{name} belongs to the function around, not to the module",
-                f"make {name} a param, or define it at the top level of the file",
-            )
+        if name in self._around:
+            self._from_around(use, source)
         elif self._repx_names.has(name, found):
             self._repx(use, source)
         elif (held := self._freezable(name, number, found)) is not None:
-            self._hold(name, number, found, held, source.at(use.line))
+            binding = found[0] if found else None
+            literal = literal_of(self.module.pieces[number].tree.body[found[0].index]) if len(found) == 1 else None
+            self._hold(
+                FrozenName(name, literal, self.module.pieces[number]), number, binding, held, source.at(use.line)
+            )
         elif not found:
             self._unbound(use, source)
         else:
@@ -142,7 +153,32 @@ class NeededStatements:
         # What can change stays the imported module's own: functions there may change it.
         return None if imported and held is not None and held.can_change else held
 
-    def _hold(self, name: str, number: int, found: list[Binding], held: Held, place: SourceLocation) -> None:
+    def _from_around(self, use: Use, source: SourceText) -> None:
+        """Give the script what the closure of the function holds, after all of the module that is needed."""
+        name, number = use.name, self.found.number
+        piece, place = self.module.pieces[number], source.at(use.line)
+        if name in self.scope and (held := self._values.held(name)) is not None:
+            self._hold(FrozenName(name, None, piece), number, None, held, place)
+        elif name in self.scope and (found := taken(name, self.scope[name], self.function.__globals__)) is not None:
+            key = number, len(piece.tree.body), name
+            roots = (Use(found.root, use.line, "value", deferred=False),) if found.root else ()
+            self.bindings[name] = [key]
+            self.statements[key] = Statement(piece, ast.Pass(), {name}, {}, roots, Assignment(found.text, ()))
+            if found.module:
+                self.modules.setdefault(found.module, place)
+            for root in roots:
+                self._need(root, piece)
+        else:
+            self._problem(
+                place,
+                f"{name} belongs to the function around, not to the module, and is not plain data",
+                f"make {name} a param, or define it at the top level of the file, or in the stage itself",
+            )
+
+    def _hold(
+        self, frozen: FrozenName, number: int, binding: Binding | None, held: Held, place: SourceLocation
+    ) -> None:
+        name = frozen.name
         if held.place:
             self._problem(
                 place,
@@ -150,14 +186,13 @@ class NeededStatements:
                 'hand the file over as an input: repx.path("data/x.csv")',
             )
             return
-        piece = self.module.pieces[number]
-        literal = literal_of(piece.tree.body[found[0].index]) if len(found) == 1 else None
-        key = number, found[0].index if found else 0, name
-        self._held[name] = key, held.roots, FrozenName(name, literal, piece)
+        index = len(frozen.source.tree.body) if name in self._around else binding.index if binding else 0
+        self._held[name] = (number, index, name), held.roots, frozen
         for module in held.modules:
             self.modules.setdefault(module, place)
         for root in held.roots:
-            self._need(Use(root, found[0].line if found else place.line, "value", deferred=False), piece)
+            line = binding.line if binding else place.line
+            self._need(Use(root, line, "value", deferred=False), frozen.source, of_body=root in self._around)
 
     def _freeze(self) -> None:
         """Give each name that holds plain data its value, where it is bound first and after the classes it needs."""
@@ -176,7 +211,7 @@ class NeededStatements:
     def _bound(self, use: Use, number: int, found: list[Binding]) -> None:
         piece, name = self.module.pieces[number], use.name
         unfit = next((binding for binding in found if binding.kind == "unfit"), None)
-        alone = _as_one(found)
+        alone = as_one(found)
         if len(alone) > 1:
             other = unfit if unfit and unfit is not alone[0] else alone[1]
             self._problem(
@@ -305,23 +340,3 @@ class NeededStatements:
         problem = Problem(location, message, hint)
         if problem not in self.problems:
             self.problems.append(problem)
-
-
-def _as_one(found: list[Binding]) -> list[Binding]:
-    """`found` without repetitions: parts of one try statement, `import a` beside `import a.b`."""
-    kept: list[Binding] = []
-    for binding in found:
-        again = any(_says_again(binding, earlier) for earlier in kept)
-        if not again:
-            kept.append(binding)
-    return kept
-
-
-def _says_again(binding: Binding, earlier: Binding) -> bool:
-    if binding.index == earlier.index and binding.alias is None:
-        return True
-    if binding.alias is None or earlier.alias is None:
-        return False
-    # `import a.b` and `import a.c` both bind a, to the same module; `from` never has a dot here.
-    plain = binding.alias.asname is None and earlier.alias.asname is None
-    return plain and "." in binding.alias.name + earlier.alias.name

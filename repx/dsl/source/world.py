@@ -41,7 +41,7 @@ def world_of(
     states = library_states(libraries)
     if not (local.files or states or any(map(_makes_something, statements))):
         return None
-    scope = function.__globals__
+    scope = needs.scope
     modules = _live_modules(scope, local)
     wanted = {name: _used_names(source, asked) for name, source in _dotted(local)}
     wanted = {name: names if name in modules else () for name, names in wanted.items()}

@@ -86,13 +86,9 @@ CASES = {
         "@deco\ndef work(): return 1\n", 3, "wrapped", "alone",
     ),
     "method": ("class C:\n    def m(self): return 1\nwork = C.m\n", 2, "C.m is a method", "top level"),
-    "closure": ("def make(n):\n    def work():\n        return n\n    return work\nwork = make(1)\n", 3, "n belongs", "param"),
-    "closure that is also global": (
-        "n = 1\ndef make(n):\n    def work():\n        return n\n    return work\nwork = make(1)\n", 4, "n belongs", "param",
-    ),
-    "loop": (
-        "def make():\n    fs = []\n    for i in range(2):\n        def work(): return i\n        fs.append(work)\n"
-        "    return fs\nwork = make()[0]\n", 4, "i belongs", "param",
+    "closure": (
+        "def make(n):\n    f = lambda: n\n    def work():\n        return f()\n    return work\nwork = make(1)\n",
+        4, "f belongs", "param",
     ),
 }  # fmt: skip
 
