@@ -8,9 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from repx.agent.base.digest import digest_of_text
 from repx.agent.base.layout import Store
-from repx.agent.base.names import is_digest
 from repx.agent.base.state import State
 from repx.analysis.realizations import Realization, Realizations
 from repx.dsl.as_lab import Realizable, as_lab
@@ -20,7 +18,7 @@ from repx.dsl.load import load_experiment
 from repx.dsl.node import Node
 from repx.dsl.packages import HostPackages, Packages, nix_packages
 from repx.dsl.scan import known_digests
-from repx.errors import JobsFailedError, StoreError, plural
+from repx.errors import JobsFailedError, plural
 from repx.lab.directory import LabDirectory
 from repx.model.graph import DerivationGraph
 from repx.model.names import JobId, unknown
@@ -31,6 +29,7 @@ from repx.realizer.commit import commit_of
 from repx.realizer.host import HostSoftware
 from repx.realizer.lab import WrittenLab, write_lab
 from repx.realizer.package_set import PackageSet
+from repx.store.links import keep_root
 from repx.store.location import open_store, store_error
 from repx.store.memory import open_memory
 from repx.store.writer import StoreWriter, open_writer
@@ -106,60 +105,6 @@ def _written(
     written = write_lab(graph, writer, base, closure)
     writer.memory.keep()
     return written
-
-
-def check_link(link: str) -> None:
-    """Whether a Lab can be linked there: asked before the work, not after it. Raises StoreError."""
-    path = Path(link)
-    in_the_way = next((one for one in (path, *path.parents) if os.path.lexists(one)), path)
-    if in_the_way == path and path.exists() and not path.is_symlink():
-        raise StoreError(
-            f"{link} is in the way: it is not a link",
-            hint="move it away, or choose another place with: repx realize -o",
-        )
-    if path.is_symlink() and not _leads_to_lab(path):
-        raise StoreError(
-            f"{link} is in the way: it is a link that repx has not made",
-            facts=[("it leads to", os.readlink(path))],
-            hint="move it away, or choose another place with: repx realize -o",
-        )
-    if in_the_way != path and not in_the_way.is_dir():
-        raise StoreError(f"{link} cannot be made: {in_the_way} is no directory", hint="choose another place with -o")
-
-
-def _leads_to_lab(link: Path) -> bool:
-    """Whether a link was made by `link_result`, though its Lab may be gone."""
-    target = Path(os.readlink(link))
-    return (target.parent.name == "labs" and is_digest(target.name)) or (target / "lab" / "lab-metadata.json").is_file()
-
-
-def link_result(written: WrittenLab, link: str, store: Store) -> None:
-    """Point the link (`./result`) at a Lab, and keep the Lab as long as the link is there."""
-    check_link(link)
-    path = Path(link)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        beside.symlink_to(written.path)
-        beside.rename(path)
-    except OSError as error:
-        raise StoreError(
-            f"the link {link} cannot be made: {error.strerror}",
-            facts=[("the Lab", written.path)],
-            hint="the Lab itself is complete; choose another place for its link with: repx realize -o",
-        ) from None
-    keep_root(store, os.path.abspath(link))
-
-
-def keep_root(store: Store, path: str) -> None:
-    """Let a Lab be kept: the one at `path`, or the one that a link there leads to as long as it does."""
-    root = Path(store.gcroots) / "auto" / digest_of_text(path)
-    try:
-        if not root.is_symlink() or os.readlink(root) != path:
-            root.unlink(missing_ok=True)
-            root.symlink_to(path)
-    except OSError as error:
-        raise store_error(error, store) from None
 
 
 def realize(target: Lab | Node, *, store: str | None = None, jobs: int | None = None) -> LabDirectory | Realization:

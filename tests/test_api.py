@@ -8,11 +8,11 @@ import pytest
 
 import repx
 from repx import Inputs, JobsFailedError, Lab, Output, Run, out, stage
-from repx.api import check_link
 from repx.errors import DefinitionError, RepxError, StoreError
 from repx.lab.directory import LabDirectory
 from repx.lab.verification import verify
 from repx.model.graph import DerivationGraph
+from repx.store.links import check_link
 
 
 @stage

@@ -25,15 +25,16 @@ def realize(
 
     from repx import api
     from repx.cli.live_line import LiveLine
+    from repx.store.links import check_link, link_result
     from repx.store.location import open_store
 
     store = open_store(store_path)
-    api.check_link(output)
+    check_link(output)
     with LiveLine(quiet=as_json) as live:
         written = api.realize_lab(
             api.load(experiment, packages, store=store), store=store, run=run_name, watch=live.show
         )
-    api.link_result(written, output, store)
+    link_result(written.path, output, store)
     show_notes(written.notes)
     if as_json:
         answer = {"lab": written.lab_id, "path": written.path, "link": output, "new": written.is_new}

@@ -138,11 +138,12 @@ def _realized(definition: Lab, store: Store, *, as_json: bool) -> LabDirectory:
     """Realize an experiment, and link its Lab as ./result."""
     from repx import api
     from repx.cli.live_line import LiveLine
+    from repx.store.links import check_link, link_result
 
-    api.check_link("result")
+    check_link("result")
     with LiveLine(quiet=as_json) as live:
         written = api.realize_lab(definition, store=store, watch=live.show)
-    api.link_result(written, "result", store)
+    link_result(written.path, "result", store)
     show_notes(written.notes)
     if not as_json:
         say(written.summary("result"), is_answer=True)

@@ -41,9 +41,10 @@ def store_of(lab: LabDirectory, path: str | os.PathLike[str] | None = None) -> S
     A Lab that lies in none has its results where `open_store` says.
     """
     labs = os.path.dirname(lab.path)
-    root = os.path.dirname(labs)
-    if path is None and "REPX_STORE" not in os.environ and labs == Store(root).labs and os.path.isdir(Store(root).tmp):
-        return Store(root)
+    store = Store(os.path.dirname(labs))
+    is_in_store = labs in (store.labs, store.foreign) and os.path.isdir(store.tmp)
+    if path is None and "REPX_STORE" not in os.environ and is_in_store:
+        return store
     return open_store(path)
 
 

@@ -1,6 +1,7 @@
 """Every path of a store, spelled once; reads and writes nothing.
 
-<store>/labs/<lab id>/                       Labs
+<store>/labs/<lab id>/                       Labs that were realized here: their word is the owner's
+<store>/foreign/<lab id>/                    Labs that were brought here: whole, but they speak for themselves alone
 <store>/objects/<digest>-<name>              files and trees stored once, shared by Labs
 <store>/outputs/<job id>/out                 the current result of realization 0
                         /record.jsonl        its record; there exactly when the result is complete
@@ -36,11 +37,12 @@ HEARTBEAT = "heartbeat"
 class Store:
     """The names below one base path. A relative base is refused by whoever parses it, not here."""
 
-    __slots__ = ("gcroots", "keys", "labs", "objects", "outputs", "root", "stages", "tmp", "verified")
+    __slots__ = ("foreign", "gcroots", "keys", "labs", "objects", "outputs", "root", "stages", "tmp", "verified")
 
     def __init__(self, root: str) -> None:
         self.root = root
         self.labs = root + "/labs"
+        self.foreign = root + "/foreign"
         self.objects = root + "/objects"
         self.outputs = root + "/outputs"
         self.keys = root + "/keys"
@@ -52,7 +54,7 @@ class Store:
     def directories(self) -> list[str]:
         """The directories a store consists of, parents first."""
         auto, pinned = self.gcroots + "/auto", self.gcroots + "/pinned"
-        shared = [self.labs, self.objects, self.outputs, self.keys, self.stages]
+        shared = [self.labs, self.foreign, self.objects, self.outputs, self.keys, self.stages]
         return [self.root, *shared, auto, pinned, self.tmp, self.verified]
 
     def create(self) -> None:

@@ -48,7 +48,7 @@ def is_left_by_a_tool(entry: os.DirEntry[str]) -> bool:
 def _leads_to_a_lab(link: str) -> bool:
     """Whether a link is one that repx makes (`result`), whatever it is called."""
     directory, name = os.path.split(os.readlink(link))
-    return os.path.isabs(directory) and os.path.basename(directory) == "labs" and is_digest(name)
+    return os.path.isabs(directory) and os.path.basename(directory) in ("labs", "foreign") and is_digest(name)
 
 
 def _is_a_store(directory: str) -> bool:
