@@ -149,9 +149,8 @@ def did_you_mean(name: str, valid: Iterable[str]) -> str:
 def near_names(name: str, valid: Iterable[str]) -> list[str]:
     """The valid names that somebody who writes `name` may well mean, the nearest three: never a far-fetched one.
 
-    Near is what differs in one letter of three or four, two of seven, and so on (one of five where valid names are so
-    many that some are near by chance), or has the same words: `seed` for `train.seed`, `Sum_txt` for `sum.txt`, `plot`
-    for `plotter`.
+    Near is what differs in at most one letter of three (of five, where valid names are so many that some are near by
+    chance), or has the same words: `seed` for `train.seed`, `Sum_txt` for `sum.txt`, `plot` for `plotter`.
     """
     names = set(valid)
     written = _words(name)
@@ -159,7 +158,7 @@ def near_names(name: str, valid: Iterable[str]) -> list[str]:
     for one in names:
         meant = _words(one)
         longest = max(len(written), len(meant))
-        allowed = (longest + 1) // 4 if len(names) <= _MANY else longest // 5
+        allowed = longest // (3 if len(names) <= _MANY else 5)
         distance = _distance(written, meant, allowed)
         if distance <= allowed:
             found.append((distance, one))

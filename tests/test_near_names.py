@@ -20,6 +20,7 @@ COMMANDS = [f"command-{number}" for number in range(300)]
         ("men", "mem"),
         ("Total", "total"),
         ("generatr", "generator"),
+        ("dubl", "double"),
         ("learning-rate", "learning_rate"),
         ("sum_txt", "sum.txt"),
         ("seed", "train.seed"),

@@ -39,6 +39,7 @@ def log(
 ) -> None:
     """Print what JOB wrote: a stage, stage[param=value], or the start of an id."""
     from repx.analysis.logs import find_log
+    from repx.lab.script_places import ScriptPlaces
 
     if follow and (as_json or attempt is not None or trace):
         raise UsageError("--follow goes with none of --json, --attempt and --trace")
@@ -47,10 +48,11 @@ def log(
     lab, store = opened(lab_path, store_path)
     stream = "trace" if trace else "stderr" if stderr else "stdout"
     found = find_log(lab, store, job, index, attempt)
+    places = ScriptPlaces(lab)
     if follow and found.running(stream).is_running:
         with answer_may_be_cut():
             told = found.running(stream).follow(lines)
-            for text in told if raw else plain_stream(told):
+            for text in told if raw else map(places.told, plain_stream(told)):
                 sys.stdout.write(text)
                 sys.stdout.flush()
         return
@@ -61,7 +63,7 @@ def log(
         return
     if is_cut:
         note(f"(the last {lines} {plural('line', lines)}; all of it: -n 0)")
-    print_lines(texts if raw else (line for text in texts for line in plain_lines(text) or [""]))
+    print_lines(texts if raw else (places.told(line) for text in texts for line in plain_lines(text) or [""]))
     if not texts:
         other = "stdout" if stderr or trace else "stderr"
         has_other = bool(found.tail(other, 1)[0])

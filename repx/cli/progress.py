@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby, islice
+from typing import Any
 
 from repx.agent.base.record import Attempt
 from repx.agent.base.state import ENDED, State
+from repx.agent.lab.inherited import Inherited
 from repx.agent.lab.run_file import Job
 from repx.agent.scatter import SCATTER, PartJob
 from repx.cli.live_line import LiveLine
@@ -17,9 +19,9 @@ from repx.cli.render import print_lines
 from repx.cli.streams import say
 from repx.errors import plural
 from repx.lab.directory import LabDirectory
-from repx.lab.job_order import stage_order
+from repx.lab.job_order import params_order, stage_order
 from repx.lab.plain_text import last_words, plain_lines
-from repx.lab.script_places import with_user_places
+from repx.lab.script_places import ScriptPlaces
 from repx.lab.selection import stage_of as stage_name
 from repx.lab.titles import Titles
 from repx.runtime.report import Report, reason_text, stage_of, unit_title
@@ -28,6 +30,9 @@ from repx.store.attempts import cause_text
 
 NAMED = 20
 """Jobs that a dry run names."""
+
+SORTED = 20_000
+"""Jobs of a stage that a dry run sorts; of more than so many, it names the first as the Lab has them."""
 
 TAIL_LINES = 15
 """How many lines of a failed job's log are shown at most."""
@@ -42,7 +47,7 @@ class Progress:
 
     def __init__(self, lab: LabDirectory, *, quiet: bool) -> None:
         self._quiet = quiet
-        self._lab = lab
+        self._places = ScriptPlaces(lab)
         self._titles = Titles(lab.job)
         self._total = 0
         self._counts: Counter[State] = Counter()
@@ -82,9 +87,7 @@ class Progress:
         self._line.clear()
         say(f"failed: {unit_title(unit, self._titles)}: {cause_text(unit.attempt)}", color="red")
         stream, tail = log_tail(unit)
-        if unit.job is not None:
-            tail = with_user_places(tail, self._lab.path, unit.job.stage)
-        lines = [f"  | {line}" for line in tail]
+        lines = [f"  | {self._places.told(line)}" for line in tail]
         trace = "" if unit.attempt is None else last_words(unit.attempt.trace)
         if trace:
             # Without the signs by which Bash says how deep a command stands.
@@ -147,7 +150,7 @@ def print_plan(report: Report, lab: LabDirectory, *, as_json: bool) -> None:
     order = stage_order(unit.job for unit in report.units if isinstance(unit.job, Job))
     # Parts of a scatter-gather come before the whole, which has their place.
     last = len(order)
-    units = sorted(report.units, key=lambda unit: (unit.run, *_place(unit, order, last)))
+    units = sorted(report.units, key=lambda unit: _place(unit, order, last))
     stages = dict.fromkeys(map(stage_of, units))
     width = max(len("stage"), *(len(stage) for stage in stages))
     lines.append(f"  {'stage':<{width}}  would run  done  because")
@@ -157,8 +160,8 @@ def print_plan(report: Report, lab: LabDirectory, *, as_json: bool) -> None:
         because = ", ".join(why if one else f"{count} {why}" for why, count in counts.most_common())
         lines.append(f"  {stage:<{width}}  {would_run[stage]:>9}  {done[stage]:>4}  {because}".rstrip())
     titles = Titles(lab.job)
-    reasoned = ((unit, unit.reason.value) for unit in units if unit.reason is not None)
-    named = [(unit_title(unit, titles), reason) for unit, reason in islice(reasoned, NAMED)]
+    first = islice(_by_params(units, order, last, Inherited(lab.job)), NAMED)
+    named = [(unit_title(unit, titles), unit.reason.value) for unit in first if unit.reason is not None]
     width = max(len(title) for title, _ in named)
     lines += ["", *(f"  {title:<{width}}  {reason}" for title, reason in named)]
     if total > len(named):
@@ -166,10 +169,22 @@ def print_plan(report: Report, lab: LabDirectory, *, as_json: bool) -> None:
     print_lines(lines)
 
 
-def _place(unit: Unit, order: Mapping[str, int], last: int) -> tuple[int, int]:
+def _place(unit: Unit, order: Mapping[str, int], last: int) -> tuple[int, int, int]:
     if isinstance(unit.job, PartJob):
-        return order.get(stage_name(unit.job.whole), last), 0 if unit.job.step == SCATTER else 1
-    return order.get(stage_of(unit), last), 2
+        return unit.run, order.get(stage_name(unit.job.whole), last), 0 if unit.job.step == SCATTER else 1
+    return unit.run, order.get(stage_of(unit), last), 2
+
+
+def _by_params(units: Sequence[Unit], order: Mapping[str, int], last: int, inherited: Inherited) -> Iterator[Unit]:
+    """Those of the sorted units that would run, of each place by params: as a listing has them."""
+
+    def key(unit: Unit) -> tuple[Any, ...]:
+        return (*params_order(inherited.of(unit.job).one), unit.index) if isinstance(unit.job, Job) else ()
+
+    would_run = (unit for unit in units if unit.reason is not None)
+    for _, group in groupby(would_run, key=lambda unit: _place(unit, order, last)):
+        found = list(group)
+        yield from sorted(found, key=key) if len(found) <= SORTED else found
 
 
 def print_report(report: Report, lab: LabDirectory, *, as_json: bool) -> None:
@@ -207,7 +222,9 @@ def print_report(report: Report, lab: LabDirectory, *, as_json: bool) -> None:
         if report.count(state):
             line += f", {report.count(state)} {state.value}"
     lines = [line]
-    lines += [f"  failed: {unit_title(unit, titles)}: {reason_text(unit.attempt)}" for unit in report.failed]
+    places = ScriptPlaces(lab)
+    for unit in report.failed:
+        lines.append(f"  failed: {unit_title(unit, titles)}: {reason_text(unit.attempt, places.told)}")
     lines += [f"  {text}" for text in report.trouble]
     lines += [f"  not as the Lab was made with: {text}" for text in report.drift]
     say("\n".join(lines), is_answer=True)

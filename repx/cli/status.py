@@ -52,15 +52,16 @@ def _failures(summary: Summary, lab: LabDirectory) -> list[str]:
     """The first failures along the pipeline, each with what tells its job from others."""
     from repx.agent.lab.inherited import Inherited
     from repx.lab.job_order import sorted_jobs
+    from repx.lab.script_places import ScriptPlaces
     from repx.lab.titles import Titles
 
-    titles = Titles(lab.job)
+    titles, places = Titles(lab.job), ScriptPlaces(lab)
     failures = {one.job.id: one for one in summary.failures}
     told = []
     for job in sorted_jobs(lab, [one.job for one in summary.failures], Inherited(lab.job))[:_SHOWN_FAILURES]:
         one = failures[job.id]
         step = f"step {one.step}" if one.step else ""
-        told.append(": ".join(filter(None, (titles.of(job), step, one.cause, one.last_words))))
+        told.append(": ".join(filter(None, (titles.of(job), step, one.cause, places.told(one.last_words)))))
     return told
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from repx.agent.lab.inherited import Inherited
@@ -18,11 +18,15 @@ def sorted_jobs(lab: LabDirectory, jobs: Sequence[Job], inherited: Inherited) ->
     stages = stage_order(jobs)
 
     def key(job: Job) -> tuple[Any, ...]:
-        params = inherited.of(job).one
-        values = [_natural_value(params[name]) for name in sorted(params)]
-        return runs[job.run.name], stages[job.stage.name], sorted(params), values, job.id
+        return runs[job.run.name], stages[job.stage.name], *params_order(inherited.of(job).one), job.id
 
     return sorted(jobs, key=key)
+
+
+def params_order(params: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What to sort jobs of a stage by: numbers as such, and texts as people count."""
+    names = sorted(params)
+    return names, [_natural_value(params[name]) for name in names]
 
 
 def stage_order(jobs: Iterable[Job]) -> dict[str, int]:

@@ -1,35 +1,65 @@
-"""Where the lines of a stage's script stand in the user's file: for what Bash says of them; starts nothing."""
+"""Where the lines of a Lab's Bash scripts stand in the user's files: for what Bash says of them; starts nothing."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from repx.agent.lab.stage import Stage
+from repx.lab.directory import LabDirectory
 
 _MARK = re.compile(r"# ---- (.+):(\d+) ----")
 """What a script has before the user's text: its file and line."""
 
+_SAID = re.compile(r"(?:[^\s'\"`]*/)?([a-z0-9]+/bin/[^\s/:]+): line (\d+):")
+"""How Bash begins what it says of a line: the script by its path, as the job sees it."""
 
-def with_user_places(lines: Sequence[str], lab: str, stage: Stage) -> list[str]:
-    """Lines of a Bash job's log; a line of its script is told as that of the user's file."""
-    name = stage.executable.rpartition("/")[2]
-    said = re.compile(rf"\S*/bin/{re.escape(name)}: line (\d+):")
-    if stage.kind != "bash" or not any(map(said.search, lines)):
-        return list(lines)
-    try:
-        script = Path(lab, stage.executable).read_text(encoding="utf-8", errors="replace").split("\n")
-    except OSError:
-        return list(lines)
-    marks = ((number, found) for number, line in enumerate(script, 1) if (found := _MARK.fullmatch(line)))
-    begins, mark = next(marks, (0, None))
-    if mark is None:
-        return list(lines)
-    file, first = mark[1], int(mark[2])
 
-    def told(found: re.Match[str]) -> str:
-        line = int(found[1])
-        return f"{file}:{first + line - begins - 1}:" if line > begins else found[0]
+class _Text(NamedTuple):
+    """The user's text in a script: after which line of this it begins, and where it stands in the user's file."""
 
-    return [said.sub(told, line) for line in lines]
+    after: int
+    file: str
+    first: int
+
+
+class ScriptPlaces:
+    """Tells what Bash says of a line of a script as of the line in the user's file."""
+
+    def __init__(self, lab: LabDirectory) -> None:
+        self._lab = lab
+        self._texts: dict[str, _Text | None] | None = None
+
+    def told(self, line: str) -> str:
+        """A line of a job's log; any other than of Bash as it is."""
+        return _SAID.sub(self._place, line) if ": line " in line else line
+
+    def _place(self, found: re.Match[str]) -> str:
+        if self._texts is None:
+            # A log is what a job says: it names no file of this machine, but a script of this Lab or nothing.
+            wholes = (stage for run in self._lab.runs.values() for stage in run.stages.values())
+            stages = (stage for whole in wholes for stage in _with_parts(whole))
+            scripts = {one.executable for one in stages if one.kind == "bash"}
+            self._texts = {script.removeprefix("store/"): self._text(script) for script in scripts}
+        text = self._texts.get(found[1])
+        line = int(found[2])
+        if text is None or line <= text.after:
+            return found[0]
+        return f"{text.file}:{text.first + line - text.after - 1}:"
+
+    def _text(self, executable: str) -> _Text | None:
+        try:
+            script = Path(self._lab.path, executable).read_text(encoding="utf-8", errors="replace").split("\n")
+        except OSError:
+            return None
+        marks = ((number, found) for number, line in enumerate(script, 1) if (found := _MARK.fullmatch(line)))
+        after, mark = next(marks, (0, None))
+        return None if mark is None else _Text(after, mark[1], int(mark[2]))
+
+
+def _with_parts(stage: Stage) -> Iterator[Stage]:
+    yield stage
+    if stage.parts is not None:
+        yield from (stage.parts.scatter, stage.parts.gather, *(step.stage for step in stage.parts.steps))

@@ -111,9 +111,9 @@ def unit_title(unit: Unit, titles: Titles) -> str:
     return unit.name if unit.job is None else titles.of(unit.job, unit.index)
 
 
-def reason_text(attempt: Attempt | None) -> str:
-    """Why an attempt failed, and the last line that it wrote to standard error."""
-    last = last_words(attempt.stderr) if attempt is not None and isinstance(attempt.stderr, str) else ""
+def reason_text(attempt: Attempt | None, told: Callable[[str], str] = str) -> str:
+    """Why an attempt failed, and the last line that it wrote to standard error, `told` as people know its places."""
+    last = told(last_words(attempt.stderr)) if attempt is not None and isinstance(attempt.stderr, str) else ""
     if len(last) > LAST_WORDS:
         last = last[: LAST_WORDS - 1] + "…"
     return ": ".join(filter(None, (cause_text(attempt), last)))

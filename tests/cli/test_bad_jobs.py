@@ -330,3 +330,11 @@ def _steady(text: str, world: World) -> str:
 def test_the_tests_look_at_files_that_exist() -> None:
     golden = Path(__file__).parent.parent / "golden/errors/jobs"
     assert {file.stem for file in golden.glob("*.txt")} == set(JOBS)
+
+
+def test_a_dry_run_names_the_jobs_of_a_stage_by_their_params(world: World) -> None:
+    body = '@bash\ndef one(r: Output = out("r.txt"), *, n: int):\n    return f"echo {n} > $r"\n'
+    world.realize(body + 'lab = Lab(runs=[Run("a", one, params={"n": [11, 2, 1, 10, 3]})])\n')
+    done = world.repx("run", "--dry-run")
+    titles = [line.split()[0] for line in done.stdout.split("\n") if "[n=" in line]
+    assert titles == [f"one[n={n}]" for n in (1, 2, 3, 10, 11)]

@@ -57,8 +57,27 @@ def made(result: Output = out("r.txt")):
 def misspelt(making: Results, result: Output = out("r.txt")):
     making.jobs("mede")  # HERE misspelt
 
+@bash
+def split(items: Output = out("items.json")):
+    return 'echo "[1]" > "$items"'
+
+@bash
+def step(item: WorkItem, one: Output = out("r.txt")):
+    return """
+        cat "$item" > "$one"
+        "$one"  # HERE step
+    """
+
+@stage
+def gathered(ones: Inputs, result: Output = out("r.txt")):
+    pass
+
+@scatter_gather(scatter=split, gather=gathered)
+def each(item: WorkItem):
+    return step(item=item)
+
 making = Run("making", made)
-lab = Lab(runs=[making, Run("work", pipelines=[caught, inside, shell]), Run("late", misspelt, after=[making])])
+lab = Lab(runs=[making, Run("work", pipelines=[caught, inside, shell, each]), Run("late", misspelt, after=[making])])
 '''
 
 
@@ -87,3 +106,16 @@ def test_tracebacks_point_at_the_users_files(failed: World) -> None:
     assert "did you mean made?" in done.stderr
     assert "_repx" not in done.stderr
     assert "/bin/" not in done.stderr
+
+
+def test_bash_lines_are_the_users_wherever_a_log_is_shown(failed: World) -> None:
+    done = failed.repx("run", "--continue-on-failure", "work")
+    text = (failed.root / "experiment.py").read_text().split("\n")
+    lines = {line.rpartition("# HERE ")[2]: number for number, line in enumerate(text, 1) if "# HERE " in line}
+    shell, step = (f"experiment.py:{lines[name]}:" for name in ("shell", "step"))
+    assert f"exit status 1: {shell} nothing: is not set" in done.stdout
+    assert f"{shell} nothing: is not set" in failed.repx("status").stdout
+    assert failed.repx("log", "shell", "--stderr").stdout == f"{shell} nothing: is not set\n"
+    assert "/bin/shell: line" in failed.repx("log", "shell", "--stderr", "--raw").stdout
+    steps = [path.name for path in (failed.root / "store" / "outputs").iterdir() if "-step-" in path.name]
+    assert failed.repx("log", steps[0], "--stderr").stdout.startswith(step)
