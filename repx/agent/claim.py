@@ -77,9 +77,10 @@ class ClaimFile:
         self._in_doubt = False
         return True
 
-    def take(self, job_directory: str) -> list[str] | None:
+    def take(self, job_directory: str, *, is_new: bool = False) -> list[str] | None:
         """Claim a job: the names of what is kept of it, or None when somebody else has it.
 
+        `is_new` says that this worker has made the directory just now: it is not looked into.
         FileNotFoundError when there is no such directory, ScratchGoneError when this worker's files are gone.
         """
         place = job_directory + "/" + CLAIM
@@ -90,6 +91,8 @@ class ClaimFile:
             if not os.path.lexists(self.path):
                 raise ScratchGoneError(self.path) from None
             raise
+        if is_new:
+            return []
         names = os.listdir(job_directory)
         if any(name.startswith(_MOVED) for name in names) and not self._is_alone(job_directory, names):
             self._let_go(job_directory)
@@ -99,7 +102,11 @@ class ClaimFile:
     def release(self, job_directory: str) -> None:
         """Give a job back, unless somebody else has it by now."""
         if self.holds(job_directory):
-            os.unlink(job_directory + "/" + CLAIM)
+            self.release_held(job_directory)
+
+    def release_held(self, job_directory: str) -> None:
+        """Give a job back of which `holds` has just said that it is this slot's."""
+        os.unlink(job_directory + "/" + CLAIM)
 
     def holds(self, job_directory: str) -> bool:
         """Whether the claim of a job is still this slot's. One that was moved aside by mistake is taken back."""

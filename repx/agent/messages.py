@@ -44,7 +44,8 @@ class JobOrder(NamedTuple):
     `seen` are keys of results that the runner has seen, by job, and `results` the digests of the results of runs:
     a worker that finds these need not look for what is current. `cpus` and `time_s` are what the job has, `limits`
     what it has asked for. `after_success`: only if the job before it did not fail. `again`: somebody else had it when
-    it was asked for before, and `failure` is the mark of the failure that stood there.
+    it was asked for before, and `failure` is the mark of the failure that stood there. `unit` is the runner's number
+    for it, which the answer gives back; `offset` is that of the job in its run file.
     """
 
     run: str
@@ -61,10 +62,12 @@ class JobOrder(NamedTuple):
     after_success: bool = False
     again: bool = False
     failure: str | None = None
+    unit: int = 0
+    offset: int = 0
 
 
 class Forget(NamedTuple):
-    """Drop the orders that have not been begun."""
+    """Drop the orders that came before this and have not been begun; each is answered at once."""
 
 
 class Stop(NamedTuple):
@@ -90,6 +93,7 @@ class JobAnswer(NamedTuple):
     seconds: float = 0.0
     attempt: Attempt | None = None
     failure: str | None = None
+    unit: int = 0
 
 
 class Trouble(NamedTuple):

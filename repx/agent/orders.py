@@ -1,4 +1,4 @@
-"""Orders of a worker as they come in, and the end of its child, in one wait; knows none but `stop` and `forget`."""
+"""Orders of a worker as they come in, and the end of its child, in one wait; does none of them."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ import os
 import select
 import signal
 import time
+from collections import deque
 from collections.abc import Sequence
 
-from repx.agent.messages import Forget, Message, Stop, decode_message
+from repx.agent.messages import Forget, JobOrder, Message, Stop, decode_message
 
 
 class Orders:
-    """Orders as they come in, and the end of a child, in one wait. `ended` after a stop or when the pipe closes."""
+    """Orders as they come in, and the end of a child, in one wait. `ended` after a stop or when the pipe closes.
+
+    `dropped` are the orders that were to be forgotten before anybody took them by `next`.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self.ended = False
-        self.forgotten = False
+        self.dropped: list[JobOrder] = []
         self._descriptor = descriptor
         self._buffer = b""
-        self._ready: list[Message] = []
+        self._ready: deque[Message] = deque()
         self._wakeup, signalled = os.pipe()
         for end in (self._wakeup, signalled):
             os.set_blocking(end, False)
@@ -31,17 +35,22 @@ class Orders:
         self._poll.register(self._wakeup, select.POLLIN)
         self._poll.register(descriptor, select.POLLIN)
 
+    @property
+    def has_next(self) -> bool:
+        """Whether `next` has an answer at once."""
+        return bool(self._ready)
+
     def next(self, timeout_s: float | None) -> Message | None:
-        """The next order; None when `timeout_s` has passed or none will come."""
+        """The next order; None when `timeout_s` has passed, orders were dropped, or none will come."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        while not self._ready and not self.ended:
+        while not (self._ready or self.dropped or self.ended):
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
                 return None
             self.wait(left)
         if self.ended or not self._ready:
             return None
-        return self._ready.pop(0)
+        return self._ready.popleft()
 
     def wait(self, timeout_s: float | None, also: Sequence[int] = ()) -> None:
         """Sleep until an order comes, a child ends, one of `also` can be read, or the timeout; take in what came."""
@@ -74,10 +83,11 @@ class Orders:
             message = decode_message(line)
             if isinstance(message, Stop):
                 self.ended = True
-                continue
-            # It overtakes the orders before it, which are dropped when their turn comes; its own turn ends that.
-            self.forgotten = self.forgotten or isinstance(message, Forget)
-            self._ready.append(message)
+            elif isinstance(message, Forget):
+                self.dropped += [one for one in self._ready if isinstance(one, JobOrder)]
+                self._ready = deque(one for one in self._ready if not isinstance(one, JobOrder))
+            else:
+                self._ready.append(message)
 
     def _stop(self, *_: object) -> None:
         self.ended = True

@@ -7,14 +7,14 @@ import stat
 from collections.abc import Mapping
 
 from repx.agent.base.digest import TreeError, check_entry, digest_and_size
-from repx.agent.base.files import take_special_bits
+from repx.agent.base.files import make_file_read_only, take_special_bits
 from repx.agent.base.record import OutputRecord
 
 
 def collect_outputs(declared_paths: Mapping[str, str], out: str) -> tuple[dict[str, OutputRecord], str]:
     """Each declared output with its digest and size, and a complaint when one is missing or cannot be kept.
 
-    Everything in `out` is looked at once, and loses setuid, setgid and sticky on the way.
+    Everything in `out` is looked at once, and loses setuid, setgid and sticky on the way; a file its write bits, too.
     """
     outputs: dict[str, OutputRecord] = {}
     missing = []
@@ -28,7 +28,7 @@ def collect_outputs(declared_paths: Mapping[str, str], out: str) -> tuple[dict[s
     try:
         for name, path in declared_paths.items():
             try:
-                digest, size = digest_and_size(out + "/" + path, out, take_special_bits)
+                digest, size = digest_and_size(out + "/" + path, out, make_file_read_only)
             except (FileNotFoundError, NotADirectoryError):
                 missing.append("%s ($out/%s)" % (name, path))
                 continue
@@ -58,7 +58,7 @@ def _check_undeclared(out: str, inner: str, declared: set[str]) -> None:
             continue
         status = entry.stat(follow_symlinks=False)
         check_entry(out + "/" + place, status, out)
-        take_special_bits(out + "/" + place, status)
+        make_file_read_only(out + "/" + place, status)
         if stat.S_ISDIR(status.st_mode):
             _check_undeclared(out, place + "/", declared)
 

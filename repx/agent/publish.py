@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from repx.agent.base.digest import TreeError, digest_and_size
 from repx.agent.base.files import (
     link_exclusive,
+    make_directories_read_only,
     make_ordinary,
     make_read_only,
     random_name,
@@ -72,8 +73,9 @@ class Batch:
         lost = []
         while self._waiting:
             job_directory, directory, key, after_failure = self._waiting[0]
+            is_held = self._claim.holds(job_directory)
             try:
-                if self._claim.holds(job_directory):
+                if is_held:
                     commit_pending(self._store, directory, key, after_failure=after_failure)
                 elif not _is_complete(directory, key):
                     lost.append(directory)
@@ -81,9 +83,11 @@ class Batch:
                 # The others are not to wait for it.
                 if not _is_complete(directory, key):
                     lost.append(directory)
+                is_held = self._claim.holds(job_directory)
             # Only now: what a full disk refuses is tried again.
             del self._waiting[0]
-            self._claim.release(job_directory)
+            if is_held:
+                self._claim.release_held(job_directory)
         return lost
 
     def flush_records(self) -> None:
@@ -106,8 +110,8 @@ def publish_success(
 ) -> str:
     """Move a finished `out` from `made` into place, its pending record beside it; returns the realization's directory.
 
-    `is_new` says that nothing is kept of the job yet. A complete result under the same key stays, and `made` where it
-    is, unless it is to be replaced. The job's claim is held.
+    Its files are read-only already. `is_new` says that nothing is kept of the job yet. A complete result under the same
+    key stays, and `made` where it is, unless it is to be replaced. The job's claim is held.
     """
     directory = job_directory if index == 0 else realization(job_directory, index, key)
     if not is_new:
@@ -119,7 +123,7 @@ def publish_success(
             displace(job_directory, directory, key, tmp)
     os.rename(made, directory + "/" + OUT)
     # Before anybody is told of it: whoever takes it as an input has the same files.
-    make_read_only(directory + "/" + OUT)
+    make_directories_read_only(directory + "/" + OUT)
     write_file(directory + "/" + PENDING, record)
     return directory
 

@@ -160,6 +160,9 @@ def output_input(outcome: Realized, name: str) -> FileInput:
 def look_up(store: Store, job: str, index: int, key: str) -> Realized | None:
     """A complete realization by job, index and resolved key."""
     directory = store.job(job)
+    if not os.path.exists(directory):
+        # Most jobs that are looked for have never run.
+        return None
     if index == 0:
         outputs = read_outputs(directory, key)
         if outputs is not None:

@@ -61,7 +61,7 @@ def resolve_order(lab: Lab, resolver: Resolver, order: JobOrder) -> tuple[Job | 
         resolver.note_key(identity, key)
     for run, digest in order.results.items():
         resolver.note_results(run, digest)
-    job = lab.run(order.run).job(order.job) or lab.job(order.job)
+    job = lab.run(order.run).job(order.job, order.offset) or lab.job(order.job)
     if job is None:
         raise lab.root.fault((lab.run(order.run).place, "it has no job %s" % order.job))
     if order.step:

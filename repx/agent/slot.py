@@ -66,7 +66,7 @@ class Slot:
                 outcome = read_outcome(claimed + "/" + FAILURE)
                 if outcome is not None and (outcome.key, outcome.state) == (job.key, State.FAILED):
                     return JobAnswer(State.FAILED, job.key, attempt=_FAILED_ELSEWHERE)
-            kept = self._take(claimed)
+            kept = self._take(claimed, is_new=is_new)
             if kept is None:
                 return JobAnswer(State.RUNNING, job.key, failure=seen)
         except OSError as error:
@@ -117,11 +117,11 @@ class Slot:
         detail = "%s: %s" % (error.filename or "store", error.strerror)
         return JobAnswer(State.FAILED, key, attempt=Attempt(cause="store", detail=detail))
 
-    def _take(self, claimed: str) -> list[str] | None:
+    def _take(self, claimed: str, *, is_new: bool) -> list[str] | None:
         """Claim a job: the names of what is kept of it, or None when somebody else has it."""
         for _ in range(3):
             try:
-                kept = self.claim.take(claimed)
+                kept = self.claim.take(claimed, is_new=is_new)
             except FileNotFoundError:
                 os.makedirs(claimed, exist_ok=True)
                 continue

@@ -19,7 +19,6 @@ from repx.agent.lab.fault import LabFault
 from repx.agent.lab.lab import Lab
 from repx.agent.messages import (
     Answer,
-    Forget,
     JobAnswer,
     JobOrder,
     Trouble,
@@ -36,6 +35,10 @@ from repx.agent.slot import Slot
 from repx.agent.stage_start import StageStart
 from repx.agent.worker_cgroup import CgroupEntry
 
+ANSWER_S = 0.01
+"""Seconds for which an answer may wait for others while there is more to do: each that goes by itself wakes the runner,
+which costs a short job as much as its answer does."""
+
 MOST_NOTED = 10_000
 """Results of others that a worker remembers: what it holds counts as memory of the jobs that it starts."""
 
@@ -48,6 +51,8 @@ class Worker:
     ) -> None:
         self._store = store
         self._answers = answers
+        self._unsaid = bytearray()
+        self._unsaid_since = 0.0
         self._orders = Orders(orders)
         self._slot = Slot(store, slot("%s/%s" % (store.tmp, runner), number), runner, number, cgroup, self._pause)
         self._lab: Lab
@@ -66,15 +71,16 @@ class Worker:
         _thread.start_new_thread(self._beat, ())
         try:
             while True:
+                if not self._orders.has_next:
+                    self._say()
                 message = self._orders.next(self._slot.time_to_commit())
                 if message is None:
                     if self._orders.ended:
                         break
-                    self._tell_all(self._slot.commit())
+                    self._drop()
+                    self._commit_if_old()
                 elif isinstance(message, JobOrder):
                     self._take(message)
-                elif isinstance(message, Forget):
-                    self._orders.forgotten = False
                 elif isinstance(message, UseLab):
                     self._lab = Lab(message.path).seen_from(self._store)
                     self._renew_resolver()
@@ -84,16 +90,16 @@ class Worker:
                     self._packages[message.name] = message.value
         finally:
             self._tell_all(self._slot.close())
+            self._say()
 
     def _take(self, order: JobOrder) -> None:
-        if self._orders.forgotten or (order.after_success and self._has_failed):
-            self._answer(JobAnswer(State.READY))
+        if order.after_success and self._has_failed:
+            self._answer(JobAnswer(State.READY, unit=order.unit))
             return
         answer = self._do(order)
         self._has_failed = answer.state is State.FAILED
-        self._answer(answer)
-        if self._slot.time_to_commit() == 0:
-            self._tell_all(self._slot.commit())
+        self._answer(answer._replace(unit=order.unit))
+        self._commit_if_old()
 
     def _do(self, order: JobOrder) -> JobAnswer:
         self._noted += len(order.seen)
@@ -122,12 +128,28 @@ class Worker:
         self._noted = 0
 
     def _pause(self, seconds: float | None, also: Sequence[int]) -> bool:
-        """Wait for the job; meanwhile commit what is old enough and listen for a stop."""
-        waits = [value for value in (seconds, self._slot.time_to_commit()) if value is not None]
+        """Wait for the job; meanwhile say and commit what is old enough and listen for a stop."""
+        waits = [value for value in (seconds, self._slot.time_to_commit(), self._time_to_say()) if value is not None]
         self._orders.wait(min(waits) if waits else None, also)
-        if self._slot.time_to_commit() == 0:
-            self._tell_all(self._slot.commit())
+        self._drop()
+        if self._time_to_say() == 0:
+            self._say()
+        self._commit_if_old()
         return self._orders.ended
+
+    def _drop(self) -> None:
+        """Answer for what will not be done."""
+        if self._orders.dropped:
+            for order in self._orders.dropped:
+                self._answer(JobAnswer(State.READY, unit=order.unit))
+            self._orders.dropped = []
+            self._say()
+
+    def _commit_if_old(self) -> None:
+        if self._slot.time_to_commit() == 0:
+            # A flush may take long.
+            self._say()
+            self._tell_all(self._slot.commit())
 
     def _beat(self) -> None:
         while True:
@@ -141,7 +163,16 @@ class Worker:
             self._answer(Trouble(text))
 
     def _answer(self, answer: Answer) -> None:
-        data = memoryview(encode_answer(answer))
+        if not self._unsaid:
+            self._unsaid_since = time.monotonic()
+        self._unsaid += encode_answer(answer)
+
+    def _time_to_say(self) -> float | None:
+        return max(0.0, self._unsaid_since + ANSWER_S - time.monotonic()) if self._unsaid else None
+
+    def _say(self) -> None:
+        """Send what has been answered."""
+        data, self._unsaid = memoryview(self._unsaid), bytearray()
         # A runner that is gone needs no answer; what was done stays done.
         with contextlib.suppress(BrokenPipeError):
             while data:

@@ -54,6 +54,8 @@ class Orders:
             time_s=unit.time_s,
             limits=unit.limits,
             force=force,
+            unit=unit.number,
+            offset=whole.offset,
         )
         if isinstance(job, PartJob):
             order = order._replace(step=job.step, item=job.item)

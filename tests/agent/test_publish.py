@@ -53,9 +53,10 @@ class Jobs:
         self.claim = ClaimFile(str(root / "claim"), self.store.tmp, "runner", 0)
 
     def make(self, text: str) -> str:
-        """An `out` that a script has just filled."""
+        """An `out` that a script has filled and that has been looked at: its files are read-only."""
         self._made.mkdir()
         (self._made / "r").write_text(text)
+        (self._made / "r").chmod(0o444)
         return str(self._made)
 
     def record(
@@ -97,7 +98,7 @@ def test_a_result_is_pending_until_it_is_committed(jobs: Jobs) -> None:
     assert jobs.found(A) == "one"
     assert Path(jobs.store.key(A)).samefile(jobs.job / "record.jsonl")
     assert not (jobs.job / "pending").exists()
-    assert (jobs.job / "out" / "r").stat().st_mode & 0o222 == 0
+    assert (jobs.job / "out").stat().st_mode & 0o222 == 0
 
 
 def test_a_further_realization_stands_by_itself(jobs: Jobs) -> None:

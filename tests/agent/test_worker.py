@@ -318,11 +318,15 @@ def test_a_stop_while_a_job_runs(worker: Conversation) -> None:
 
 
 def test_orders_given_ahead_are_dropped_when_told_so_and_after_a_failure(worker: Conversation) -> None:
-    worker.order(f"touch {worker.root}/begun; sleep 0.3; echo one > r.txt", job="first")
-    worker.order(f"touch {worker.root}/never; echo two > r.txt", job="second")
+    worker.order(f"touch {worker.root}/begun; until [ -e {worker.root}/go ]; do sleep 0.02; done; echo > r.txt", unit=1)
+    worker.order(f"touch {worker.root}/never; echo two > r.txt", job="second", unit=2)
     worker.wait_for("begun")
     worker.tell(Forget())
-    assert [worker.hear().state for _ in range(2)] == ["succeeded", "ready"]
+    answer = worker.hear()
+    assert (answer.unit, answer.state) == (2, "ready"), "at once, and not when the first has ended"
+    (worker.root / "go").touch()
+    answer = worker.hear()
+    assert (answer.unit, answer.state) == (1, "succeeded")
     assert worker.ask("echo three > r.txt", job="third").state == "succeeded"
     worker.order("exit 1", job="fourth")
     worker.order("echo five > r.txt", job="fifth", after_success=True)

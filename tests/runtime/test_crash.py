@@ -190,3 +190,36 @@ lab = Lab(runs=[Run("work", work)])
     assert world.entries() == {"killer": 2}
     assert world.processes() == {}
     assert list((world.store / "tmp").iterdir()) == []
+
+
+def test_of_quick_jobs_the_one_that_kills_its_worker_fails_and_no_other(world: World) -> None:
+    world.realize(
+        """
+@bash
+def quick(result: Output = out("r.txt"), *, number: int):
+    return 'if ((number == 20)); then echo killer >> DIARY; kill -9 $PPID; sleep 60; fi; echo > "$result"'
+
+lab = Lab(runs=[Run("work", quick, params={"number": range(40)})])
+"""
+    )
+    done = world.run("--continue-on-failure", "-j", "1")
+    assert [failure["cause"] for failure in done.answer["failures"]] == ["its worker was killed"]
+    assert done.answer["succeeded"] == 39
+    # Once with others, and then as often as any that has cost a worker its life.
+    assert world.entries()["killer"] in (2, 3)
+
+
+def test_no_job_waits_behind_one_that_lasts_while_a_worker_is_free(world: World) -> None:
+    world.realize(
+        """
+@bash
+def job(result: Output = out("r.txt"), *, number: int):
+    return 'if ((number == 20)); then until [[ -e GO ]]; do sleep 0.02; done; fi; echo ran >> DIARY; echo > "$result"'
+
+lab = Lab(runs=[Run("work", job, params={"number": range(60)})])
+""".replace("GO", str(world.root / "go"))
+    )
+    command = world.start("run", "-j", "2")
+    world.wait_until(lambda: world.entries()["ran"] == 59)
+    (world.root / "go").touch()
+    assert command.end().status == 0

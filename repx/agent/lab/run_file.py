@@ -28,13 +28,14 @@ _KEY = re.compile(b'"(%s)":' % JOB_ID_PATTERN.encode())
 
 
 class Job:
-    """One job of a run; what `JobLine` has, its id and the run it was read from."""
+    """One job of a run; what `JobLine` has, its id, the run it was read from, and the byte at which its line begins."""
 
-    __slots__ = ("hints", "id", "inputs", "params", "parts", "recipe", "references", "run", "stage")
+    __slots__ = ("hints", "id", "inputs", "offset", "params", "parts", "recipe", "references", "run", "stage")
 
-    def __init__(self, identity: str, run: RunFile, line: JobLine) -> None:
+    def __init__(self, identity: str, run: RunFile, start: int, line: JobLine) -> None:
         self.id = identity
         self.run = run
+        self.offset = start - len(identity) - 3
         (self.stage, self.recipe, self.params, self.references, self.inputs, self.hints, self.parts) = line
 
     @property
@@ -97,15 +98,23 @@ class RunFile:
         """Every line as it stands: its id, and the job or all complaints. Raises where there are no lines any more."""
         for identity, start, end in self._lines():
             line, wrong = self._line(start, end)
-            yield identity, None if line is None else Job(identity, self, line), wrong
+            yield identity, None if line is None else Job(identity, self, start, line), wrong
 
     def ids(self) -> Iterator[str]:
         """The ids of all jobs, sorted."""
         for identity, _, _ in self._lines():
             yield identity
 
-    def job(self, identity: str) -> Job | None:
-        """The job of an id, found by halving the file; None when it is not of this run."""
+    def job(self, identity: str, offset: int = 0) -> Job | None:
+        """The job of an id, found by halving the file; None when it is not of this run.
+
+        `offset` is where somebody has found it already; where its line is not there, it is looked for.
+        """
+        key = b'"%s":' % identity.encode("utf-8", "surrogateescape")
+        start = offset + len(key)
+        if self._start <= offset and self._data[offset:start] == key:
+            end = self._data.find(b"\n", start, self._stop)
+            return self._job(identity, start, self._stop if end < 0 else end)
         found = self.with_prefix(identity)
         return found[0] if found and found[0].id == identity else None
 
@@ -182,7 +191,7 @@ class RunFile:
         line, wrong = self._line(start, end)
         if line is None:
             raise self._broken(*("job %s: %s" % (identity, one) for one in wrong))
-        return Job(identity, self, line if self._origin is None else self._origin.recipes_of(line))
+        return Job(identity, self, start, line if self._origin is None else self._origin.recipes_of(line))
 
     def _line(self, start: int, end: int) -> tuple[JobLine | None, list[str]]:
         if end - start > LINE_LIMIT:

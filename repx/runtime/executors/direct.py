@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -33,9 +34,12 @@ RETRY_BUSY_S = 0.1
 LOSSES = 2
 """Workers that may be killed over a job before it counts as failed: it may be what kills them."""
 
-SHORT_S = 0.05
-"""A worker whose last unit took less is given the next one ahead, so that it need not wait to be told. Longer ones are
-handed out one by one: another worker might be free sooner."""
+AHEAD_S = 0.05
+"""A worker is given units ahead that will take about so long, so that it need not wait to be told. Longer ones are
+handed out one by one, and what waits behind one that lasts is taken back: another worker might be free sooner."""
+
+MOST_AHEAD = 8
+"""Units that a worker is given ahead at most, however short they are."""
 
 
 class DirectExecutor:
@@ -53,6 +57,8 @@ class DirectExecutor:
         self._works: dict[int, Work] = {}
         self._elsewhere: list[tuple[float, int]] = []
         self._losses: Counter[int] = Counter()
+        self._suspects: set[int] = set()
+        """Units of which one has cost a worker its life, while it had several: nothing goes ahead until it is found."""
         self._failures_before: dict[int, str | None] = {}
         self._last_trouble = ""
         self._events: list[Event] = []
@@ -77,8 +83,9 @@ class DirectExecutor:
         else:
             self._hand_out()
         if not self._events:
-            for worker, answer in self._pool.wait(RETRY_BUSY_S if self._elsewhere else None):
+            for worker, answer in self._pool.wait(self._patience_s()):
                 self._hear(worker, answer)
+            self._take_back()
             self._ask_again()
         events, self._events = self._events, []
         return events
@@ -98,15 +105,49 @@ class DirectExecutor:
         while (unit := self._schedule.next()) is not None:
             worker = self._pool.idle()
             assert worker is not None, "as many workers as slots"
-            worker.unit = unit
+            self._begin(worker, unit)
             self._tell(worker, unit)
-            self._events.append(Started(unit))
+        if self._suspects:
+            return
+        quick = [worker for worker in self._pool.workers if worker.unit is not None and worker.last_s < AHEAD_S]
+        # One for each, then another one for each: of few units, none is to have all.
+        for number in range(MOST_AHEAD):
+            quick = [worker for worker in quick if self._has_given_ahead(worker, number)]
+
+    def _has_given_ahead(self, worker: Worker, number: int) -> bool:
+        """Let a worker have unit `number` of those ahead; False when it gets no more."""
+        if number < len(worker.ahead):
+            return True
+        assert worker.unit is not None, "it is at work"
+        if number * worker.last_s >= AHEAD_S:
+            return False
+        unit = self._schedule.ahead(self._works[worker.unit].needs)
+        if unit is None:
+            return False
+        worker.ahead.append(unit)
+        self._tell(worker, unit, after_success=self._stop_on_failure)
+        return True
+
+    def _begin(self, worker: Worker, unit: int) -> None:
+        worker.unit, worker.began = unit, time.monotonic()
+        self._events.append(Started(unit))
+
+    def _patience_s(self) -> float | None:
+        """How long to wait for answers at most."""
+        waits = [RETRY_BUSY_S] if self._elsewhere else []
+        waits += [worker.began + AHEAD_S - time.monotonic() for worker in self._pool.workers if worker.ahead]
+        least = min(waits, default=math.inf)
+        return None if least == math.inf else max(0.0, least)
+
+    def _take_back(self) -> None:
+        """Take back what was given ahead and waits behind a unit that lasts; its worker answers for each."""
+        now = time.monotonic()
         for worker in self._pool.workers:
-            if worker.unit is None or worker.ahead is not None or worker.last_s >= SHORT_S:
-                continue
-            worker.ahead = self._schedule.ahead(self._works[worker.unit].needs)
-            if worker.ahead is not None:
-                self._tell(worker, worker.ahead, after_success=self._stop_on_failure)
+            if worker.ahead and now >= worker.began + AHEAD_S:
+                # Told once.
+                worker.began = math.inf
+                worker.last_s = AHEAD_S
+                self._pool.tell(worker, Forget())
 
     def _tell(self, worker: Worker, unit: int, *, after_success: bool = False) -> None:
         order = self._works[unit].order()
@@ -124,6 +165,10 @@ class DirectExecutor:
             self._events.append(Notice(answer.text))
         elif answer is None or (answer.state is State.CANCELLED and not self._ends_ready):
             self._lose(worker)
+        elif answer.unit in worker.ahead:
+            # Dropped before its turn came.
+            worker.ahead.remove(answer.unit)
+            self._give_back(answer.unit)
         elif worker.unit is not None:
             unit = worker.unit
             self._schedule.release(self._works[unit].needs)
@@ -143,17 +188,25 @@ class DirectExecutor:
             self._forget(unit, Succeeded(unit, outcome, answer.is_found))
         elif answer.state is State.FAILED:
             self._forget(unit, Failed(unit, answer.attempt or Attempt()))
+        elif answer.state is State.READY and not self._ends_ready:
+            # Dropped because the one before it has failed.
+            self._events.append(Requeued(unit))
+            self._requeue(unit)
         else:
             self._forget(unit, Cancelled(unit, answer.attempt))
 
     def _lose(self, worker: Worker) -> None:
         """A worker was killed, or told to leave by somebody else. Its claim says to anybody what it was doing."""
-        self._requeue_ahead(worker)
         unit, worker.unit = worker.unit, None
         if unit is None:
             return
         self._schedule.release(self._works[unit].needs)
-        self._losses[unit] += 1
+        if worker.ahead and not self._ends_ready:
+            # Which of them it was doing is not known: answers of quick ones go together.
+            self._suspects.update([unit, *worker.ahead])
+        else:
+            self._losses[unit] += 1
+        self._requeue_ahead(worker)
         if self._losses[unit] < LOSSES and not self._ends_ready:
             self._events.append(Requeued(unit))
             self._requeue(unit)
@@ -165,21 +218,24 @@ class DirectExecutor:
     def _go_on(self, worker: Worker, seconds: float) -> None:
         """A worker has done its unit, and is at the next already if it was told one ahead."""
         worker.last_s = seconds
-        if worker.ahead is None:
+        if not worker.ahead:
             self._pool.rest(worker)
             return
-        worker.unit, worker.ahead = worker.ahead, None
-        self._schedule.take(self._works[worker.unit].needs)
-        self._events.append(Started(worker.unit))
+        unit = worker.ahead.popleft()
+        self._schedule.take(self._works[unit].needs)
+        self._begin(worker, unit)
 
     def _requeue_ahead(self, worker: Worker) -> None:
         """What a worker was told ahead, and will not do, is anybody's again."""
-        if worker.ahead is not None:
-            unit, worker.ahead = worker.ahead, None
-            if self._ends_ready:
-                self._forget(unit, Cancelled(unit, None))
-            else:
-                self._requeue(unit)
+        while worker.ahead:
+            self._give_back(worker.ahead.popleft())
+
+    def _give_back(self, unit: int) -> None:
+        """A unit that has not been begun waits for its turn once more, if there will be one."""
+        if self._ends_ready:
+            self._forget(unit, Cancelled(unit, None))
+        else:
+            self._requeue(unit)
 
     def _requeue(self, unit: int) -> None:
         work = self._works[unit]
@@ -204,5 +260,6 @@ class DirectExecutor:
     def _forget(self, unit: int, event: Event) -> None:
         del self._works[unit]
         self._losses.pop(unit, None)
+        self._suspects.discard(unit)
         self._failures_before.pop(unit, None)
         self._events.append(event)

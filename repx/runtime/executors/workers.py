@@ -8,6 +8,7 @@ import os
 import selectors
 import sys
 import threading
+from collections import deque
 from pathlib import Path
 
 import repx.agent
@@ -29,10 +30,12 @@ class Worker:
         self.process = process
         self.number = number
         self.unit: int | None = None
-        self.ahead: int | None = None
-        """A unit it has been given already, to begin with when it has done the one before."""
+        self.ahead: deque[int] = deque()
+        """Units it has been given already, each to begin with when it has done the one before."""
         self.last_s = math.inf
         """Seconds that its last unit took."""
+        self.began = 0.0
+        """When it began with its unit, by the clock of `time.monotonic`."""
         self.told: set[object] = set()
         self._unsent = bytearray()
         self._unread = b""
