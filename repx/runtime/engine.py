@@ -36,6 +36,7 @@ from repx.runtime.graph import UnitGraph
 from repx.runtime.orders import Orders
 from repx.runtime.report import Options, Report, SafeWatcher, Watcher
 from repx.runtime.units import Unit
+from repx.runtime.waits import Waits
 from repx.store.complete_runs import remember_complete
 from repx.store.location import store_error
 
@@ -61,6 +62,7 @@ class Engine:
         self._selection = selection
         self._options = options
         self._watcher = SafeWatcher(watcher)
+        self._waits = Waits(lab, store, self._watcher.notice)
         self._start_executor = start_executor
         self._resolver = Resolver(lab, store)
         self._written: set[str] = set()
@@ -201,6 +203,7 @@ class Engine:
             return
         if isinstance(event, Requeued):
             unit.move(State.READY)
+            self._waits.still(unit)
             return
         self._given -= 1
         if isinstance(event, Succeeded):

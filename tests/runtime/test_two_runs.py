@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 
 from tests.runtime.test_crash import MIXED
@@ -61,6 +62,29 @@ lab = Lab(runs=[Run("work", fails)])
     assert first.end().status == 1
     assert second.answer["failures"][0]["cause"] == "it failed in another run on this store"
     assert world.entries() == {"fails 0": 1, "fails 1": 1}
+
+
+def test_who_waits_says_for_what_and_for_whom(world: World) -> None:
+    world.realize(
+        """
+@bash
+def slow(result: Output = out("r.txt"), *, n: int):
+    return 'echo "$n" >> DIARY; sleep 4; echo > "$result"'
+
+lab = Lab(runs=[Run("work", slow, params={"n": [1, 2]})])
+"""
+    )
+    first = world.start("run", "-j", "2")
+    world.wait_for_entry("1")
+    world.wait_for_entry("2")
+    second = world.start("run", "-j", "2").end()
+    assert (first.end().status, second.status, second.stdout) == (0, 0, "all 2 jobs are done; nothing to run\n")
+    told = sorted(second.stderr.splitlines())
+    pattern = rf"waiting for slow\[n=%d\] [0-9a-z]{{12}}, run by {re.escape(os.uname().nodename)}/{first.pid} for \d+ s"
+    assert len(told) == 2, told
+    for n, line in enumerate(told, 1):
+        assert re.fullmatch(pattern % n, line)
+    assert world.entries() == {"1": 1, "2": 1}
 
 
 def test_who_waits_takes_over_from_the_dead(world: World) -> None:
