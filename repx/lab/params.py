@@ -43,16 +43,25 @@ def named(value: Any) -> Any:
 
 
 def asked_for(value: Any) -> Any:
-    """What a caller asks for, as a Lab would say it: scalars of NumPy, members of an Enum, paths as what they hold."""
-    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
-        return value.item()
+    """What a caller asks for, as a Lab would say it: what is of NumPy, members of an Enum, paths as what they hold.
+
+    Raises UsageError for what no param can be.
+    """
+    if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
+        return value.tolist()
     if isinstance(value, enum.Enum):
         return asked_for(value.value)
     if isinstance(value, StoredPath):
         return place_in_lab(value)
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    return [asked_for(one) for one in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        return [asked_for(one) for one in value]
+    if isinstance(value, dict):
+        return {name: asked_for(one) for name, one in value.items()}
+    if value is not None and not isinstance(value, bool | int | float | str):
+        raise UsageError(f"no param can be {value!r}, which is of type {type(value).__name__}")
+    return value
 
 
 def closeness(value: Any, wanted: Any) -> int:

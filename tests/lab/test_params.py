@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from repx.errors import UsageError
 from repx.lab.params import (
     NAME,
     NOT,
@@ -53,18 +54,30 @@ class Size(enum.IntEnum):
         (1, Size.SMALL, SAME),
         ([64, 64], (64, 64), SAME),
         ({"b": 1, "a": 2}, {"a": 2, "b": 1}, SAME),
-        (1, object(), NOT),
+        ({"a": [1]}, {"a": (Size.SMALL,)}, SAME),
+        ([1], [True], NOT),
+        ([0.0], [-0.0], NOT),
+        ({"a": 1}, {"a": 1.0}, NOT),
+        ({"a": 1}, ["a", 1], NOT),
     ],
 )
 def test_a_value_is_asked_for_by_its_identity(value: Any, wanted: Any, close: int) -> None:
     assert closeness(value, asked_for(wanted)) == close
 
 
-def test_scalars_of_numpy_are_what_they_hold() -> None:
+@pytest.mark.parametrize("value", [{1}, object(), [b"x"], {"a": {1}}, 1j])
+def test_what_no_param_can_be_is_not_asked_for(value: Any) -> None:
+    with pytest.raises(UsageError, match="no param can be"):
+        asked_for(value)
+
+
+def test_scalars_and_arrays_of_numpy_are_what_they_hold() -> None:
     numpy = pytest.importorskip("numpy")
     assert closeness(3, asked_for(numpy.int64(3))) == SAME
     assert closeness(0.5, asked_for(numpy.float64(0.5))) == SAME
     assert closeness(True, asked_for(numpy.bool_(True))) == SAME
+    assert closeness([1, 2], asked_for(numpy.array([1, 2]))) == SAME
+    assert closeness({"a": 1}, asked_for({"a": numpy.int64(1)})) == SAME
 
 
 @pytest.mark.parametrize(

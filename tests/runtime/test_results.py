@@ -39,3 +39,63 @@ def test_a_swept_input_is_a_param_by_its_name(world: World) -> None:
     listed = world.repx("list", "jobs", "count", "-p", "book").stdout
     assert sorted(line.split()[-1] for line in listed.splitlines()[1:]) == ["a.txt", "b.txt", "c.txt"]
     assert "words.txt" in world.repx("show", "output", "count[book=c.txt]").stdout
+
+
+STRUCTURED = """
+import enum
+class Color(enum.Enum):
+    RED = "red"
+
+@stage
+def fit(o: Output = out("o.txt"), *, layers: list[int], opt: dict, x: float, n: int | None, color: Color):
+    o.write_text("")
+
+@stage
+def table(fits: Results, lines: Output = out("lines.txt")):
+    import enum
+    class Shade(enum.Enum):
+        RED = "red"
+    asked = [
+        {"layers": [64, 64]}, {"layers": (64, 64)}, {"layers": [64, True]}, {"opt": {"b": Shade.RED, "a": 1}},
+        {"opt": {"a": 1.0, "b": "red"}}, {"x": -0.0}, {"n": None}, {"n": 2**60 + 1}, {"n": 2.0**60},
+        {"color": Shade.RED},
+    ]
+    found = [str(len(fits.jobs("fit", **one))) for one in asked]
+    for wrong in ({"layers": {1}}, {"layer": [1]}):
+        try:
+            fits.jobs(**wrong)
+        except ValueError as error:
+            found.append(str(error))
+    lines.write_text("\\n".join(found))
+
+fits = Run("fits", fit, params={
+    "layers": [[64, 64], [128]], "opt": [{"b": "red", "a": 1}], "x": [0.0, -0.0], "n": [None, 2**60 + 1],
+    "color": list(Color),
+})
+lab = Lab(runs=[fits, Run("table", table, after=[fits])])
+"""
+
+
+def test_structured_params_are_found_by_what_they_are_everywhere(world: World) -> None:
+    world.realize(STRUCTURED)
+    assert world.run().status == 0
+    said = world.output("table", "lines.txt").splitlines()
+    assert said == [
+        *["4", "4", "0", "8", "0", "4", "4", "4", "0", "8"],
+        "no param can be {1}, which is of type set",
+        "no job of the run has the param 'layer'; did you mean layers?",
+    ]
+    for where, count in (
+        ("layers=[64, 64]", 4),
+        ("layers=[64,true]", 0),
+        ('opt={"b":"red","a":1}', 8),
+        ("x=-0.0", 4),
+        ("n=None", 4),
+        ("n=1152921504606846977", 4),
+        ("n=1152921504606846976.0", 0),
+        ("color=red", 8),
+    ):
+        listed = world.repx("list", "jobs", "fit", "-w", where).stdout.splitlines()
+        assert max(0, len(listed) - 1) == count, (where, listed)
+    one = world.repx("show", "job", 'fit[layers=[64,64],opt={"a":1,"b":"red"},x=-0.0,n=None]')
+    assert "fit, version 1" in one.stdout
