@@ -151,18 +151,25 @@ def realize_many(
     written = _written(graph, resolver, writer, experiment_folder(lab), _hear_nothing)
     keep_root(place, written.path)
     directory = LabDirectory(written.path).owned(is_own=True)
+    nodes = [] if isinstance(listed, Lab) else [one for one in listed if isinstance(one, Node)]
+    identities = [placed[node] for node in nodes] or [job.id for job in graph.jobs()]
     with Bar(enabled=progress) as watcher:
         engine = local_engine(
-            directory, store=place, watcher=watcher, jobs=jobs, force=force, continue_on_failure=continue_on_failure
+            directory,
+            store=place,
+            watcher=watcher,
+            jobs=jobs,
+            force=force,
+            wanted=frozenset(identities),
+            continue_on_failure=continue_on_failure,
         )
         report = engine.execute()
     if not report.succeeded:
         raise failures_error(report, directory)
     units = {(unit.job.id, unit.index): unit for unit in report.units if unit.job is not None}
-    nodes = [] if isinstance(listed, Lab) else [one for one in listed if isinstance(one, Node)]
     found = Realizations()
     source = Source(directory, place)
-    for identity in [placed[node] for node in nodes] or [job.id for job in graph.jobs()]:
+    for identity in identities:
         job = directory.job(identity)
         assert job is not None
         for index in range(job.stage.realizations):

@@ -23,7 +23,7 @@ from repx.agent.base.files import (
     sync_filesystem,
     write_file,
 )
-from repx.agent.base.layout import FAILED, FAILURE, OUT, PENDING, RECORD, Store, realization
+from repx.agent.base.layout import COLLECTED, FAILED, FAILURE, OUT, PENDING, RECORD, Store, realization
 from repx.agent.base.record import (
     LogFile,
     Outcome,
@@ -121,6 +121,7 @@ def publish_success(
             if not replace and _is_complete(directory, key):
                 return directory
             displace(job_directory, directory, key, tmp)
+        _keep_collected(job_directory, directory, key)
     os.rename(made, directory + "/" + OUT)
     # Before anybody is told of it: whoever takes it as an input has the same files.
     make_directories_read_only(directory + "/" + OUT)
@@ -147,8 +148,9 @@ def commit_pending(store: Store, directory: str, key: str, *, after_failure: boo
     with contextlib.suppress(OSError):
         link_exclusive(pending, store.key(key))
     if after_failure:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(directory + "/" + FAILURE)
+        for name in (FAILURE, COLLECTED):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(directory + "/" + name)
         remove_tree(directory + "/" + FAILED)
     # Last: while it is there, whoever comes next does all of this again.
     os.unlink(pending)
@@ -199,6 +201,17 @@ def displace(job_directory: str, directory: str, key: str, tmp: str) -> None:
             doomed = "%s/doomed-%s" % (tmp, random_name())
             move_directory(directory + "/" + OUT, doomed)
             remove_tree(doomed)
+
+
+def _keep_collected(job_directory: str, directory: str, key: str) -> None:
+    """Make room where a new result will stand in place of a collected one: the record of another key is kept."""
+    outcome = read_outcome(directory + "/" + COLLECTED)
+    if outcome is None or outcome.key == key:
+        return
+    aside = realization(job_directory, outcome.realization, outcome.key)
+    if aside != directory and not os.path.lexists(aside + "/" + RECORD):
+        os.makedirs(aside, exist_ok=True)
+        os.rename(directory + "/" + COLLECTED, aside + "/" + COLLECTED)
 
 
 def make_current(store: Store, job_directory: str, index: int, key: str, claim: ClaimFile) -> bool:

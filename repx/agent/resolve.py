@@ -9,7 +9,14 @@ from typing import Any, Callable, NamedTuple, Union
 
 from repx.agent.base.fingerprint import Line, content_source, input_line
 from repx.agent.base.layout import FAILURE, RECORD, Store, realization
-from repx.agent.base.record import OutputRecord, find_realization, read_outcome, read_outputs, resolved_key
+from repx.agent.base.record import (
+    OutputRecord,
+    find_collected,
+    find_realization,
+    read_outcome,
+    read_outputs,
+    resolved_key,
+)
 from repx.agent.base.state import State
 from repx.agent.lab.job_line import FromJob, FromRun, InputSource
 from repx.agent.lab.place import LabRoot
@@ -18,11 +25,15 @@ from repx.agent.lab.stage import Stage
 
 
 class Realized(NamedTuple):
-    """A complete realization: the directory that its `out` is in, its outputs, the key that it stands under."""
+    """A complete realization: the directory that its `out` is in, its outputs, the key that it stands under.
+
+    Of one that `is_collected` there is only the record: it is done, and is made again when a job needs its outputs.
+    """
 
     directory: str
     outputs: Mapping[str, OutputRecord]
     key: str
+    is_collected: bool = False
 
     def path(self, output: str) -> str:
         """The absolute path of an output."""
@@ -98,6 +109,7 @@ class Reason(str, Enum):
     NEW = "never ran"
     CHANGED = "inputs changed"
     GONE = "outputs are gone"
+    COLLECTED = "outputs were collected"
     FAILED = "failed before"
     CANCELLED = "was stopped before"
     FORCED = "forced"
@@ -158,7 +170,7 @@ def output_input(outcome: Realized, name: str) -> FileInput:
 
 
 def look_up(store: Store, job: str, index: int, key: str) -> Realized | None:
-    """A complete realization by job, index and resolved key."""
+    """A complete or collected realization by job, index and resolved key."""
     directory = store.job(job)
     if not os.path.exists(directory):
         # Most jobs that are looked for have never run.
@@ -168,7 +180,10 @@ def look_up(store: Store, job: str, index: int, key: str) -> Realized | None:
         if outputs is not None:
             return Realized(directory, outputs, key)
     found = find_realization(directory, index, key)
-    return None if found is None else Realized(found[0], found[1].outputs, key)
+    if found is not None:
+        return Realized(found[0], found[1].outputs, key)
+    collected = find_collected(directory, index, key)
+    return None if collected is None else Realized(collected[0], collected[1].outputs, key, is_collected=True)
 
 
 def reason_to_run(store: Store, job: str, index: int, key: str) -> Reason:

@@ -40,18 +40,19 @@ class ResolvedJob(NamedTuple):
 
 def find_pending_too(store: Store, job: str, index: int, key: str) -> Realized | None:
     """What stands under a key, also where its record waits for the flush of its batch."""
+    found = None
     for _ in range(2):
         found = look_up(store, job, index, key)
-        if found is not None:
+        if found is not None and not found.is_collected:
             return found
         directory = store.job(job) if index == 0 else realization(store.job(job), index, key)
         outcome = pending_outcome(directory)
         if outcome is not None and (outcome.key, outcome.realization) == (key, index):
             return Realized(directory, outcome.outputs, key)
         if not os.path.lexists(directory + "/" + RECORD):
-            return None
+            return found
         # It has been committed between our two looks.
-    return None
+    return found
 
 
 def resolve_order(lab: Lab, resolver: Resolver, order: JobOrder) -> tuple[Job | PartJob, Resolved] | None:

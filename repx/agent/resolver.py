@@ -78,6 +78,10 @@ class Resolver:
         if self._open_runs and isinstance(self._missing.get(job), Awaited):
             self._open_runs.clear()
         if isinstance(known, Realized):
+            before = self._realized.get(job)
+            if before is not None and before.is_collected:
+                # It was made again, maybe with other contents.
+                self._results.clear()
             self._realized[job] = known
             self._missing.pop(job, None)
         else:

@@ -14,6 +14,7 @@ from typing import Any, Callable, NamedTuple
 
 from repx.agent.base.digest import canonical_json
 from repx.agent.base.fingerprint import encode, job_digest
+from repx.agent.base.layout import ITEMS
 from repx.agent.base.wire import Wire
 from repx.agent.lab.format import ITEMS_BYTES_LIMIT, ITEMS_LIMIT
 from repx.agent.lab.identity import Identity, scatter_identity
@@ -74,6 +75,11 @@ class ItemsError(Exception):
     """A scatter did not write a JSON list."""
 
 
+def _items_path(scatter: Realized, output: str) -> str:
+    """Where the list of a scatter is; of one that was collected the list alone is kept."""
+    return scatter.directory + "/" + ITEMS if scatter.is_collected else scatter.path(output)
+
+
 LookUp = Callable[[PartJob, Resolved], "Realized | None"]
 
 
@@ -99,6 +105,11 @@ class ScatterGather:
         """The name of the step that nothing depends on."""
         return self._parts.sink
 
+    @property
+    def gather_takes_scatter(self) -> bool:
+        """Whether the gather takes an output of the scatter, beside those of the last step."""
+        return any(wire.source == "scatter" for wire in self._parts.gather_wires)
+
     def scatter(self) -> tuple[PartJob, Resolved]:
         """The scatter, which is a job like any other."""
         stage, recipes = self._parts.scatter, self._recipes
@@ -111,7 +122,7 @@ class ScatterGather:
         """The work items, each as canonical JSON. Raises ItemsError."""
         name = self._parts.items
         try:
-            with open(scatter.path(name), "rb") as file:
+            with open(_items_path(scatter, name), "rb") as file:
                 data = file.read(ITEMS_BYTES_LIMIT + 1)
             if len(data) > ITEMS_BYTES_LIMIT:
                 raise ItemsError("output %s of the scatter has more than %d MiB" % (name, ITEMS_BYTES_LIMIT >> 20))

@@ -6,7 +6,7 @@ import os
 import time
 
 from repx.agent.base.files import mark_of_file
-from repx.agent.base.layout import CLAIM, FAILURE, PENDING, Store
+from repx.agent.base.layout import CLAIM, COLLECTED, FAILURE, PENDING, Store
 from repx.agent.base.record import (
     Attempt,
     Outcome,
@@ -30,6 +30,9 @@ from repx.agent.worker_cgroup import CgroupEntry
 
 _STATES = {"": State.SUCCEEDED, "cancelled": State.CANCELLED}
 """What has come of an attempt with this cause; of one with any other, a failure."""
+
+_EARLIER = (COLLECTED, FAILURE)
+"""Records whose attempts are those of the next one too."""
 
 _FAILED_ELSEWHERE = Attempt(cause="elsewhere", detail="it failed in another run on this store")
 
@@ -150,7 +153,7 @@ class Slot:
         if not self.claim.holds(claimed):
             # Taken over while this machine did not answer: whoever has it now decides.
             return JobAnswer(State.RUNNING, job.key)
-        earlier = [] if is_new else read_attempts(claimed + "/" + FAILURE)
+        earlier = [] if is_new else [one for name in _EARLIER for one in read_attempts(claimed + "/" + name)]
         stdout, stderr, trace = self._scratch.logs.take(claimed, len(earlier) + 1)
         attempt = attempt._replace(stdout=stdout, stderr=stderr, trace=trace)
         return self._publish(job, claimed, [*earlier, attempt], outputs, is_new=is_new, force=force)

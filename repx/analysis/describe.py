@@ -51,7 +51,7 @@ def describe_job(job: Job, lab: LabDirectory, store: Store) -> dict[str, Any]:
         "resources": {name: _resource(job, name, lab) for name in job.hints.said()},
         "inputs": [_input(source, lab, statuses) for source in job.inputs],
         "outputs": {
-            name: {"path": f"{directory}/out/{path}", "there": outcome is not None}
+            name: {"path": f"{directory}/out/{path}", "there": outcome is not None and not outcome.is_collected}
             | ({"size": outcome.outputs[name].size} if outcome is not None else {})
             for name, path in stage.outputs.items()
         },
@@ -73,7 +73,7 @@ def describe_stored(job: StoredJob) -> dict[str, Any]:
         "status": job.status.value,
         "stage_type": "step",
         "outputs": {
-            name: {"path": f"{job.directory}/out/{output.path}", "there": True, "size": output.size}
+            name: {"path": f"{job.directory}/out/{output.path}", "there": not job.is_collected, "size": output.size}
             for name, output in outputs.items()
         },
     } | _attempts(job.directory)

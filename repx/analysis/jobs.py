@@ -98,6 +98,12 @@ class JobView:
         return self._source.statuses.of(self._job)
 
     @property
+    def is_collected(self) -> bool:
+        """Whether it is done and its outputs were collected: a job that needs them makes them again."""
+        outcome = self._source.statuses.results.outcome(self._job)
+        return outcome is not None and outcome.is_collected
+
+    @property
     def outputs(self) -> dict[str, Path]:
         """Its outputs by name, as absolute paths. Raises UsageError when it has no result for today's inputs."""
         return {name: self.path(name) for name in self._job.stage.outputs}
@@ -237,7 +243,7 @@ def _row(job: JobView, outputs: bool) -> dict[str, Any]:
     row: dict[str, Any] = {"job_id": job.id, "stage": job.stage, "run": job.run, "status": str(job.status)}
     for name, value in job.effective_params.items():
         row[f"param.{name}" if name in _COLUMNS else name] = value
-    if outputs and job.status is State.SUCCEEDED:
+    if outputs and job.status is State.SUCCEEDED and not job.is_collected:
         row.update((f"output.{name}", str(path)) for name, path in job.outputs.items())
     return row
 

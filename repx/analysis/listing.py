@@ -71,7 +71,7 @@ class Row(NamedTuple):
     def outputs(self) -> dict[str, str]:
         """Absolute paths by name, where there is a result for today's inputs."""
         outcome = self.statuses.results.outcome(self.job)
-        return {} if outcome is None else {name: outcome.path(name) for name in outcome.outputs}
+        return {} if outcome is None or outcome.is_collected else {name: outcome.path(name) for name in outcome.outputs}
 
 
 class Listing:

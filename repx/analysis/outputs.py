@@ -75,6 +75,8 @@ def result_of(
     if isinstance(job, StoredJob):
         if job.record is None or job.status is not State.SUCCEEDED:
             raise _no_result(job.id, job.status, job.directory)
+        if job.is_collected:
+            raise _collected(job.id)
         outputs = job.record.outputs
         return _result(job.id, job.directory, outputs)
     if not 0 <= index < job.stage.realizations:
@@ -84,7 +86,17 @@ def result_of(
     outcome = statuses.results.outcome(job, index)
     if outcome is None:
         raise _no_result(job.id, statuses.of(job), statuses.directory(job, index), statuses.blocked_by(job))
+    if outcome.is_collected:
+        raise _collected(job.id)
     return _result(job.id, outcome.directory, outcome.outputs)
+
+
+def _collected(job: str) -> UsageError:
+    return UsageError(
+        f"the outputs of job {job} were collected",
+        facts=[("kept", "its record: it counts as done, and a job that needs its outputs makes them again")],
+        hint=f"make them again: repx run --force {job[:12]}",
+    )
 
 
 def _result(job: str, directory: str, outputs: Mapping[str, OutputRecord]) -> Result:

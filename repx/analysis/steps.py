@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from repx.agent.base.digest import ID_LENGTH
-from repx.agent.base.layout import RECORD, Store
+from repx.agent.base.layout import COLLECTED, RECORD, Store
 from repx.agent.base.names import is_job_id
 from repx.agent.base.record import Outcome as RecordedOutcome
 from repx.agent.base.record import failure_of, read_outcome
@@ -47,6 +47,7 @@ class StoredJob:
     directory: str
     record: RecordedOutcome | None
     status: State
+    is_collected: bool = False
 
     @property
     def stage(self) -> str:
@@ -114,6 +115,9 @@ def _read_stored(identity: str, store: Store) -> StoredJob:
     outcome = read_outcome(f"{directory}/{RECORD}")
     if outcome is not None:
         return StoredJob(identity, directory, outcome, State.SUCCEEDED)
+    collected = read_outcome(f"{directory}/{COLLECTED}")
+    if collected is not None:
+        return StoredJob(identity, directory, collected, State.SUCCEEDED, is_collected=True)
     failure = failure_of(directory)
     status = unfinished_status(directory, None if failure is None else failure.key, store)
     return StoredJob(identity, directory, failure, status or State.PENDING)

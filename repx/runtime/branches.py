@@ -53,6 +53,11 @@ class Branches:
         try:
             items = whole.items(scatter.outcome)
         except ItemsError as error:
+            if scatter.is_parked:
+                # Its items were collected, and nobody can say without them what the whole consists of.
+                self._graph.want(scatter)
+                self._graph.wait(unit, scatter)
+                return unit.waiting > 0
             unit.attempt = Attempt(cause="output", detail=str(error))
             self._graph.end(unit, State.FAILED)
             return True
@@ -81,14 +86,16 @@ class Branches:
         """The inputs of a step are there, so its id is: equal steps become one, and this one follows."""
         before: dict[str, Realized] = {}
         for name in step.before:
-            earlier = branch[name]
+            earlier = branch[name].leader or branch[name]
             if earlier.outcome is None:
                 return self._block_if_ended(unit, earlier)
             before[name] = earlier.outcome
         part, resolved = whole.step(step, item, before)
         unit.job = part
+        unit.sources = tuple(branch[name] for name in step.before)
         leader = self._steps.setdefault(part.id, unit)
         if leader is not unit:
+            unit.leader = leader
             unit.on_ready = lambda one: self._follow(one, leader)
             self._graph.wait(unit, leader)
             return unit.waiting > 0 or self._follow(unit, leader)
@@ -104,12 +111,14 @@ class Branches:
 
     def _gather(self, unit: Unit, whole: ScatterGather, scatter: Unit, sinks: list[Unit]) -> bool:
         """All branches have ended: the whole becomes an ordinary job, its gather."""
+        sinks = [sink.leader or sink for sink in sinks]
         failed = next((sink for sink in sinks if sink.state in ENDED and sink.outcome is None), None)
         if failed is not None:
             return self._block_if_ended(unit, failed)
         outcomes = [sink.outcome for sink in sinks if sink.outcome is not None]
         if len(outcomes) == len(sinks) and scatter.outcome is not None:
             unit.job, unit.resolved = whole.gather(outcomes, scatter.outcome)
+            unit.sources = (*([scatter] if whole.gather_takes_scatter else []), *sinks)
         return False
 
     def _block_if_ended(self, unit: Unit, needed: Unit) -> bool:

@@ -77,6 +77,7 @@ class Engine:
     def survey(self) -> Report:
         """What is done and what would run, at most; starts nothing and writes nothing."""
         self._make_graph(dry=True)
+        self._graph.settle()
         return Report(self._graph.units)
 
     def execute(self) -> Report:
@@ -100,6 +101,7 @@ class Engine:
             finally:
                 report.trouble = self._executor.close()
                 self._executor = None
+        self._graph.settle()
         report.interrupted = self._stop_reason == "interrupted"
         report.drift = self._orders.drift
         report.watching_failed = self._watcher.failure
@@ -122,6 +124,10 @@ class Engine:
     def is_forced(self, job: Job | PartJob) -> bool:
         """Whether a job is to run, done or not; the parts of a scatter-gather go with the whole."""
         return self._options.force and (job.whole if isinstance(job, PartJob) else job.id) in self._selection.asked
+
+    def is_wanted(self, job: Job | PartJob) -> bool:
+        """Whether somebody will look at the outputs of a job."""
+        return job.id in self._options.wanted
 
     def found(self, unit: Unit, outcome: Realized) -> Realized:
         """A result that had been displaced becomes the current one again."""

@@ -2,7 +2,8 @@
 
 Looking at a unit means to resolve its inputs and to look whether a result stands under its key: then it has succeeded,
 else it is ready to run. Where something that it needs has failed, it is blocked. What was made is told to the resolver
-by which the inputs of others are resolved.
+by which the inputs of others are resolved. A result whose outputs were collected counts as done: its unit is parked,
+and runs when a unit that is to run takes from it (`repx.runtime.parking`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from repx.lab.run_order import RunOrder, Waits, blocked_by_runs
 from repx.lab.selection import Selection
 from repx.model.resources import Resources
 from repx.runtime.needs import DEFAULT_CPUS, DEFAULT_MEM, Needs
+from repx.runtime.parking import Parking
 from repx.runtime.units import Unit
 
 
@@ -34,6 +36,9 @@ class Hooks(Protocol):
 
     def is_forced(self, job: Job | PartJob) -> bool:
         """Whether a job is to run, done or not."""
+
+    def is_wanted(self, job: Job | PartJob) -> bool:
+        """Whether the outputs of a job are to be there in the end, though its record would do."""
 
     def found(self, unit: Unit, outcome: Realized) -> Realized:
         """A result stands under a unit's key already; what is to be taken as such."""
@@ -69,6 +74,7 @@ class UnitGraph:
         self._needs: dict[Hints, tuple[Needs, float | None, dict[str, int]]] = {}
         self._open_scatter: Callable[[Unit], bool] | None = None
         self._has_bad = False
+        self._parking = Parking(self, lab)
 
     def build(self, open_scatter: Callable[[Unit], bool]) -> None:
         """A unit for every realization of every selected job, wired to those it takes from.
@@ -138,6 +144,26 @@ class UnitGraph:
             unit.on_ready = self._open_scatter
         return unit
 
+    def settle(self) -> None:
+        """What was parked and nobody has needed is done."""
+        for unit in self.units:
+            if unit.is_parked:
+                unit.is_parked = False
+                self.end(unit, State.SUCCEEDED)
+
+    def want(self, unit: Unit) -> None:
+        """Let a unit that may be parked run."""
+        self._parking.want(unit)
+
+    def unit_of(self, job: str) -> Unit:
+        """The unit of a job's first realization."""
+        return self._by_job[job]
+
+    def note_blocked(self, run: str) -> None:
+        """A job of a run whose barrier has been passed may have failed since."""
+        if run in self._barriers:
+            self._barriers[run].blocked_by = self._bad_unit(run)
+
     def look_later(self, unit: Unit) -> None:
         """Put a unit in line to be looked at."""
         self._waiting.append(unit)
@@ -167,8 +193,13 @@ class UnitGraph:
     def blocker(self, unit: Unit) -> Unit | None:
         """The unit that keeps this one from running, if any."""
         job = unit.job
-        if not self._has_bad or not isinstance(job, Job):
+        if not self._has_bad or job is None:
             return None
+        if isinstance(job, PartJob):
+            # What the whole takes may have been collected, and have failed when it was made again.
+            whole = self._lab.job(job.whole)
+            assert whole is not None, "it is of this Lab"
+            job = whole
         for identity in job.upstream_ids():
             upstream = self._by_job[identity]
             if upstream.state in (State.FAILED, State.BLOCKED, State.CANCELLED):
@@ -203,13 +234,17 @@ class UnitGraph:
         return self._barriers[run]
 
     def _pass_barrier(self, barrier: Unit, run: str) -> bool:
-        # In a dry run, what is ready has not failed: what comes after it may run too.
-        bad = ENDED - {State.SUCCEEDED}
-        failed = next((unit for unit in self.units_of(run) if unit.state in bad), None)
-        barrier.blocked_by = None if failed is None else failed.blocked_by or failed
+        barrier.blocked_by = self._bad_unit(run)
         barrier.move(State.SUCCEEDED)
         self.release(barrier)
         return True
+
+    def _bad_unit(self, run: str) -> Unit | None:
+        """What has failed of a run, or what blocks it."""
+        # In a dry run, what is ready has not failed: what comes after it may run too.
+        bad = ENDED - {State.SUCCEEDED}
+        failed = next((unit for unit in self.units_of(run) if unit.state in bad), None)
+        return None if failed is None else failed.blocked_by or failed
 
     def _look_at(self, unit: Unit) -> None:
         if self._hooks.is_stopped():
@@ -230,11 +265,15 @@ class UnitGraph:
         assert unit.job is not None
         is_forced = self._hooks.is_forced(unit.job)
         outcome = None if is_forced else self.resolver.look_up(unit.job, unit.resolved, unit.index)
-        if outcome is not None:
+        if outcome is not None and not outcome.is_collected:
             self.succeed(unit, outcome if self.dry else self._hooks.found(unit, outcome), found=True)
+        elif outcome is not None and not (unit.is_wanted or self._hooks.is_wanted(unit.job)):
+            self._parking.park(unit, outcome)
+        elif self._parking.keeps_waiting(unit):
+            return
         elif self.dry:
-            reason = Reason.FORCED if is_forced else self.resolver.reason(unit.job, unit.resolved, unit.index)
-            self._expect(unit, reason)
+            known = Reason.FORCED if is_forced else Reason.COLLECTED if outcome is not None else None
+            self._expect(unit, known or self.resolver.reason(unit.job, unit.resolved, unit.index))
         else:
             unit.move(State.READY)
             self._hooks.ready(unit)
@@ -243,6 +282,7 @@ class UnitGraph:
         """In a dry run: take a unit to be one that would run."""
         unit.move(State.READY)
         unit.reason = reason
-        if unit.index == 0 and unit.job is not None:
+        # What was collected is taken to be made again as it was.
+        if unit.index == 0 and unit.job is not None and reason is not Reason.COLLECTED:
             self.resolver.note(unit.job.id, AWAITED)
         self.release(unit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from repx.agent.base.layout import Store
 from repx.agent.programs import Isolation, IsolationKind, programs_of
@@ -28,6 +28,7 @@ def local_engine(
     jobs: int | None = None,
     mem: int | None = None,
     force: bool = False,
+    wanted: Collection[str] = (),
     continue_on_failure: bool = False,
     allow_drift: bool = False,
     isolation: Isolation | None = None,
@@ -35,7 +36,8 @@ def local_engine(
     """An engine for runs, groups, stages and job prefixes; for everything when nothing is named.
 
     `jobs` slots (default: the CPUs) share `mem` bytes (default: the machine's); the isolation is the local target's
-    unless given. Raises UsageError for an unknown name, and what `isolation_on` raises.
+    unless given. Of the jobs `wanted` the outputs are there in the end, also where they were collected. Raises
+    UsageError for an unknown name, and what `isolation_on` raises.
     """
     lab = lab.seen_from(store)
     cpus = machine_cpus()
@@ -45,7 +47,7 @@ def local_engine(
         lab,
         store,
         select(lab, names),
-        Options(force=force, continue_on_failure=continue_on_failure),
+        Options(force=force, wanted=wanted, continue_on_failure=continue_on_failure),
         watcher,
         programs_of(lab, store, chosen, allow_drift=allow_drift),
         lambda: DirectExecutor(store, budget, Images(lab, chosen), stop_on_failure=not continue_on_failure),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -22,6 +22,8 @@ class Options:
     """How to run: what to do about what is done, and about what fails."""
 
     force: bool = False
+    wanted: Collection[str] = ()
+    """Jobs whose outputs are to be there in the end, also where their records would do."""
     continue_on_failure: bool = False
 
 

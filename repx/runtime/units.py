@@ -22,6 +22,10 @@ class Unit:
     `job` is None for a step until its inputs are known, for those make its id. `waiting` counts what must end first,
     `limits` are the CPUs and the bytes that it has asked for itself.
     `on_ready` is asked first when it waits for nothing any more, and says whether it has dealt with the unit.
+
+    `is_parked` says that its result was collected: it counts as done until a unit that runs needs its outputs, and
+    `is_wanted` that one does. `sources` are the units that a part takes from within its scatter-gather; `leader` is the
+    unit that it follows, because both are the same step.
     """
 
     __slots__ = (
@@ -30,7 +34,10 @@ class Unit:
         "consumers",
         "found",
         "index",
+        "is_parked",
+        "is_wanted",
         "job",
+        "leader",
         "limits",
         "needs",
         "number",
@@ -41,6 +48,7 @@ class Unit:
         "reason",
         "resolved",
         "run",
+        "sources",
         "state",
         "time_s",
         "waiting",
@@ -63,6 +71,10 @@ class Unit:
         self.attempt: Attempt | None = None
         self.blocked_by: Unit | None = None
         self.found = False
+        self.is_parked = False
+        self.is_wanted = False
+        self.sources: tuple[Unit, ...] = ()
+        self.leader: Unit | None = None
         self.needs = Needs(1, 1 << 30)
         self.time_s: float | None = None
         self.limits: Mapping[str, int] = {}
@@ -82,8 +94,8 @@ class Unit:
         self.state = state
 
     def after(self, other: Unit) -> None:
-        """Wait for `other`, unless it has ended already."""
-        if other.state in ENDED:
+        """Wait for `other`, unless it has ended already, or counts as done."""
+        if other.state in ENDED or other.is_parked:
             return
         self.waiting += 1
         if isinstance(other.consumers, list):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from repx.agent.base.files import read_if_there
-from repx.agent.base.layout import FAILURE, PENDING, RECORD, Store, slot
+from repx.agent.base.layout import COLLECTED, FAILURE, PENDING, RECORD, Store, slot
 from repx.agent.base.record import Attempt, Log, read_attempts
 from repx.agent.held import Claim, is_alive, read_claim
 
@@ -28,7 +28,7 @@ _SIGNALS = {"SIGKILL": ", often because memory ran out", "SIGSEGV": ", a crash: 
 def all_attempts(directory: str) -> list[Attempt]:
     """All attempts kept in the directory of a realization, first to last."""
     found: dict[float, Attempt] = {}
-    for name in (RECORD, PENDING, FAILURE):
+    for name in (COLLECTED, RECORD, PENDING, FAILURE):
         found.update((attempt.start, attempt) for attempt in read_attempts(f"{directory}/{name}"))
     return [found[start] for start in sorted(found)]
 

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from repx import Run
-from repx.agent.base.layout import Store
+from repx.agent.base.files import remove_tree
+from repx.agent.base.layout import COLLECTED, ITEMS, RECORD, Store
 from repx.agent.base.state import State
 from repx.agent.lab.run_file import Job
 from repx.agent.resolve import ItemInput, Realized
@@ -32,6 +33,7 @@ class Driven:
         self.store = Store(str(root / "store"))
         self.told: list[str] = []
         self.forced: Collection[str] = ()
+        self.wanted: Collection[str] = ()
         self.is_over = False
 
     def begin(self, *names: str, dry: bool = False) -> UnitGraph:
@@ -56,6 +58,28 @@ class Driven:
             self.graph.end(unit, state)
         self.graph.resolve_ready()
 
+    def finish(self) -> None:
+        """Let all that is ready, and will be, come to its end; each makes what it would make any time."""
+        while ready := [unit for unit in self.graph.units if unit.state is State.READY]:
+            unit = ready[0]
+            assert unit.job is not None
+            assert unit.resolved is not None
+            text = "[1, 1, 2]" if unit.job.stage.name == "split" else name_of(unit)
+            unit.move(State.RUNNING)
+            files = dict.fromkeys(unit.job.stage.outputs, text)
+            self.graph.succeed(unit, put_result(self.store, unit.job, unit.resolved, files, unit.index), found=False)
+            self.graph.resolve_ready()
+
+    def collect(self, *stages: str) -> None:
+        """Take away the outputs of all results of some stages, as `repx gc` does."""
+        for directory in (self.root / "store" / "outputs").iterdir():
+            if any(directory.name.endswith(f"-{stage}-1") for stage in stages):
+                items = directory / "out" / "items.json"
+                if items.exists():
+                    items.rename(directory / ITEMS)
+                (directory / RECORD).rename(directory / COLLECTED)
+                remove_tree(str(directory / "out"))
+
     def states(self) -> Mapping[str, str]:
         """How every unit stands."""
         return {name_of(unit): unit.state.value for unit in self.graph.units}
@@ -69,6 +93,9 @@ class Driven:
 
     def is_stopped(self) -> bool:
         return self.is_over
+
+    def is_wanted(self, job: Job | PartJob) -> bool:
+        return job.id in self.wanted
 
     def is_forced(self, job: Job | PartJob) -> bool:
         return job.stage.name in self.forced

@@ -8,14 +8,19 @@
                         /failure.jsonl       the record of the last failure, until a success
                         /failed/             what the last failed attempt left in $out
                         /pending             a record whose result is in place but not yet flushed
+                        /collected.jsonl     the record of a result whose outputs were collected
+                        /items               the work items of a collected scatter
                         /claim               a hard link to the claim file of the slot that works on it
                         /claim.dead-<random> a claim that somebody is taking over, or was killed over that
                         /<index>-<key8>/     the same files for other realizations and displaced results
 <store>/keys/<resolved key>                  hard link to a record
 <store>/stages/<digest>                      the lines that identify a stage; records name it
-<store>/gcroots/{auto,pinned}/               links to what must be kept
+<store>/gcroots/auto/{links,labs,calls}/     links to what must be kept: made on the way,
+                /pinned/<name>               and by the user
 <store>/verified/<digest of a path>          what a Lab's files looked like when they were last hashed
 <store>/tmp/<maker>/                         a runner's: heartbeat, slot-<n>/{in,out,tmp,home}, logs, claim of each
+           /use,<maker>                      says which Lab somebody is using now
+           /trash,<maker>                    what is being deleted
 """
 
 from __future__ import annotations
@@ -28,6 +33,8 @@ from repx.agent.base.names import is_digest, is_job_id
 RECORD = "record.jsonl"
 FAILURE = "failure.jsonl"
 PENDING = "pending"
+COLLECTED = "collected.jsonl"
+ITEMS = "items"
 CLAIM = "claim"
 OUT = "out"
 FAILED = "failed"

@@ -29,7 +29,7 @@ from repx.agent.base.fingerprint import (
     input_line,
     parse_fingerprint,
 )
-from repx.agent.base.layout import FAILURE, OUT, RECORD, realization
+from repx.agent.base.layout import COLLECTED, FAILURE, OUT, RECORD, realization
 from repx.agent.base.state import State
 
 FORMAT = 1
@@ -238,6 +238,16 @@ def find_realization(job_directory: str, index: int, key: str) -> tuple[str, Out
             # One that was on its way to its other place when its mover was killed has a record at both.
             if is_intact(directory, outcome):
                 return directory, outcome
+    return None
+
+
+def find_collected(job_directory: str, index: int, key: str) -> tuple[str, Outcome] | None:
+    """The directory and outcome of a realization with this key whose outputs were collected; else None."""
+    aside = realization(job_directory, index, key)
+    for directory in (job_directory, aside) if index == 0 else (aside,):
+        outcome = read_outcome(directory + "/" + COLLECTED)
+        if outcome is not None and (outcome.key, outcome.realization) == (key, index):
+            return directory, outcome
     return None
 
 
