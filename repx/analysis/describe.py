@@ -28,7 +28,8 @@ def describe_job(job: Job, lab: LabDirectory, store: Store) -> dict[str, Any]:
     inherited = statuses.results.inherited
     effective = inherited.of(job)
     # A path that it takes itself stands among its inputs.
-    own_paths = {source.input for source in job.inputs if isinstance(source, Stored)}
+    own = {*job.params, *(source.input for source in job.inputs if isinstance(source, Stored))}
+    origins = {name: _origin(job, name, inherited) for name in effective.one if name not in own}
     described: dict[str, Any] = {
         "id": job.id,
         "stage": stage.name,
@@ -44,10 +45,9 @@ def describe_job(job: Job, lab: LabDirectory, store: Store) -> dict[str, Any]:
         "realizations": stage.realizations,
         "params": {name: named(value) for name, value in job.params.items()},
         "inherited": {
-            name: {"value": named(value), "from": _origin(job, name, inherited)}
-            for name, value in effective.one.items()
-            if name not in job.params and name not in own_paths
+            name: {"value": named(effective.one[name]), "from": origin} for name, origin in origins.items() if origin
         },
+        "arguments": {name: named(effective.one[name]) for name, origin in origins.items() if not origin},
         "resources": {name: _resource(job, name, lab) for name in job.hints.said()},
         "inputs": [_input(source, lab, statuses) for source in job.inputs],
         "outputs": {
@@ -90,7 +90,7 @@ def _attempts(directory: str) -> dict[str, Any]:
 
 
 def _origin(job: Job, name: str, inherited: Inherited) -> str:
-    """The job a param is inherited from: of those that have it so, the first that is met on the way up."""
+    """The job a param is inherited from: of those that have it so, the first on the way up; empty for an argument."""
     value, param = inherited.of(job).one[name], name.rpartition(".")[2]
     stack, seen = [job], {job.id}
     while stack:

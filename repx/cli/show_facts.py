@@ -24,6 +24,7 @@ def job_facts(job: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "params", _columns([[name, shown(value)] for name, value in job.get("params", {}).items()])
     inherited = [[name, shown(one["value"]), f"from {one['from']}"] for name, one in job.get("inherited", {}).items()]
     yield "inherited", _columns(inherited)
+    yield "pipeline", _columns([[name, shown(value)] for name, value in job.get("arguments", {}).items()])
     yield "resources", _columns([_resource(name, one) for name, one in job.get("resources", {}).items()])
     yield "inputs", _columns([[one["name"], _input(one)] for one in job.get("inputs", [])])
     yield "outputs", _columns([[name, _size(one), one["path"]] for name, one in job["outputs"].items()])

@@ -150,7 +150,7 @@ def stage_names(lab: LabDirectory) -> set[str]:
 
 
 class ParamNames(Collection[str]):
-    """The names of all params that any stage declares, and of the inputs that a swept path may come in by.
+    """The names of all params that a stage or a pipeline declares, and of the inputs that a swept path may come in by.
 
     `a.b` is one too: the param b of what comes in by the input a, or of the stage a.
     """
@@ -159,7 +159,7 @@ class ParamNames(Collection[str]):
         stages = [stage for run in lab.runs.values() for stage in run.stages.values()]
         inputs = {spec.name: spec.kind for stage in stages for spec in stage.inputs.values()}
         self._names = {name for name, kind in inputs.items() if kind in ("path", "paths")}
-        self._names.update(*(stage.params for stage in stages))
+        self._names.update(*(stage.params for stage in stages), *(run.arguments for run in lab.runs.values()))
         self._first = {*inputs, *(stage.name for stage in stages)}
 
     def __contains__(self, name: object) -> bool:

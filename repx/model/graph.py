@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from repx.agent.base.digest import short_digest
@@ -13,6 +13,7 @@ from repx.model.derivation import Derivation, StageRecipe
 from repx.model.names import JobId
 from repx.model.software import Software
 from repx.model.sources import Sources
+from repx.model.values import Value
 
 DependencyKind = Literal["hard", "soft"]
 
@@ -25,6 +26,10 @@ class RunDependency:
     kind: DependencyKind
 
 
+Arguments = tuple[tuple[str, Value], ...]
+"""Arguments of a pipeline by name."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RunGraph:
     """One run: its jobs, producers before consumers, and the runs that it comes after."""
@@ -34,6 +39,8 @@ class RunGraph:
     after: tuple[RunDependency, ...]
     location: SourceLocation
     container: str = ""
+    arguments: Mapping[JobId, Arguments] = field(default_factory=dict)
+    """What pipelines were called with, where no stage has that as a param: it tells jobs apart, and is in no id."""
 
     @property
     def digest(self) -> str:

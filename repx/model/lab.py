@@ -15,7 +15,7 @@ from repx.agent.base.value import Plain
 from repx.agent.lab.format import JOBS_START, LAB_FORMAT
 from repx.model.derivation import Derivation, Edge, RunResults, StageRecipe
 from repx.model.fingerprint import part_identities
-from repx.model.graph import RunGraph
+from repx.model.graph import Arguments, RunGraph
 from repx.model.values import PackageRef, StoredPath, Value, as_json, param_value, place_in_lab
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
@@ -76,7 +76,7 @@ def parts_json(recipe: StageRecipe, describe: Callable[[StageRecipe, str], dict[
     }
 
 
-def job_line(job: Derivation, stage: str, hints: Mapping[str, Any]) -> str:
+def job_line(job: Derivation, stage: str, hints: Mapping[str, Any], arguments: Arguments = ()) -> str:
     """The line of a job in its run file, without the comma that may follow. `stage` is the digest of its stage."""
     recipe = job.stage
     here = f"jobs/{job.id}/bin/{recipe.name}"
@@ -106,6 +106,8 @@ def job_line(job: Derivation, stage: str, hints: Mapping[str, Any]) -> str:
         body["references"] = references
     if hints:
         body["resource_hints"] = hints
+    if arguments:
+        body["arguments"], _ = _params_json(*zip(*arguments, strict=True))
     return f'"{job.id}":{_encode(body)}'
 
 
@@ -127,6 +129,8 @@ def run_header(
     }
     if image:
         head["image"] = image
+    if run.arguments:
+        head["arguments"] = sorted({name for given in run.arguments.values() for name, _ in given})
     return canonical_json(head)[:-1] + "," + JOBS_START
 
 

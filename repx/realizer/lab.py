@@ -198,7 +198,10 @@ class _LabWriter:
     def _write_run(self, run: RunGraph, dependencies: Mapping[str, str]) -> str:
         recipes = dict.fromkeys(job.stage for job in run.jobs)
         stages = {self.stages[recipe].digest: self.stage_texts[recipe] for recipe in recipes}
-        lines = sorted(job_line(job, self.stages[job.stage].digest, self._hints(job.resources)) for job in run.jobs)
+        lines = sorted(
+            job_line(job, self.stages[job.stage].digest, self._hints(job.resources), run.arguments.get(job.id, ()))
+            for job in run.jobs
+        )
         header = run_header(run, dependencies, stages, len(lines), self.images.get(run.name, ""))
         digest = hashlib.sha256()
         aside = f"{self.building}/revision/{run.name}.tmp"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -184,3 +185,71 @@ def test_a_listing_goes_along_the_pipeline_and_shows_what_varies(world: World) -
     stages = [row[0].split("-")[1] for row in listed.rows]
     assert stages == ["train"] * 3 + sorted(stages[3:], key=["fan", "merge", "after"].index)
     assert [row[-3] for row in listed.rows[:3]] == ["1", "2", "3"]
+
+
+ARGUMENTS = """
+import repx
+from repx import Input, Lab, Output, Results, Run, out, stage
+
+@stage
+def data(d: Output = out("d.txt"), *, n: int = 1):
+    d.write_text(str(n))
+
+@stage
+def large(d: Input, o: Output = out("o.txt")):
+    o.write_text("large")
+
+@stage
+def small(d: Input, o: Output = out("o.txt")):
+    o.write_text("small")
+
+@stage
+def score(o: Input, s: Output = out("s.txt"), *, rate: float = 1.0):
+    s.write_text(o.read_text())
+
+def simulate(model, depth=1, extra=None):
+    made = data()
+    score(o=(large if model == "large" else small)(d=made).o, rate=0.5 * depth)
+
+@stage
+def report(sweep: Results, o: Output = out("o.txt")):
+    jobs = sweep.jobs("score", model="large", extra={"a": [1]})
+    lines = [f"{job.params['model']} {job.params['depth']} {job.outputs['s'].read_text()}" for job in jobs]
+    o.write_text("\\n".join(lines))
+
+params = {"model": ["large", "small"], "depth": [1, 2], "extra": [{"a": [1]}], "data.n": [7, 8]}
+sweep = Run("sweep", simulate, params=params)
+lab = Lab(runs=[sweep, Run("report", report, after=[sweep])])
+"""
+
+
+def test_what_only_the_pipeline_takes_tells_its_jobs_apart(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    (tmp_path / "experiment.py").write_text(ARGUMENTS)
+    done = world.run("run", "experiment.py")
+    assert done.returncode == 0, done.stderr
+    experiment = Experiment(world.lab, world.store)
+    asked: dict[str, Any] = {"model": "large", "depth": 2, "data.n": 8}
+    scores = experiment.jobs().filter(stage="score", **asked)
+    assert [job.effective_params for job in scores] == [
+        {"n": 8, "model": "large", "depth": 2, "extra": {"a": [1]}, "rate": 1.0}
+    ]
+    # One job for all of them has none as its own; what it shares with no other, it has.
+    data = [job.effective_params for job in experiment.jobs().filter(stage="data")]
+    assert sorted(data, key=str) == [{"extra": {"a": [1]}, "n": 7}, {"extra": {"a": [1]}, "n": 8}]
+    assert [job.effective_params["model"] for job in experiment.jobs().filter(stage="large")] == ["large", "large"]
+    (report,) = experiment.jobs().filter(stage="report")
+    assert sorted(report.outputs["o"].read_text().splitlines()) == [*["large 1 large"] * 2, *["large 2 large"] * 2]
+    listed = world.see("list", "jobs", "score", "-w", "model=small", "-p", "model", "-p", "depth").stdout.split()
+    assert listed[-2:] == ["small", "2"]
+    assert "pipeline   " in world.see("show", "job", "score[model=small,depth=1,data.n=7]").stdout
+    assert "did you mean model?" in world.see("list", "jobs", "-w", "modl=small").stderr
+
+
+def test_a_swept_argument_is_in_no_id(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    found = []
+    for names in ('["large"]', '["large", "small"]'):
+        (tmp_path / "experiment.py").write_text(ARGUMENTS.replace('["large", "small"]', names))
+        found.append(json.loads(world.run("run", "experiment.py", "sweep", "--json").stdout)["found"])
+    assert found == [0, 2 + 2 + 4]

@@ -154,14 +154,15 @@ def is_same(one: Any, other: Any) -> bool:
 
 
 def _own(job: Job) -> tuple[dict[str, Any], dict[str, Values]]:
-    """The params of a job and the stored paths it takes; of an input that takes several, all of them."""
+    """The params of a job, the stored paths it takes (of an input that takes several, all of them), its pipeline's
+    arguments."""
     paths: dict[str, list[str]] = {}
     for source in job.inputs:
         if isinstance(source, Stored):
             paths.setdefault(source.input, []).append(source.place)
     one = {name: places[0] for name, places in paths.items() if len(places) == 1}
     several = {name: {place: place for place in places} for name, places in paths.items() if len(places) > 1}
-    return {**one, **job.params}, several
+    return {**job.arguments, **one, **job.params}, several
 
 
 def _merged(above: Sequence[Effective]) -> Effective:

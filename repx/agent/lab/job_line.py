@@ -15,13 +15,16 @@ from repx.agent.base.names import (
     is_place,
     is_sha256,
     is_stored_place,
+    is_variable,
 )
 from repx.agent.lab.checks import (
     Check,
     are_plain,
     complaints,
+    dict_of,
     is_count,
     is_object,
+    is_param,
     is_text,
     list_of,
     short,
@@ -91,7 +94,10 @@ class PartRecipes(NamedTuple):
 
 
 class JobLine(NamedTuple):
-    """What stands in a line. `references` says which params are not what their text says: `ParamValue.reference`."""
+    """What stands in a line. `references` says which params are not what their text says: `ParamValue.reference`.
+
+    `arguments` are those of the pipeline that no stage takes: they tell jobs apart, and are in no id.
+    """
 
     stage: Stage
     recipe: str
@@ -100,6 +106,7 @@ class JobLine(NamedTuple):
     inputs: tuple[InputSource, ...]
     hints: Hints
     parts: PartRecipes | None
+    arguments: Mapping[str, Any]
 
 
 def parse_job(body: Any, stages: Mapping[str, Stage]) -> tuple[JobLine | None, list[str]]:
@@ -126,9 +133,12 @@ def parse_job(body: Any, stages: Mapping[str, Stage]) -> tuple[JobLine | None, l
     if references or not are_plain(params):
         wrong.extend(values_complaints("it", params, references))
     hints = _hints(body["resource_hints"], wrong) if "resource_hints" in body else NO_HINTS
+    arguments = body.get("arguments", _NOTHING)
+    if arguments is not _NOTHING and not _ARGUMENTS(arguments):
+        wrong.append(f"its arguments are {short(arguments)}")
     if wrong:
         return None, wrong
-    return JobLine(stage, recipe, params, references, inputs, hints, parts), []
+    return JobLine(stage, recipe, params, references, inputs, hints, parts, arguments), []
 
 
 def _params(stage: Stage, given: Mapping[str, Any], wrong: list[str]) -> Mapping[str, Any]:
@@ -233,6 +243,7 @@ _JOB: Mapping[str, Check] = {
     "params": is_object,
     "stage": is_text,
 }
+_ARGUMENTS = dict_of(is_variable, is_param)
 _FROM_JOB: Mapping[str, Check] = {"job_id": is_job_id, "source_output": is_output_name}
 _FROM_RUN: Mapping[str, Check] = {"source_run": is_file_name, "results": is_text}
 _STORED: Mapping[str, Check] = {"source_value": is_stored_place, "digest": is_sha256}

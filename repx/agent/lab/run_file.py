@@ -8,11 +8,11 @@ from __future__ import annotations
 import mmap
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from repx.agent.base.names import JOB_ID_LENGTH, JOB_ID_PATTERN, is_digest, is_file_name, is_place
-from repx.agent.lab.checks import complaints, dict_of, is_count, is_object, is_text, one_of
+from repx.agent.base.names import JOB_ID_LENGTH, JOB_ID_PATTERN, is_digest, is_file_name, is_place, is_variable
+from repx.agent.lab.checks import complaints, dict_of, is_count, is_object, is_text, list_of, one_of, short
 from repx.agent.lab.format import HEADER_LIMIT, JOBS_END, JOBS_START, LAB_FORMAT, LINE_LIMIT
 from repx.agent.lab.identity import Identity, job_identity
 from repx.agent.lab.job_line import FromJob, FromRun, JobLine, parse_job
@@ -30,13 +30,14 @@ _KEY = re.compile(b'"(%s)":' % JOB_ID_PATTERN.encode())
 class Job:
     """One job of a run; what `JobLine` has, its id, the run it was read from, and the byte at which its line begins."""
 
-    __slots__ = ("hints", "id", "inputs", "offset", "params", "parts", "recipe", "references", "run", "stage")
+    __slots__ = (*JobLine._fields, "id", "offset", "run")
 
     def __init__(self, identity: str, run: RunFile, start: int, line: JobLine) -> None:
         self.id = identity
         self.run = run
         self.offset = start - len(identity) - 3
-        (self.stage, self.recipe, self.params, self.references, self.inputs, self.hints, self.parts) = line
+        (self.stage, self.recipe, self.params, self.references, self.inputs) = line[:5]
+        (self.hints, self.parts, self.arguments) = line[5:]
 
     @property
     def stage_type(self) -> str:
@@ -83,6 +84,8 @@ class RunFile:
         self.count: int = header["count"]
         self.digest: str = header["digest"]
         self.image: str = header.get("image", "")
+        self.arguments: Sequence[str] = header.get("arguments", ())
+        """The names of what its pipelines take and no stage does."""
         self._origin = None if origin is None else origin.of_run(self.image)
         self.origin = "" if self._origin is None else self._origin.digest
         """What its jobs' keys are made of that stands in no run file; empty for a Lab of one's own."""
@@ -161,6 +164,8 @@ class RunFile:
         wrong = list(complaints("the header", header, _HEADER))
         if "image" in header and not is_place(header["image"]):
             wrong.append("its image is %r, outside the Lab" % (header["image"],))
+        if not _ARGUMENTS(header.get("arguments", [])):
+            wrong.append("its arguments are %s" % short(header["arguments"]))
         stages = {}
         for digest, value in header["stages"].items() if is_object(header.get("stages")) else ():
             stage, faults = parse_stage(digest, value)
@@ -206,6 +211,8 @@ class RunFile:
     def _broken(self, *complaints: str) -> Exception:
         return self._root.fault(*((self.place, one) for one in complaints))
 
+
+_ARGUMENTS = list_of(is_variable)
 
 _HEADER = {
     "name": is_file_name,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from repx.dsl.experiment import Lab
+from repx.dsl.instantiate.arguments import ArgumentsOfJobs
 from repx.dsl.instantiate.plan import NodePlan, RunContext
 from repx.dsl.instantiate.recipes import RecipeBook
 from repx.dsl.instantiate.sources import sources_of_lab
@@ -64,7 +65,8 @@ def _expand(context: RunContext, placed: dict[Node, JobId] | None) -> RunGraph:
     """All jobs of the run, once each, producers first."""
     run = context.run
     found: dict[JobId, Derivation] = {}
-    for nodes, rows in context.tracer.traces():
+    made_for = ArgumentsOfJobs(context.tracer)
+    for nodes, rows, axes in context.tracer.traces():
         plans: list[NodePlan] = []
         by_node: dict[Node, NodePlan] = {}
         for node in nodes:
@@ -80,11 +82,15 @@ def _expand(context: RunContext, placed: dict[Node, JobId] | None) -> RunGraph:
                     job = memo[key] = plan.make(row, current)
                     found.setdefault(job.id, job)
                 current[number] = job
+        if rows:
+            for plan in plans:
+                made_for.note(rows[0], axes, plan.memo.values())
         if placed is not None and not run.sweep.axes:
             placed.update((plan.node, current[plan.number].id) for plan in plans)
     _refuse_unused(context.tracer)
     after = tuple(RunDependency(one.run.name, one.kind) for one in sorted(run.after, key=lambda after: after.run.name))
-    return RunGraph(run.name, tuple(found.values()), after, run.location, run.container or "")
+    jobs = tuple(found.values())
+    return RunGraph(run.name, jobs, after, run.location, run.container or "", made_for.by_job())
 
 
 def _same_runs(runs: Iterable[RunGraph]) -> Iterator[Finding]:
@@ -111,7 +117,7 @@ def _refuse_unused(tracer: Tracer) -> None:
         reachable: set[str] = set()
         for _, arguments, _ in tracer.arguments:
             reachable.update(arguments.names)
-        for nodes, _ in tracer.traces():
+        for nodes, _, _ in tracer.traces():
             for node in nodes:
                 reachable.update(param.name for param in node._stage.interface.params)
                 reachable.update(f"{node._stage.name}.{param.name}" for param in node._stage.interface.params)

@@ -110,7 +110,7 @@ class NodePlan:
         for name in (f"{self.stage.name}.{param.name}", param.name):
             axis = self.context.tracer.axes.get(name, -1)
             if axis >= 0:
-                self.context.tracer.used.add(name)
+                self.context.tracer.take(name)
                 given = self.context.axis_values[axis]
                 table = [_with_line(param, self._from_axis(param, value)) for value in given]
                 self._refuse_equal(param, given, table)
@@ -159,7 +159,7 @@ class NodePlan:
             axis = None if spec.name in wired else around.axis_of(self.stage.name, spec.name)
             if axis is not None:
                 axes.add(around.path_axes[axis])
-                self.context.tracer.used.add(axis)
+                self.context.tracer.take(axis)
         return axes
 
     def _possible_sources(self) -> Iterator[Node]:

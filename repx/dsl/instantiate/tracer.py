@@ -15,8 +15,8 @@ from repx.errors import DefinitionError, nearest
 Codes = tuple[int, ...]
 """An assignment, or a part of one: for each axis the place of its value."""
 
-Trace = tuple[list[Node], list[Codes] | None]
-"""The nodes of one call of a pipeline, and the assignments it stands for; None means all."""
+Trace = tuple[list[Node], list[Codes] | None, tuple[int, ...]]
+"""The nodes of one call of a pipeline, the assignments it stands for (None means all), the axes that are arguments."""
 
 KEPT_TRACES = 20_000
 """Traces kept between the two passes over a run; beyond that a pipeline is traced again, to bound memory."""
@@ -29,6 +29,8 @@ class Tracer:
         self.run = run
         self.axes = {axis.name: number for number, axis in enumerate(run.sweep.axes)}
         self.used: set[str] = set()
+        self.taken: set[str] = set()
+        """Of those, what a param or an input of a stage takes."""
         self.arguments: list[tuple[Callable[..., Any], PipelineArguments, tuple[int, ...]]] = []
         for pipeline in run.pipelines:
             arguments = pipeline_arguments(pipeline, run.name, run.location)
@@ -45,22 +47,27 @@ class Tracer:
             self.arguments.append((pipeline, arguments, numbers))
         self._kept: dict[tuple[int, Codes], list[Node]] = {}
 
+    def take(self, name: str) -> None:
+        """Note that a param or an input of a stage takes an axis."""
+        self.used.add(name)
+        self.taken.add(name)
+
     def sample_nodes(self) -> Iterator[Node]:
         """All nodes of all traces."""
-        for nodes, _ in self.traces():
+        for nodes, _, _ in self.traces():
             yield from nodes
 
     def traces(self) -> Iterator[Trace]:
         """Each trace with the rows of the sweep it stands for; None means all rows."""
         for number, (pipeline, _, axes) in enumerate(self.arguments):
             if not axes:
-                yield self._trace(number, pipeline, axes, ()), None
+                yield self._trace(number, pipeline, axes, ()), None, axes
                 continue
             groups: dict[Codes, list[Codes]] = {}
             for row in self.run.sweep.rows():
                 groups.setdefault(tuple(row[axis] for axis in axes), []).append(row)
             for codes, rows in groups.items():
-                yield self._trace(number, pipeline, axes, codes), rows
+                yield self._trace(number, pipeline, axes, codes), rows, axes
 
     def _trace(self, number: int, pipeline: Callable[..., Any], axes: tuple[int, ...], codes: Codes) -> list[Node]:
         nodes = self._kept.get((number, codes))
