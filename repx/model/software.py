@@ -36,6 +36,8 @@ class World:
     names: tuple[str, ...]
     local_names: Mapping[str, tuple[str, ...]]
     libraries: tuple[str, ...]
+    subclasses: bool
+    """Whether the code asks classes for what is derived from them."""
     held: Mapping[str, str]
     places: Mapping[str, SourceLocation]
     lines: tuple[tuple[int, SourceLocation], ...]

@@ -74,6 +74,13 @@ DIFFERENT = {
     "a table that a decorator fills": (
         "A = [[]]\ndef noted(f):\n    A[0].append(1)\n    return f\n@noted\ndef a(): pass\ndef work():\n    return A, a\n", 1, "A",
     ),
+    "an attribute that a helper sets on a function": ("def f(): return f.n\ndef up(): f.n = 3\nup()\ndef work():\n    return f()\n", 1, "f"),
+    "an attribute of an object by another name": ("class C:\n    def __init__(self): self.f = len\nc = C()\nd = c\nd.n = 5\ndef work():\n    return c.n\n", 3, "c"),
+    "a class in a table": ("T = {'a': len}\nU = T\nU['b'] = abs\ndef work():\n    return T\n", 1, "T"),
+    "what is derived from a class": ("class B: pass\nclass A(B): pass\ndef work():\n    return B.__subclasses__()\n", 1, "B.__subclasses__()"),
+    "a metaclass that keeps a list": (
+        "class M(type):\n    kept = []\n    def __init__(self, *a): M.kept.append(self.__name__)\nclass A(metaclass=M): pass\nclass B(metaclass=M): pass\ndef work():\n    return M.kept, A\n", 1, "M.kept",
+    ),
     "two names of one object": (
         "class C:\n    kept = []\nA = C.kept\ndef work():\n    A.append(1)\n    return C.kept\n", None, "C.kept",
     ),
@@ -112,6 +119,7 @@ def test_a_local_module_that_a_job_would_have_otherwise_is_told(
 
 
 SAME = [
+    "class B: pass\nclass A(B): pass\ndef work():\n    return B.__subclasses__(), A\n",
     "import re, functools, operator\nP = re.compile('a', re.I)\n@functools.cache\ndef f(x): return P.match(x)\nG = functools.partial(f, 'b')\ndef work():\n    return f, G, operator\n",
     "import random\nrng = random.Random(7)\ndef work():\n    return rng.random()\n",
     "import threading, logging, io, itertools\nL = threading.Lock()\nlog = logging.getLogger('a')\nB = io.StringIO()\nC = itertools.count()\ndef work():\n    return L, log, B, C\n",

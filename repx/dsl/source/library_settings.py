@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import functools
 import sys
 from collections.abc import Mapping
 
 from repx.dsl.source.bindings import Binding, root_name
+from repx.dsl.source.helper_settings import OwnSetting, own_settings
 from repx.dsl.source.imports import LocalFiles, absolute, imports_of
 from repx.dsl.source.module import FunctionSource
 from repx.dsl.source.settings import settings_of, unused_imports
@@ -21,6 +23,10 @@ class LibrarySettings:
         self._found = found
         self._module = found.module
         self._local = LocalFiles(found.module.root, found.module.root)
+
+    @functools.cached_property
+    def _own(self) -> tuple[OwnSetting, ...]:
+        return own_settings(self._module, LocalFiles(self._module.root, self._module.root))
 
     def missing(self, statements: Mapping[Key, Statement]) -> list[tuple[Key, Statement]]:
         """What must be taken in addition to `statements`."""
@@ -37,6 +43,14 @@ class LibrarySettings:
                 if (setting.top in tops or setting.is_needed_everywhere) and not is_own_call:
                     node = piece.tree.body[setting.place]
                     made.append((key, Statement(piece, node, libraries=(setting.top, setting.dotted))))
+            for own in self._own:
+                if own.number != number or (number, own.place, "") in (statements if own.alias is None else ()):
+                    continue
+                tops = self._tops(statements) if tops is None else tops
+                relevant = [one for one in own.settings if one.top in tops or one.is_needed_everywhere]
+                if relevant:
+                    libraries = tuple(part for one in relevant for part in (one.top, one.dotted))
+                    made += self._with(piece, own, statements, libraries)
             for place, alias, dotted in unused_imports(piece, self._module.package):
                 name, top = alias.asname or alias.name.split(".")[0], dotted.partition(".")[0]
                 known = statements.get((number, place, ""))
@@ -49,6 +63,21 @@ class LibrarySettings:
                     names = set(known.names) if known else set()
                     made.append(((number, place, ""), Statement(piece, piece.tree.body[place], names, aliases)))
         return made
+
+    def _with(
+        self, piece: SourceText, own: OwnSetting, statements: Mapping[Key, Statement], libraries: tuple[str, ...]
+    ) -> list[tuple[Key, Statement]]:
+        """The statement of a setting; of an import what was needed before, and one name more."""
+        key = own.number, own.place, ""
+        node = piece.tree.body[own.place]
+        if own.alias is None:
+            return [(key, Statement(piece, node, libraries=libraries))]
+        known = statements.get(key)
+        name = own.alias.asname or own.alias.name.split(".")[0]
+        if known is not None and name in known.aliases:
+            return []
+        aliases = {**(known.aliases if known else {}), name: own.alias}
+        return [(key, Statement(piece, node, set(known.names) if known else set(), aliases, libraries=libraries))]
 
     def stands_alone(self, piece: SourceText, line: int) -> bool:
         """Whether the statement at a line travels as a setting, or does what is the module's alone."""

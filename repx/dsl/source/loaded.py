@@ -51,6 +51,8 @@ class Loaded:
         self._imported: dict[str, dict[str, str]] = {}
         self._stored: dict[str, set[str]] = {}
         self._waiting: list[tuple[Unit, ast.AST]] = []
+        self._alone: set[int] = set()
+        """Calls whose result nobody takes."""
         for unit in units:
             self._imported.setdefault(unit.name, {}).update(_imported(unit.source, unit.package))
             self._stored.setdefault(unit.name, set()).update(_stored(unit.source))
@@ -66,8 +68,22 @@ class Loaded:
     def readings(self, unit: Unit, statement: ast.stmt) -> Iterator[tuple[SourceText, int, Reading]]:
         """What executing one statement of a module reads: file, line, and what."""
         for of, node, dotted in self._steps(unit, statement):
-            if (found := reading_of(node, dotted, self._seeded)) is not None:
+            is_set = isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load)
+            if not is_set and (found := reading_of(node, dotted, self._seeded)) is not None:
                 yield of.source, node.lineno, found
+
+    def changes(self, unit: Unit, statement: ast.stmt) -> Iterator[tuple[str, bool]]:
+        """What executing one statement calls for its effect, or sets: how that is called, and whether it is a call."""
+        for _, node, dotted in self._steps(unit, statement):
+            if isinstance(node, ast.Call) and id(node) in self._alone:
+                yield dotted, True
+            elif isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
+                yield dotted, False
+
+    def calls_own(self, unit: Unit, node: ast.expr) -> bool:
+        """Whether an expression is a call of a function or a class of the modules."""
+        dotted = self._dotted(unit, node.func) if isinstance(node, ast.Call) else ""
+        return dotted in self._functions or dotted in self._classes
 
     def _steps(self, unit: Unit, statement: ast.stmt) -> Iterator[_Step]:
         self._waiting = [(unit, statement)]
@@ -77,6 +93,8 @@ class Loaded:
             if id(node) in done:
                 continue
             done.add(id(node))
+            if isinstance(node, ast.Expr):
+                self._alone.add(id(node.value))
             match node:
                 case ast.Expr(value=ast.Call(func=function)) if self._dotted(of, function) in _WRITES:
                     done.update(map(id, ast.walk(function)))
@@ -85,9 +103,10 @@ class Loaded:
                 case ast.Call(func=function):
                     dotted = self._dotted(of, function)
                     self._called(of, node, dotted)
-                    if id(function) not in done:
-                        yield of, node, dotted
+                    yield of, node, dotted
                 case ast.Name(ctx=ast.Load()) | ast.Attribute(ctx=ast.Load()):
+                    yield of, node, self._dotted(of, node)
+                case ast.Attribute() | ast.Subscript() if not isinstance(node.ctx, ast.Load):
                     yield of, node, self._dotted(of, node)
             self._waiting.extend((of, child) for child in _executed(node))
 

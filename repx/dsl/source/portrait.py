@@ -45,10 +45,14 @@ _ATOMS = (
 
 
 class Portrait:
-    """Lines of `path: description`. What is defined in one of the `own` modules is looked into; all else has a name."""
+    """Lines of `path: description`. What is defined in one of the `own` modules is looked into; all else has a name.
 
-    def __init__(self, own: Iterable[str]) -> None:
+    With `subclasses`, a class is also described by what is derived from it.
+    """
+
+    def __init__(self, own: Iterable[str], subclasses: bool = False) -> None:
         self.own = frozenset(own)
+        self._subclasses = subclasses
         self.lines: dict[str, str] = {}
         self._seen: dict[int, str] = {}
         self._kept: list[object] = []
@@ -58,6 +62,8 @@ class Portrait:
         if isinstance(value, type) and value.__module__ in self.own and id(value) not in self._seen:
             self._note(path, value)
             self.lines[path] = f"class {value.__qualname__}({', '.join(self._named(base) for base in value.__bases__)})"
+            if self._subclasses:
+                self.lines[f"{path}.__subclasses__()"] = ", ".join(map(self._named, type.__subclasses__(value)))
             for name, one in sorted(vars(value).items()):
                 if name not in _NOT_COMPARED:
                     self.lines[f"{path}.{name}"] = self._short(self._text(one, f"{path}.{name}"))
@@ -217,6 +223,9 @@ _NUMPY_ERRORS = {"divide": "warn", "over": "warn", "under": "ignore", "invalid":
 _NUMPY_PRINTS = {"precision": 8, "threshold": 1000, "edgeitems": 3, "linewidth": 75, "suppress": False, "sign": "-"}
 _SKLEARN = {"assume_finite": False, "transform_output": "default", "enable_metadata_routing": False}
 
+_CHOSEN = frozenset({"backend", "backend_fallback", "interactive", "toolbar", "date.epoch"})
+"""What matplotlib sets by itself, by what it finds on the machine."""
+
 
 def library_states(modules: Iterable[str]) -> dict[str, object]:
     """The settings of libraries that are not as they come, of those among `modules` that can be asked."""
@@ -239,6 +248,10 @@ def library_states(modules: Iterable[str]) -> dict[str, object]:
             found["numpy.set_printoptions"] = _other(_NUMPY_PRINTS, there["numpy"].get_printoptions())
         if "sklearn" in there:
             found["sklearn.set_config"] = _other(_SKLEARN, there["sklearn"].get_config())
+        if "matplotlib" in there:
+            both = there["matplotlib"].rcParamsDefault, there["matplotlib"].rcParams
+            plain, now = ({name: repr(one[name]) for name in one if name not in _CHOSEN} for one in both)
+            found["matplotlib.rcParams"] = _other(plain, now)
         if "pandas" in there:
             registered = there["pandas"]._config.config._registered_options
             with warnings.catch_warnings():

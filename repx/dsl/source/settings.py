@@ -72,8 +72,7 @@ def settings_of(source: SourceText, package: str) -> tuple[Setting, ...]:
             if root not in imported or (isinstance(target, ast.Name) and not is_call):
                 continue
             dotted = imported[root] + _attributes(target)
-            name = dotted.rpartition(".")[2]
-            if name not in _OF_DATA and not _is_action(dotted, name, is_call):
+            if is_setting(dotted, is_call):
                 found.append(Setting(index, dotted, is_call))
     return tuple(found)
 
@@ -132,6 +131,10 @@ def _attributes(node: ast.expr) -> str:
     return "".join(f".{part}" for part in reversed(parts))
 
 
-def _is_action(dotted: str, name: str, is_call: bool) -> bool:
+def is_setting(dotted: str, is_call: bool) -> bool:
+    """Whether what is called, or assigned to, by such a name is an option of a library, as far as names say."""
+    module, _, name = dotted.rpartition(".")
+    if not module or name in _OF_DATA:
+        return False
     known = any(dotted == one or dotted.startswith(f"{one}.") for one in _NOT_SETTINGS)
-    return known or (is_call and name.startswith(_ACTIONS))
+    return not known and not (is_call and name.startswith(_ACTIONS))

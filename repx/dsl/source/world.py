@@ -35,19 +35,20 @@ def world_of(
 
     `asked` are the names that any of the code that travels may ask for.
     """
+    scope = needs.scope
     statements = needs.statements.values()
     settings = {one for statement in statements for one in statement.libraries}
     libraries = tuple(sorted({name.partition(".")[0] for name in local.external} | settings))
     states = library_states(libraries)
-    if not (local.files or states or any(map(_makes_something, statements))):
+    if not (local.files or states or any(_makes_something(one, scope) for one in statements)):
         return None
-    scope = needs.scope
     modules = _live_modules(scope, local)
     wanted = {name: _used_names(source, asked) for name, source in _dotted(local)}
     wanted = {name: names if name in modules else () for name, names in wanted.items()}
     names = sorted(name for name, keys in needs.bindings.items() if keys and name in scope)
     names = [name for name in names if not isinstance(scope[name], types.ModuleType)]
-    made = Portrait([*{str(scope.get("__name__")), "__main__"}, *wanted])
+    subclasses = "__subclasses__" in asked
+    made = Portrait([*{str(scope.get("__name__")), "__main__"}, *wanted], subclasses)
     for name in names:
         made.add(name, scope[name])
     for module, inside in sorted(wanted.items()):
@@ -70,6 +71,7 @@ def world_of(
         names=tuple(names),
         local_names=wanted,
         libraries=libraries,
+        subclasses=subclasses,
         held=made.lines,
         places=places,
         lines=lines,
@@ -77,17 +79,16 @@ def world_of(
     )
 
 
-def _makes_something(statement: Statement) -> bool:
+def _makes_something(statement: Statement, scope: Mapping[str, object]) -> bool:
     """Whether running a statement may give something else than what the module holds."""
     node = statement.node
     if statement.value is not None or isinstance(node, ast.Import | ast.ImportFrom):
         return False
-    return not (
-        isinstance(node, ast.FunctionDef)
-        and not node.decorator_list
-        and not node.args.defaults
-        and not any(node.args.kw_defaults)
-    )
+    if not isinstance(node, ast.FunctionDef) or node.decorator_list or node.args.defaults or any(node.args.kw_defaults):
+        return True
+    held = scope.get(node.name)
+    is_as_written = isinstance(held, types.FunctionType) and not vars(held) and held.__code__.co_name == node.name
+    return not (is_as_written and isinstance(held, types.FunctionType) and held.__defaults__ is None)
 
 
 def _dotted(local: LocalFiles) -> Iterator[tuple[str, SourceText]]:

@@ -41,6 +41,7 @@ def _in_a_child(wish: dict, portrait: types.ModuleType) -> str:  # type: ignore[
     """Each script has a process and folders of its own: what it sets must not reach the next one."""
     folder = tempfile.mkdtemp(prefix="repx-")
     reader, writer = os.pipe()
+    dumps = json.dumps  # a script may set another one
     child = os.fork()
     if child == 0:
         os.close(reader)
@@ -49,7 +50,7 @@ def _in_a_child(wish: dict, portrait: types.ModuleType) -> str:  # type: ignore[
         except BaseException as error:  # whatever a script does, there is an answer
             answer = {"error": f"{type(error).__name__}: {error}", "file": "", "line": 0}
         with os.fdopen(writer, "w", encoding="utf-8") as file:
-            file.write(json.dumps(answer))
+            file.write(dumps(answer))
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader, encoding="utf-8") as file:
@@ -137,7 +138,7 @@ def _watched(folder: str) -> dict:  # type: ignore[type-arg]
 
 def lines_of(portrait: types.ModuleType, names: dict, wish: dict) -> dict:  # type: ignore[type-arg]
     """The portrait of what the wish asks for."""
-    made = portrait.Portrait(["__main__", *wish["locals"]])
+    made = portrait.Portrait(["__main__", *wish["locals"]], wish["subclasses"])
     for name in wish["names"]:
         if name in names:
             made.add(name, names[name])

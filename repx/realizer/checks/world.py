@@ -115,6 +115,7 @@ def _wish(world: World) -> dict[str, Any]:
         "names": world.names,
         "locals": world.local_names,
         "libraries": world.libraries,
+        "subclasses": world.subclasses,
     }
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import decimal
+import os
 import random
 import socket
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ def _settings() -> Iterator[None]:
         state, limit = random.getstate(), socket.getdefaulttimeout()
         yield
         random.setstate(state)
+        os.environ.pop("REPX_TRIED", None)
         socket.setdefaulttimeout(limit)
 
 
@@ -39,10 +41,20 @@ SETTINGS = {
     "of the whole process": "import socket as s\ns.setdefaulttimeout(7)\ndef work():\n    import socket\n    return socket.getdefaulttimeout()\n",
     "a seed": "import random\nrandom.seed(3)\ndef work():\n    return random.random()\n",
     "of a local module": "import conf\nconf.RATE = 5\nconf.TABLE['a'] = 1\ndef work():\n    return conf.rate()\n",
+    "by a helper": "import decimal\ndef up(n):\n    decimal.getcontext().prec = n\nup(7)\ndef work():\n    return str(decimal.Decimal(1) / 3)\n",
+    "by a helper of a helper, which imports it": "def deep():\n    import decimal as d\n    d.getcontext().prec = 9\ndef up(): deep()\nup()\ndef work():\n    import decimal\n    return str(decimal.Decimal(1) / 3)\n",
+    "a seed by a helper": "import random\ndef set_seed(n):\n    random.seed(n)\nset_seed(3)\ndef work():\n    return random.random()\n",
+    "by a helper of a local module": "import decimal\nfrom sets import up\nup()\ndef work():\n    return str(decimal.Decimal(1) / 3)\n",
+    "by the import of a local module": "import decimal\nimport style\ndef work():\n    return str(decimal.Decimal(1) / 3)\n",
+    "by the import of a plain value": "import decimal\nfrom style import COLOR\ndef work():\n    return str(decimal.Decimal(1) / 3), COLOR\n",
+    "of the environment": "import os\nos.environ['REPX_TRIED'] = 'a'\ndef work():\n    import os\n    return os.environ['REPX_TRIED']\n",
+    "of the environment by a helper": "import os\ndef up(): os.environ.update(REPX_TRIED='a')\nup()\ndef work():\n    import os\n    return os.environ['REPX_TRIED']\n",
     "after another one": "from decimal import Decimal, getcontext\ngetcontext().prec = 40\ngetcontext().prec -= 35\ndef work():\n    return str(Decimal(1) / 3)\n",
 }
 FILES = {
-    "conf.py": "from decimal import Decimal\nRATE = 1\nTABLE = {}\ndef rate(): return RATE, TABLE\ndef third(): return str(Decimal(1) / 3)\n"
+    "sets.py": "import decimal\ndef up(): decimal.getcontext().prec = 6\n",
+    "style.py": "import decimal\ndecimal.getcontext().prec = 8\nCOLOR = 'red'\n",
+    "conf.py": "from decimal import Decimal\nRATE = 1\nTABLE = {}\ndef rate(): return RATE, TABLE\ndef third(): return str(Decimal(1) / 3)\n",
 }
 
 
