@@ -7,8 +7,11 @@ one of what it reads. Everything else arrives as JSON has it.
 from __future__ import annotations
 
 import collections.abc
+import contextlib
 import enum
+import functools
 import inspect
+import operator
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -89,8 +92,22 @@ def kind_of(value: Value) -> str:
 
 def type_text(annotation: Any) -> str:
     """An annotation as people write it."""
-    is_class = isinstance(annotation, type) and not typing.get_args(annotation)
-    return annotation.__name__ if is_class else str(annotation).replace("typing.", "")
+    bare = _bare(annotation)
+    is_class = isinstance(bare, type) and not typing.get_args(bare)
+    return bare.__name__ if is_class else str(bare).replace("typing.", "")
+
+
+def _bare(annotation: Any) -> Any:
+    """An annotation without what Annotated says more: the reason of a misfit says that better."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return _bare(arguments[0])
+    if origin in (types.UnionType, typing.Union):
+        with contextlib.suppress(TypeError):  # names in quotes have no `|`
+            return functools.reduce(operator.or_, map(_bare, arguments))
+    if isinstance(annotation, types.GenericAlias) and isinstance(origin, type):
+        return types.GenericAlias(origin, tuple(map(_bare, arguments)))
+    return annotation
 
 
 def exact_float(value: int) -> float:

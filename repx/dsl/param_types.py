@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -100,12 +100,14 @@ def _not_a_type(stage: str, name: str, annotation: Any, why: str, location: Sour
 
 def _by_pydantic(stage: str, name: str, annotation: Any, location: SourceLocation) -> Convert:
     from pydantic import TypeAdapter, ValidationError
-    from pydantic.errors import PydanticSchemaGenerationError
+    from pydantic.errors import PydanticUserError
 
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(annotation, config={"strict": True})
-    except (PydanticSchemaGenerationError, TypeError, NameError) as error:
-        raise _not_a_type(stage, name, annotation, str(error).splitlines()[0], location) from None
+    except (PydanticUserError, TypeError, NameError) as error:
+        has_fields = isinstance(error, PydanticUserError) and error.code == "type-adapter-config-unused"
+        why = "it would come back from JSON as a dict" if has_fields else str(error).splitlines()[0]
+        raise _not_a_type(stage, name, annotation, why, location) from None
 
     def convert(value: Value) -> Value:
         if isinstance(value, StoredPath | PackageRef):
@@ -115,12 +117,18 @@ def _by_pydantic(stage: str, name: str, annotation: Any, location: SourceLocatio
         except OverflowError:
             raise ValueError(f"{kind_of(value)} is larger than any float") from None
         except ValidationError as error:
-            reasons = "; ".join(str(one["msg"]) for one in error.errors())
+            reasons = "; ".join(_reason(one["loc"], one["msg"]) for one in error.errors())
             raise ValueError(f"{kind_of(value)} does not fit {type_text(annotation)}: {reasons}") from None
         if type(fitted) is type(value) and identity(fitted) == identity(value):
             return fitted
         if type(fitted) is float and type(value) is int:
             return exact_float(value)
-        raise ValueError(f"{kind_of(value)} does not fit {type_text(annotation)}")
+        raise ValueError(f"{kind_of(value)} does not fit {type_text(annotation)}: it would become {kind_of(fitted)}")
 
     return convert
+
+
+def _reason(place: Sequence[int | str], message: str) -> str:
+    """What is wrong with a value, and where in it."""
+    text = message.removeprefix("Value error, ")
+    return f"at {'.'.join(map(str, place))}: {text}" if place else text
