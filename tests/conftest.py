@@ -20,6 +20,7 @@ from tests.machine import OPTIONAL, must_test_everything
 from tests.ordinary import OrdinaryUser, ordinary_user
 
 REAL = "tests/real/"
+REAL_NIX = "tests/real/test_nix"
 
 # Deadlines measure the machine, not the code; a suite that runs beside other work must not fail for that.
 settings.register_profile("repx", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -61,10 +62,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
-    """Share the tests out among processes: the tests of a file to one, and all real things to one.
+    """Share the tests out among processes: the tests of a file to one, and those of tests/real to two.
 
-    What a file's tests share is made once. What tests/real shares is the machine's: Nix's store, Podman's images,
-    control groups.
+    What a file's tests share is made once. What tests/real shares is the machine's, and takes long to make: one process
+    has what is about Nix itself, one has Podman's images and control groups.
     """
     # Imported by its name: it is there only where tests are shared out.
     by_scope = import_module("xdist.scheduler").LoadScopeScheduling
@@ -72,7 +73,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
 
 
 def _group_of(test: str) -> str:
-    return REAL if test.startswith(REAL) else test.partition("::")[0]
+    return next((group for group in (REAL_NIX, REAL) if test.startswith(group)), test.partition("::")[0])
 
 
 @pytest.hookimpl(wrapper=True)

@@ -22,6 +22,8 @@ from repx.cli import main as cli
 for module in walk_packages(repx.__path__, "repx."):
     if not module.name.endswith("__main__"):
         import_module(module.name)
+# Commands import it when they need it first: a tenth of a second for each that realizes.
+import_module("jinja2")
 
 
 def fork_repx(

@@ -1,4 +1,4 @@
-"""A chain of 10,000 jobs: nothing recurses, nothing is quadratic."""
+"""A chain of thousands of jobs: nothing recurses, nothing is quadratic."""
 
 from __future__ import annotations
 
