@@ -55,17 +55,11 @@ def find_installed(name: str) -> Installed | None:
 
 def installed(distribution: Distribution) -> Installed:
     """What a distribution is. Raises InstalledError."""
-    name, site = distribution_name(distribution), os.path.abspath(str(distribution.locate_file("")))
-    record = distribution.read_text("RECORD")
-    rows = [row for row in csv.reader((record or "").splitlines()) if row]
-    origin = _origin(distribution)
-    modules = _editable(distribution, rows, site, origin) if origin is not None and origin.editable else {}
-    trees = modules
-    if not modules:
-        modules = _recorded(rows, site) if rows else _declared(distribution, name, site)
-        # An editable installation of a kind unknown here: its hook is linked, and the whole project counts.
-        is_hooked = origin is not None and origin.editable and bool(origin.folder)
-        trees = {**modules, "": origin.folder} if origin is not None and is_hooked else modules
+    name, site, rows, origin = _description(distribution)
+    modules = _modules(distribution, name, site, rows, origin)
+    # An editable installation of a kind unknown here: its hook is linked, and the whole project counts.
+    is_hooked = bool(rows) and origin is not None and origin.editable and modules == _recorded(rows, site)
+    trees = {**modules, "": origin.folder} if is_hooked and origin is not None and origin.folder else modules
     if not modules:
         raise InstalledError("the distribution %s does not say which modules it brings" % name)
     try:
@@ -78,6 +72,28 @@ def installed(distribution: Distribution) -> Installed:
     lines += [text or "" for text in (distribution.read_text("METADATA"), distribution.read_text("entry_points.txt"))]
     digest = short_digest(hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).digest())
     return Installed("%s %s" % (distribution.version, digest), {**modules, **_metadata_place(distribution, rows, site)})
+
+
+def top_modules(distribution: Distribution) -> Iterator[str]:
+    """The names that a distribution's modules are imported by; one look at its RECORD where it has one."""
+    name, site, rows, origin = _description(distribution)
+    for place in _modules(distribution, name, site, rows, origin):
+        yield place.partition("/")[0].partition(".")[0]
+
+
+def _description(distribution: Distribution) -> tuple[str, str, list[list[str]], _Origin | None]:
+    """Name, `site-packages`, the rows of RECORD, and where it comes from."""
+    record = distribution.read_text("RECORD")
+    rows = [row for row in csv.reader((record or "").splitlines()) if row]
+    site = os.path.abspath(str(distribution.locate_file("")))
+    return distribution_name(distribution), site, rows, _origin(distribution)
+
+
+def _modules(
+    distribution: Distribution, name: str, site: str, rows: list[list[str]], origin: _Origin | None
+) -> dict[str, str]:
+    modules = _editable(distribution, rows, site, origin) if origin is not None and origin.editable else {}
+    return modules or (_recorded(rows, site) if rows else _declared(distribution, name, site))
 
 
 def distribution_name(distribution: Distribution) -> str:

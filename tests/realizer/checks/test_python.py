@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,22 +25,13 @@ def request(imports: str, *packages: str, script: str = "pass", optional: bool =
 
 def world(tmp_path: Path, distributions: Mapping[str, tuple[str, str, str]]) -> Distributions:
     """Installed distributions, drawn as name to (version, modules, requirements by comma)."""
-    found = []
     for name, (version, modules, requirements) in distributions.items():
         info = tmp_path / f"{name.replace('-', '_')}-{version}.dist-info"
         info.mkdir()
         lines = [f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {r}" for r in requirements.split(",") if r)]
         (info / "METADATA").write_text("Metadata-Version: 2.1\n" + "\n".join(lines) + "\n")
-        (info / "top_level.txt").write_text("\n".join(modules.split()))
-        found.append(importlib.metadata.PathDistribution(info))
-    drawn = Distributions()
-    drawn.by_name = dict(zip(distributions, found, strict=True))
-    by_module: dict[str, tuple[str, ...]] = {}
-    for name, (_, modules, _) in distributions.items():
-        for module in modules.split():
-            by_module[module] = (*by_module.get(module, ()), name)
-    drawn.by_module = by_module
-    return drawn
+        (info / "RECORD").write_text("".join(f"{module}/__init__.py,,\n" for module in modules.split()))
+    return Distributions([str(tmp_path)])
 
 
 @pytest.fixture
@@ -163,3 +155,30 @@ def test_this_environment_is_read() -> None:
     assert here.find("Scikit.Learn") == ("scikit-learn",)
     assert "numpy" in here.closure(["scikit-learn"])
     assert here.identity("numpy").startswith(importlib.metadata.version("numpy") + " ")
+
+
+@pytest.mark.parametrize(
+    ("record", "brought"),
+    [
+        ("single.py,sha256=x,1\n", {"single"}),
+        ("native.cpython-311-x86_64-linux-gnu.so,sha256=x,1\nnative.libs/a.so,,\n", {"native"}),
+        ('"with,comma/a.py",,\npack/inner/__init__.py,,\n../../bin/tool,,\n', {"pack"}),
+        ("hook.pth,,\nlib-1.0.dist-info/direct_url.json,,\n", {"one", "two"}),
+    ],
+)
+def test_a_module_belongs_to_the_distribution_whose_record_says_so(
+    record: str, brought: set[str], tmp_path: Path
+) -> None:
+    info, project = tmp_path / "site" / "lib-1.0.dist-info", tmp_path / "project"
+    info.mkdir(parents=True)
+    (project / "src" / "one").mkdir(parents=True)
+    (project / "src" / "two.py").touch()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: lib\nVersion: 1.0\n")
+    (info / "RECORD").write_text(record + "lib-1.0.dist-info/RECORD,,\n")
+    if "direct_url" in record:
+        (tmp_path / "site" / "hook.pth").write_text(str(project / "src"))
+        direct = {"url": project.as_uri(), "dir_info": {"editable": True}}
+        (info / "direct_url.json").write_text(json.dumps(direct))
+    here = Distributions([str(tmp_path / "site")])
+    asked = ("single", "native", "inner", "pack", "tool", "with", "one", "two", "hook")
+    assert {module for module in asked if here.owners(module)} == brought
