@@ -1,0 +1,139 @@
+"""The README, taken at its word: each of its snippets is run for real, as a reader would, in an empty directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TEXT = (Path(__file__).parent.parent / "README.md").read_text()
+SNIPPETS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+PIECES = """import repx
+from repx import Input, Inputs, Lab, Output, Outputs, Results, Run, WorkItem, out, scatter_gather, stage
+"""
+
+
+class Reader:
+    """Who reads the README in an empty directory, with a store of their own."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        self.environment = {**os.environ, "PATH": path, "REPX_STORE": str(place.parent / "store")}
+
+    def type(self, line: str) -> str:
+        """What a command prints; it must end well."""
+        ended = subprocess.run(
+            ["bash", "-euc", line],
+            cwd=self.place,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+        assert ended.returncode == 0, f"{line}\n{ended.stdout}{ended.stderr}"
+        return ended.stdout
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file."""
+        (self.place / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.place / name).write_text(text)
+
+
+@pytest.fixture(name="reader")
+def a_reader(tmp_path: Path) -> Reader:
+    (tmp_path / "work").mkdir()
+    return Reader(tmp_path / "work")
+
+
+def commands_of(section: str) -> list[str]:
+    """The indented lines of a section that are commands of repx."""
+    _, _, after = TEXT.partition(f"\n## {section}\n")
+    return re.findall(r"^    (repx [^#\n]*?) *(?:#.*)?$", after.partition("\n## ")[0], re.MULTILINE)
+
+
+def test_no_snippet_is_left_out() -> None:
+    beginnings = ["# experiment.py\n", "@stage(outputs=", 'Run("train", pipeline, ', "from repx import Experiment"]
+    assert [any(one.startswith(start) for start in beginnings) for one in SNIPPETS] == [True] * len(beginnings)
+
+
+def test_a_first_experiment_and_everything_that_is_done_with_it(reader: Reader) -> None:
+    for wish in ("matplotlib", "pandas"):
+        pytest.importorskip(wish, reason=f"optional: no {wish}")
+    reader.write("experiment.py", SNIPPETS[0])
+    first = commands_of("A first experiment")
+    assert first[:2] == ["repx realize experiment.py", "repx run --lab ./result"]
+    for line in first:
+        reader.type(line)
+    assert (reader.place / "plot.png").read_bytes().startswith(b"\x89PNG")
+    for line in commands_of("Running"):
+        reader.type(line.replace("RUN @GROUP STAGE JOB-PREFIX …", "sweep @all plotter").replace("train", "plotter"))
+    for line in commands_of("Seeing"):
+        for each in re.split(r" {2,}", line):
+            for kind in ("runs", "jobs", "groups") if "|groups" in each else ("",):
+                asked = each.replace("runs|jobs|groups", kind).replace("[-f] [--stderr|--trace]", "--stderr")
+                reader.type(asked.replace("JOB NAME", "plotter plot >/dev/null").replace("JOB", "plotter"))
+    frame, results = SNIPPETS[3].split("\n\n")[:2], SNIPPETS[3].split("\n\n")[2:]
+    reader.write("look.py", "\n".join(frame) + "\nassert sorted(frame['slope']) == [2, 5]\n")
+    reader.type("python3 look.py")
+    train = """
+from repx import Output, out, realize_many, stage
+@stage
+def train(model: Output = out("m.txt"), metrics: Output = out("m.json"), *, lr: float = 1.0):
+    model.write_text(str(lr))
+    metrics.write_text("[1]")
+"""
+    ending = "\nassert results[1].outputs['model'].read_text() == '0.0001'\n"
+    reader.write("notebook.py", train + "\n".join(results) + ending)
+    reader.type("python3 notebook.py")
+
+
+def test_the_rest_in_one_piece(reader: Reader) -> None:
+    reader.write("experiment.py", PIECES + SNIPPETS[1])
+    reader.write("raw/a.csv", "1\n")
+    reader.write("raw/b.csv", "2\n")
+    assert json.loads(reader.type("repx run experiment.py --json"))["failed"] == 0
+    assert "2 models, 0.75" in reader.type("repx show output 'folds[table=b.csv]' all")
+    assert reader.type("repx show output report o").startswith("a.csv /")
+    assert "deep.pt" in reader.type("repx show job 'fit[kind=deep]'")
+    assert json.loads(reader.type("repx list jobs noisy --json"))
+
+
+def test_sweeps_have_as_many_assignments_as_is_said(reader: Reader) -> None:
+    (reader.place / "submissions" / "alice").mkdir(parents=True)
+    (reader.place / "submissions" / "bob").mkdir()
+    lines = ["runs = []"]
+    for line in SNIPPETS[2].splitlines():
+        code = line.split("  #")[0].strip()
+        lines.append(f"runs += {code}" if code.startswith("[") else f"runs.append({code})")
+    reader.write(
+        "sweeps.py",
+        """
+import repx
+from repx import Input, Output, Run, instantiate, Lab, out, stage
+@stage
+def train(o: Output = out("o"), *, seed: int = 0, model: str = "", lr: float = 0.0):
+    o.write_text("")
+@stage
+def grade(submission: Input | None, o: Output = out("o")):
+    o.write_text("")
+def pipeline():
+    train()
+    grade()
+"""
+        + "\n".join(lines)
+        + """
+for run in runs:
+    (one,) = instantiate(Lab([run])).runs
+    counted = "grade" if run.name == "grade" else "train"
+    print(run.name, len([job for job in one.jobs if job.stage.name == counted]))
+""",
+    )
+    said = reader.type("python3 sweeps.py").splitlines()
+    assert said == ["train 6", "train 2", "train 15", "grade 2", "rate-0.1 1", "rate-0.2 1"]
