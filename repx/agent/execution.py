@@ -16,6 +16,7 @@ from repx.agent.exit_cause import add_exit_cause
 from repx.agent.input_marks import InputMark, changed_inputs, input_marks
 from repx.agent.job import Pause, StartedJob
 from repx.agent.outputs import collect_outputs
+from repx.agent.passed_env import told_variables
 from repx.agent.resolved_job import ResolvedJob
 from repx.agent.sandbox import sandbox_command
 from repx.agent.scratch import Scratch, environment
@@ -38,6 +39,8 @@ class Execution:
         # In a sandbox they are read-only, whoever it is.
         marks = input_marks(job.inputs) if job.start.sandbox is None else {}
         attempt = self._execute(job)
+        if job.start.passed:
+            attempt = attempt._replace(passed_env=told_variables(job.start.passed))
         kill_descendants()
         changed = changed_inputs(marks)
         if changed:

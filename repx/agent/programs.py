@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol
 
 from repx.agent.base.digest import canonical_json, digest_of_text
@@ -33,7 +35,7 @@ IsolationKind = Literal["native", "bwrap", "podman", "docker"]
 class Isolation(NamedTuple):
     """What jobs are shut in with: the kind, its program, what it shows beyond what is declared.
 
-    `passed_over` says why others were not taken.
+    `passed_over` says why others were not taken. `variables` are those of the runner's environment that jobs get.
     """
 
     kind: IsolationKind = "native"
@@ -41,6 +43,7 @@ class Isolation(NamedTuple):
     mounts: tuple[str, ...] = ()
     host: bool = False
     passed_over: tuple[tuple[IsolationKind, str], ...] = ()
+    variables: Mapping[str, str] = {}
 
 
 NATIVE = Isolation()
@@ -74,14 +77,17 @@ def programs_of(lab: Lab, store: Store, isolation: Isolation, *, allow_drift: bo
     """The software of a Lab. With `allow_drift`, differences from what was recorded are kept instead of raised."""
     if lab.metadata.closure:
         return ClosurePrograms(lab, store, isolation)
-    return HostPrograms(lab, store, allow_drift=allow_drift)
+    return HostPrograms(lab, store, allow_drift=allow_drift, variables=isolation.variables)
 
 
 class HostPrograms:
     """PATH folders for the software manifests of a Lab made with `host()`, each made and compared once."""
 
-    def __init__(self, lab: Lab, store: Store, *, allow_drift: bool = False) -> None:
+    def __init__(
+        self, lab: Lab, store: Store, *, allow_drift: bool = False, variables: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self._lab = lab
+        self._variables = variables
         self._store = store
         self._search_path = os.environ.get("PATH", os.defpath)
         self._allow_drift = allow_drift
@@ -104,7 +110,8 @@ class HostPrograms:
         folder = self.folder(stage.software)
         is_python = stage.kind == "python"
         program = self._pythons[stage.software] if is_python else os.path.realpath(folder + "/bash")
-        return StageStart((program, place_for_job(self._lab, stage.executable, None)), folder, stage.env, None)
+        argv = (program, place_for_job(self._lab, stage.executable, None))
+        return StageStart(argv, folder, stage.env, None, _without(stage.env, self._variables))
 
     def _make(self, place: str) -> str:
         try:
@@ -169,7 +176,7 @@ class ClosurePrograms:
         box = None if self._isolation.kind == "native" else self._sandbox(stage, software, image)
         script = place_for_job(self._lab, stage.executable, box)
         argv = (software.python if is_python else software.shell, script)
-        return StageStart(argv, ":".join(software.path), env, box)
+        return StageStart(argv, ":".join(software.path), env, box, _without(env, self._isolation.variables))
 
     def package(self, name: str) -> str:
         """See `Programs`: a directory with its `bin/`, as a job sees it."""
@@ -195,6 +202,8 @@ class ClosurePrograms:
             for name, value in os.environ.items()
             if name in ("HOME", "PATH", "LANG", "TMPDIR") or name.startswith(_OF_ENGINES)
         }
+        # What passes goes by the client's environment: its command line is everybody's to read.
+        client_env.update(self._isolation.variables)
         return box._replace(image=image, stage=stage.digest, client_env=client_env)
 
     def _software(self, place: str) -> ClosureSoftware:
@@ -202,3 +211,8 @@ class ClosurePrograms:
         if software is None:
             raise self._lab.root.fault(*((place, one) for one in wrong))
         return software
+
+
+def _without(env: Mapping[str, str], variables: Mapping[str, str]) -> Mapping[str, str]:
+    """The variables that a stage says nothing of."""
+    return {name: text for name, text in variables.items() if name not in env}

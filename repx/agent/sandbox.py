@@ -193,7 +193,8 @@ def container_argv(
         # Not --volume: a colon in a path would end it.
         words += ["--mount", _mount(outside, inside, mode)]
     for name, value in env.items():
-        words += ["--env", "%s=%s" % (name, value)]
+        # One that the client has itself is named alone.
+        words += ["--env", name if box.client_env.get(name) == value else "%s=%s" % (name, value)]
     words += ["--workdir=" + INSIDE + "/out", "--entrypoint=", box.image]
     return [*words, box.shell, "-p", "-c", CONTAINER_KEEPER, "repx", *argv]
 

@@ -220,7 +220,7 @@ def _make_place(shown: str, place: str) -> None:
 
 
 def environment(job: ResolvedJob, scratch: Scratch) -> dict[str, str]:
-    """A job's whole environment: nothing of the runner's gets through (decision: the same bytes everywhere)."""
+    """A job's whole environment: of the runner's only what its target lets through."""
     start = job.start
     return {
         "PATH": start.path,
@@ -233,6 +233,7 @@ def environment(job: ResolvedJob, scratch: Scratch) -> dict[str, str]:
         "PYTHONHASHSEED": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
         "OMP_NUM_THREADS": str(job.cpus),
+        **start.passed,
         **start.env,
     }
 

@@ -15,7 +15,7 @@ from repx.lab.directory import LabDirectory
 from repx.lab.params import named
 from repx.store.attempts import all_attempts, cause_text
 
-_ATTEMPT = ("start", "end", "host", "exit", "signal", "cause", "detail", "max_rss", "cpu", "isolation")
+_ATTEMPT = ("start", "end", "host", "exit", "signal", "cause", "detail", "max_rss", "cpu", "isolation", "passed_env")
 
 
 def describe_job(job: Job, lab: LabDirectory, store: Store) -> dict[str, Any]:

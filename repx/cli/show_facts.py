@@ -44,6 +44,8 @@ def _attempt(job: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     number = f"attempt {job['attempts']}" if job["attempts"] > 1 else "attempt"
     yield number, f"{began:%Y-%m-%d %H:%M:%S %z}, {took:.3g} s on {last['host']}{inside}, {ended}"
     yield "used", f"{size_text(last['max_rss'])} of memory at most, {last['cpu']:.3g} s of CPU"
+    passed = last["passed_env"].items()
+    yield "let through", _columns([[name, "(not recorded)" if text is None else text] for name, text in passed])
     yield "failure", last["failure"] or ""
 
 

@@ -5,16 +5,19 @@
 isolation = ["bwrap", "podman", "native"]    # the first that works here
 mount_paths = ["/data/shared"]               # shown to every job, as they are
 mount_host_paths = false                     # the whole machine's files
+pass_env = ["HTTPS_PROXY"]                   # variables of this environment that jobs get
 """
 
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from repx.agent.passed_env import OWN
 from repx.agent.programs import IsolationKind
 from repx.agent.sandbox import INSIDE
 from repx.errors import UsageError
@@ -30,7 +33,7 @@ def load_config(path: str) -> dict[str, Target]:
     except OSError as error:
         raise UsageError(f"the configuration {path} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"the configuration {path} is no TOML", facts=[("because", error)]) from None
+        raise UsageError(f"the configuration {path} is not TOML", facts=[("because", error)]) from None
     except ValidationError as error:
         facts = [
             (".".join(map(str, one["loc"])) or "all", one["msg"].removeprefix("Value error, "))
@@ -39,9 +42,12 @@ def load_config(path: str) -> dict[str, Target]:
         raise UsageError(
             f"the configuration {path} is not valid",
             facts=facts,
-            hint="a target has isolation, mount_paths and mount_host_paths",
+            hint="a target has isolation, mount_paths, mount_host_paths and pass_env",
         ) from None
-    return {name: Target(one.isolation, one.mount_paths, one.mount_host_paths) for name, one in config.targets.items()}
+    return {
+        name: Target(one.isolation, one.mount_paths, one.mount_host_paths, one.pass_env)
+        for name, one in config.targets.items()
+    }
 
 
 _OWN = ("/nix", "/proc", INSIDE)
@@ -62,12 +68,21 @@ def _mount_path(path: str) -> str:
     return place
 
 
+def _variable(name: str) -> str:
+    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
+        raise ValueError(f"{name!r} is not the name of a variable")
+    if name in OWN:
+        raise ValueError(f"every job has a {name} of its own; a stage's env sets another")
+    return name
+
+
 class _Target(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     isolation: Annotated[tuple[IsolationKind, ...], Field(min_length=1, strict=False)] = ANY
     mount_paths: Annotated[tuple[Annotated[str, AfterValidator(_mount_path)], ...], Field(strict=False)] = ()
     mount_host_paths: bool = False
+    pass_env: Annotated[tuple[Annotated[str, AfterValidator(_variable)], ...], Field(strict=False)] = ()
 
 
 class _Config(BaseModel):

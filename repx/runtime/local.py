@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 
 from repx.agent.base.layout import Store
+from repx.agent.passed_env import passed_variables
 from repx.agent.programs import Isolation, IsolationKind, programs_of
 from repx.lab.directory import LabDirectory
 from repx.lab.selection import select
@@ -60,6 +62,7 @@ def isolation_on(lab: LabDirectory, target: str = LOCAL, wanted: IsolationKind |
     Raises UsageError for a target that is not configured, and what `choose_isolation` raises.
     """
     settings = find_target(target)
-    return choose_isolation(
+    chosen = choose_isolation(
         lab, wanted, listed=settings.isolation, mounts=settings.mount_paths, host=settings.mount_host_paths
     )
+    return chosen._replace(variables=passed_variables(settings.pass_env, os.environ))

@@ -15,8 +15,9 @@ LOCAL = "local"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """How jobs are shut in on a target: the first isolation that works there, and what every job is shown."""
+    """How jobs are shut in on a target: the first isolation that works there, what every job is shown and told."""
 
     isolation: tuple[IsolationKind, ...] = ANY
     mount_paths: tuple[str, ...] = ()
     mount_host_paths: bool = False
+    pass_env: tuple[str, ...] = ()

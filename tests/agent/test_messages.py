@@ -32,7 +32,7 @@ BOX = Sandbox("podman", "/bin/podman", "/lab/store", "/outputs", "/sh", "/env", 
     "message",
     [
         UseLab("/a lab\nwith \udcff"),
-        UseStage("store/x/bin/s", "images/y", StageStart(("/bin/bash", "s"), "/bin", {"A": "ü"}, None)),
+        UseStage("store/x/bin/s", "images/y", StageStart(("/bin/sh", "s"), "/bin", {"A": "ü"}, None, {"B": "\udcff"})),
         UseStage("store/x/bin/s", "", StageStart((), "", {}, BOX)),
         UsePackage("jq", "/nix/store/jq"),
         JobOrder("run", "job"),

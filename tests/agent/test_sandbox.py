@@ -131,6 +131,12 @@ def test_a_container_has_no_rights_no_network_and_no_environment_of_the_runner()
     assert command.argv[0] == "/bin/podman"
 
 
+def test_a_container_is_given_what_passes_by_its_clients_environment() -> None:
+    box = ENGINE._replace(client_env={"HOME": "/root", "API_TOKEN": "hush"})
+    words = container(box, {"HOME": "/tmp", "API_TOKEN": "hush"})
+    assert [words[at + 1] for at, word in enumerate(words) if word == "--env"] == ["HOME=/tmp", "API_TOKEN"]
+
+
 def test_bubblewrap_itself_gets_nothing_of_the_jobs_environment() -> None:
     command = sandbox_command(JOB, {"LD_PRELOAD": "/evil.so"}, BOX, "/s", [], {})
     kept = [BOX.shell, "-p", "-c", KEEPER, "repx", *JOB]

@@ -18,6 +18,11 @@ from tests.real.worlds import World, world
 pytestmark = pytest.mark.real
 
 MARK = "REPX_TEST_RUNNER_SECRET"
+PASSED = {
+    "REPX_TEST_PROXY": "http://me:hush@proxy:1",
+    "REPX_TEST_TOKEN": "hush, 'quoted' \n$HOME",
+    "REPX_TEST_EMPTY": "",
+}
 
 EXPERIMENT = """
 def tried(act, *arguments):
@@ -54,6 +59,7 @@ def report(found, paths, port):
         "reached": tried(reach, port),
         "interfaces": sorted(line.split(":")[0].strip() for line in open("/proc/net/dev") if ":" in line),
         "environment": dict(os.environ), "python": os.readlink("/proc/self/exe"), "host": shutil.which("dpkg"),
+        "shm": os.statvfs("/dev/shm").f_frsize * os.statvfs("/dev/shm").f_blocks,
         "sysctl": tried(lambda: os.close(os.open("/proc/sys/kernel/core_pattern", os.O_WRONLY))),
     }))
 
@@ -61,13 +67,20 @@ def report(found, paths, port):
 def look(found: Output = out("found.json"), *, paths: str, port: int):
     report(found, paths, port)
 
+@stage(packages=["python3"], resources=Resources(mem="300M"))
+def look_with_mem(found: Output = out("found.json"), *, paths: str, port: int):
+    report(found, paths, port)
+
 @stage(packages=["python3"], impure=True)
 def impure_look(found: Output = out("found.json"), *, paths: str, port: int):
     report(found, paths, port)
 
 here = {"paths": PATHS, "port": PORT}
-lab = Lab([Run("shut", look, params=here), Run("impure", impure_look, params=here)], packages=packages)
+stages = {"shut": look, "mem": look_with_mem, "impure": impure_look}
+lab = Lab([Run(name, stage, params=here) for name, stage in stages.items()], packages=packages)
 """
+
+STAGES = {"shut": "look", "mem": "look_with_mem", "impure": "impure_look"}
 
 
 @dataclass(frozen=True)
@@ -83,9 +96,7 @@ class Opened:
         store = self.world.folder / f"{kind}-{target}"
         options = ("--lab", str(self.lab), "--store", str(store))
         self.world.repx("run", f"--{kind}", "--target", target, run, *options)
-        return json.loads(
-            self.world.repx("show", "output", {"shut": "look", "impure": "impure_look"}[run], "found", *options)
-        )
+        return json.loads(self.world.repx("show", "output", STAGES[run], "found", *options))
 
     def here(self, name: str) -> str:
         return str(self.world.folder / "data" / name)
@@ -96,7 +107,7 @@ def opened(common_store: Path, podman_settings: dict[str, str]) -> Iterator[Open
     needs_programs("bwrap")
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
-        world(common_store, **podman_settings, **{MARK: "do not tell"}) as made,
+        world(common_store, **podman_settings, **PASSED, **{MARK: "do not tell"}) as made,
     ):
         data = made.folder / "data"
         for name in (
@@ -126,6 +137,7 @@ def opened(common_store: Path, podman_settings: dict[str, str]) -> Iterator[Open
             "[targets.shut]\nmount_paths = []\n"
             f"[targets.some]\nmount_paths = {json.dumps([str(path) for path in shown])}\n"
             "[targets.all]\nmount_host_paths = true\n"
+            f"[targets.told]\npass_env = {json.dumps([*PASSED, 'REPX_TEST_UNSET'])}\n"
         )
         made.environment["REPX_CONFIG"] = str(config)
         paths = [
@@ -228,3 +240,18 @@ def test_natively_there_is_the_closures_path_an_empty_environment_and_the_whole_
     # Documented: natively nothing is shut.
     assert told["reads"][opened.here("hidden.txt")].startswith("content of hidden.txt")
     assert told["reached"] == "reached"
+
+
+@pytest.mark.parametrize("kind", ["native", "bwrap", "podman"])
+def test_a_target_lets_the_variables_through_that_it_names(opened: Opened, kind: str) -> None:
+    environment = opened.look(kind, "told")["environment"]
+    assert {name: text for name, text in environment.items() if name.startswith("REPX_TEST")} == PASSED
+    options = ("--lab", str(opened.lab), "--store", str(opened.world.folder / f"{kind}-told"))
+    shown = opened.world.repx("show", "job", "look", "--json", *options)
+    recorded = {"REPX_TEST_PROXY": "http://…@proxy:1", "REPX_TEST_TOKEN": None, "REPX_TEST_EMPTY": ""}
+    assert json.loads(shown)["attempt"]["passed_env"] == recorded
+    assert "hush" not in shown
+
+
+def test_a_containers_shared_memory_is_half_of_what_its_job_asked_for(opened: Opened) -> None:
+    assert opened.look("podman", "shut", "mem")["shm"] == 150 << 20

@@ -27,11 +27,14 @@ def test_all_that_a_target_may_say(tmp_path: Path) -> None:
     path = written(
         tmp_path,
         '[targets.local]\nisolation = ["podman", "native"]\nmount_paths = ["/data//x/", "//srv", "~/y"]\n'
-        "mount_host_paths = true\n[targets.other]\n",
+        "mount_host_paths = true\npass_env = ['B', 'A_1']\n[targets.other]\n",
     )
     assert load_config(path) == {
         "local": Target(
-            ("podman", "native"), ("/data/x", "/srv", str(Path("~/y").expanduser())), mount_host_paths=True
+            ("podman", "native"),
+            ("/data/x", "/srv", str(Path("~/y").expanduser())),
+            mount_host_paths=True,
+            pass_env=("B", "A_1"),
         ),
         "other": Target(ANY, (), mount_host_paths=False),
     }
@@ -53,6 +56,9 @@ def test_all_that_a_target_may_say(tmp_path: Path) -> None:
         ('mount_paths = ["/repx"]', "targets.local.mount_paths.0", "a sandbox has a /repx of its own"),
         ('mount_host_paths = "yes"', "targets.local.mount_host_paths", "valid boolean"),
         ("mount_host_paths = 1", "targets.local.mount_host_paths", "valid boolean"),
+        ("pass_env = ['A', 'B=1']", "targets.local.pass_env.1", "'B=1' is not the name of a variable"),
+        ("pass_env = ['PATH']", "targets.local.pass_env.0", "every job has a PATH of its own"),
+        ("pass_env = 'A'", "targets.local.pass_env", "valid tuple"),
         ("mounts = []", "targets.local.mounts", "not permitted"),
     ],
 )
@@ -73,7 +79,7 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"[targets", b"[targets.a]\nx = \xff", b"a = 1\na = 2"])
 def test_what_is_no_toml_is_one_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "config.toml").write_bytes(content)
-    with pytest.raises(UsageError, match="is no TOML"):
+    with pytest.raises(UsageError, match="is not TOML"):
         load_config(str(tmp_path / "config.toml"))
 
 

@@ -80,6 +80,7 @@ class Attempt(NamedTuple):
 
     `start` and `end` are seconds since 1970, `cpu` is in seconds, `max_rss` in bytes. `cause` is empty after a success,
     else "exit", "signal", "timeout", "output", "memory", "store", "cancelled" and the like; `detail` says more.
+    `passed_env` are the variables that were let through to it, without the values of what may be secrets.
     """
 
     start: float = 0.0
@@ -96,11 +97,12 @@ class Attempt(NamedTuple):
     stdout: Log = ""
     stderr: Log = ""
     trace: str = ""
+    passed_env: Mapping[str, str | None] = {}
 
     def encoded(self) -> dict[str, Any]:
-        """As JSON has it; without the isolation and the trace where there was none."""
+        """As JSON has it; without the isolation, the variables and the trace where there was none."""
         fields = self._asdict()
-        for name in ("isolation", "trace"):
+        for name in ("isolation", "passed_env", "trace"):
             if not fields[name]:
                 del fields[name]
         for stream in ("stdout", "stderr"):
@@ -175,6 +177,8 @@ def parse_attempt(value: Any) -> Attempt:
     for name, allowed in _ATTEMPT_TYPES.items():
         if name in fields and not (isinstance(fields[name], allowed) and type(fields[name]) is not bool):
             raise TypeError("%r is not a value for %s" % (fields[name], name))
+    if not all(isinstance(text, (str, type(None))) for text in fields.get("passed_env", {}).values()):
+        raise TypeError("a variable of the attempt is not a text")
     for stream in ("stdout", "stderr"):
         if isinstance(fields.get(stream), dict):
             name = fields[stream]["file"]
@@ -295,5 +299,5 @@ _NUMBER = (int, float)
 _ATTEMPT_TYPES: dict[str, Any] = {
     "start": _NUMBER, "end": _NUMBER, "host": str, "boot": str, "exit": (int, type(None)),
     "signal": (int, type(None)), "cause": str, "detail": str, "max_rss": int, "cpu": _NUMBER, "isolation": str,
-    "stdout": (str, dict), "stderr": (str, dict), "trace": str,
+    "passed_env": dict, "stdout": (str, dict), "stderr": (str, dict), "trace": str,
 }  # fmt: skip

@@ -36,7 +36,7 @@ logs = st.text() | st.sampled_from([LogFile("stdout-1.log"), LogFile("ä \n")])
 codes = st.none() | st.integers(-255, 255)
 attempts_drawn = st.builds(
     Attempt, seconds, seconds, st.text(), st.text(), codes, codes, st.text(), st.text(), st.integers(0),
-    seconds, st.text(), logs, logs,
+    seconds, st.text(), logs, logs, passed_env=st.dictionaries(st.text(), st.none() | st.text()),
 )  # fmt: skip
 paths = st.sampled_from(["r", "a/b", "ä\n", "..x"])
 outputs_drawn = st.dictionaries(st.text(), st.builds(OutputRecord, paths, st.text(), st.integers(0)))
