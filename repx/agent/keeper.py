@@ -12,9 +12,9 @@ OUT_OF_MEMORY = ".repx-out-of-memory"
 UNFINISHED = ".repx-unfinished"
 """A file in a sandbox's /tmp with the names of what still ran long after the script had ended, one a line."""
 
-_GRACE_LOOKS = 80
-_UNFINISHED_LOOKS = 600
-"""How often to look whether a group has ended, twenty times a second: less often than its worker is patient."""
+_GRACE_S = 4
+_UNFINISHED_S = 30
+"""Seconds to wait for a group to end: less than its worker has patience. By the clock, for a look may take long."""
 
 # Job control is on only to start the job: it makes the group, and keeps SIGINT from being ignored in it.
 _START = (
@@ -29,10 +29,11 @@ _START = (
 
 # A pipe from which nothing comes is how a shell sleeps without another program.
 _WAIT_FOR_GROUP = (
-    "looks=%d; [[ $status == 0 ]] || looks=0; [[ $told ]] && looks=%d; is_told=$told; "
+    "within() { last=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000)); }; "
+    "last=0; [[ $status == 0 ]] && within %d; [[ $told ]] && within %d; is_told=$told; "
     "if lives; then exec 4<> <(:); "
-    "while lives && (( looks-- > 0 )); do read -r -t 0.05 _ <&4; "
-    "[[ $told && ! $is_told ]] && looks=%d is_told=1; %sdone; "
+    "while lives && (( ${EPOCHREALTIME/[.,]/} < last )); do read -r -t 0.05 _ <&4; "
+    "[[ $told && ! $is_told ]] && within %d && is_told=1; %sdone; "
     "if [[ ! $told && $status == 0 ]] && lives; then "
     "for place in /proc/[0-9]*; do read -r line < $place/stat; rest=(${line##*) }); "
     '[[ ${rest[2]} == "$job" && ${rest[0]} != Z ]] && name=${line#*\\(} && '
@@ -42,7 +43,7 @@ _WAIT_FOR_GROUP = (
 
 
 def _wait_for_group(alive: str) -> str:
-    return _WAIT_FOR_GROUP % (_UNFINISHED_LOOKS, _GRACE_LOOKS, _GRACE_LOOKS, alive, UNFINISHED)
+    return _WAIT_FOR_GROUP % (_UNFINISHED_S, _GRACE_S, _GRACE_S, alive, UNFINISHED)
 
 
 KEEPER = (
