@@ -81,6 +81,14 @@ def top_modules(distribution: Distribution) -> Iterator[str]:
         yield place.partition("/")[0].partition(".")[0]
 
 
+def editable_modules(distribution: Distribution) -> Mapping[str, str]:
+    """The modules of an editable installation, each with its file or directory; none of any other."""
+    if distribution.read_text("direct_url.json") is None:
+        return {}
+    _, site, rows, origin = _description(distribution)
+    return _editable(distribution, rows, site, origin) if origin is not None and origin.editable else {}
+
+
 def _description(distribution: Distribution) -> tuple[str, str, list[list[str]], _Origin | None]:
     """Name, `site-packages`, the rows of RECORD, and where it comes from."""
     record = distribution.read_text("RECORD")

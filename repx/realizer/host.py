@@ -32,6 +32,7 @@ from repx.realizer.checks.bash import check_bash, location
 from repx.realizer.checks.bash_commands import CommandUse
 from repx.realizer.checks.distributions import Distributions
 from repx.realizer.checks.memory import ScriptMemory
+from repx.realizer.checks.own_packages import undeclared_imports
 from repx.realizer.checks.paths import path_notes
 from repx.realizer.checks.python import check_python, optional_modules
 from repx.realizer.companions import companions
@@ -91,6 +92,7 @@ class HostSoftware:
         commands.update(brought.commands)
         optional = optional_modules(request, self._distributions)
         names = self._distributions.closure([*wanted.distributions, *brought.distributions, *_owners(optional)])
+        found += undeclared_imports(request, names, self._distributions)
         distributions: dict[str, str] = {}
         for name in names:
             try:
