@@ -53,8 +53,12 @@ class FunctionSource:
 def function_source(function: types.FunctionType) -> FunctionSource:
     """The definition of `function` in its source. Raises DefinitionError when there is none."""
     code = function.__code__
+    if "__marimo__cell_" in code.co_filename:
+        raise _in_marimo(function)
     module, number = _module_source(function)
     piece = module.pieces[number]
+    if "<locals>" not in function.__qualname__ and _is_marimo(piece) and not _at_the_top(piece, code.co_firstlineno):
+        raise _in_marimo(function)
     for node in ast.walk(piece.tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == code.co_name:
             if start_of(piece, node)[0] == code.co_firstlineno:
@@ -125,6 +129,25 @@ def is_cell(function: types.FunctionType) -> bool:
 def _package(function: types.FunctionType) -> str:
     package = function.__globals__.get("__package__")
     return package if isinstance(package, str) else ""
+
+
+def _is_marimo(piece: SourceText) -> bool:
+    """Whether a file is a notebook of marimo, whose cells are functions of an app."""
+    assigned = (node.value for node in piece.tree.body if isinstance(node, ast.Assign))
+    calls = [ast.unparse(value.func) for value in assigned if isinstance(value, ast.Call)]
+    return "marimo.App" in calls or "mo.App" in calls
+
+
+def _at_the_top(piece: SourceText, line: int) -> bool:
+    tops = (node for node in piece.tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return any(start_of(piece, node)[0] == line for node in tops)
+
+
+def _in_marimo(function: types.FunctionType) -> DefinitionError:
+    return DefinitionError(
+        f"{function.__name__} stands in a cell of a marimo notebook, whose other cells repx cannot read",
+        hint="write Python stages in a module beside the notebook, and import them",
+    )
 
 
 def _sourceless(function: types.FunctionType) -> DefinitionError:

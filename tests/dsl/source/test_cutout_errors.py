@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from pathlib import Path
 
@@ -235,3 +236,30 @@ def test_a_file_that_changed_since_is_told(load: Load, tmp_path: Path) -> None:
 def test_what_is_no_function_is_told() -> None:
     with pytest.raises(DefinitionError, match="not a plain function"):
         cut_out(len)  # type: ignore[arg-type]
+
+
+MARIMO = """
+import marimo
+app = marimo.App()
+
+@app.cell
+def _():
+    {inside}
+"""
+
+
+def test_a_cell_of_marimo_is_refused_in_one_sentence(load: Load) -> None:
+    app = "import sys, types\nsys.modules['marimo'] = types.SimpleNamespace(App=type('App', (), {'cell': lambda self, f: f}))"
+    inside = "exec(compile('\\n' * 9 + 'def work():\\n    return A', __file__, 'exec'), globals())"
+    text = app + MARIMO.format(inside=inside) + "\n_()\n"
+    try:
+        function = load(text)
+    finally:
+        sys.modules.pop("marimo", None)
+    scope: dict[str, types.FunctionType] = {}
+    exec(compile("def work():\n    return A", "/tmp/marimo_7/__marimo__cell_Hbol_.py", "exec"), scope)
+    for one in (function, scope["work"]):
+        with pytest.raises(DefinitionError) as raised:
+            cut_out(one)
+        assert "work stands in a cell of a marimo notebook" in str(raised.value)
+        assert "import them" in raised.value.hint
