@@ -115,7 +115,7 @@ class HostPrograms:
 
     def _make(self, place: str) -> str:
         try:
-            manifest = parse_host_manifest(self._lab.software(place))
+            manifest = self._lab.software(place, parse_host_manifest)
         except ValueError as error:
             raise ProgramsError(
                 "the Lab's software is none that this repx can run",
@@ -207,7 +207,7 @@ class ClosurePrograms:
         return box._replace(image=image, stage=stage.digest, client_env=client_env)
 
     def _software(self, place: str) -> ClosureSoftware:
-        software, wrong = parse_closure_software(self._lab.software(place))
+        software, wrong = self._lab.software(place, parse_closure_software)
         if software is None:
             raise self._lab.root.fault(*((place, one) for one in wrong))
         return software

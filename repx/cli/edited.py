@@ -15,7 +15,8 @@ _SHOWN = 3
 
 def edited_sources(lab: LabDirectory, link: str) -> tuple[str, list[str]] | None:
     """The experiment of a Lab, beside the link or else here, and its changed sources; None when it is not found."""
-    sources = parse_sources(lab.metadata.sources)
+    said = parse_sources(lab.metadata.sources)
+    sources = said if lab.is_own else said.without_patterns()
     if sources.experiment is None:
         return None
     for folder in dict.fromkeys((Path(link).parent, Path())):

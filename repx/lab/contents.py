@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from repx.agent.base.value import PATH
+from repx.agent.lab.format import HOST_TOOLS
 from repx.agent.lab.job_line import Stored
 from repx.agent.lab.run_file import Job
 from repx.agent.lab.stage import Stage
@@ -36,7 +37,7 @@ class ContentsReader:
         """The files, trees, folders and links that there must be, and beside which there must be nothing."""
         lab, stages = self._lab, self._stages
         programs = {script.executable for stage in stages for script in scripts_of(stage)}
-        programs.update(place for place in lab.manifest.files if place.startswith("host-tools/"))
+        programs.update(place for place in lab.manifest.files if place.startswith(f"{HOST_TOOLS}/"))
         closure = lab.closure.paths if lab.closure is not None else {}
         return Contents(
             files=lab.manifest.files,

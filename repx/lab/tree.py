@@ -11,10 +11,10 @@ from typing import NamedTuple
 from repx.agent.base.digest import ID_LENGTH, TreeError, file_sha256, short_digest, tree_content
 from repx.agent.base.nar import nar_sha256
 from repx.agent.lab.fault import Complaint
-from repx.agent.lab.format import MANIFEST
+from repx.agent.lab.format import HOST_TOOLS, MANIFEST
 
 JOBS = "jobs"
-_FOLDERS = ("host-tools", JOBS, "lab", "readme", "revision", "store")
+_FOLDERS = (HOST_TOOLS, JOBS, "lab", "readme", "revision", "store")
 _UNNAMED = "the manifest does not name it"
 _SPECIAL = stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX
 

@@ -15,7 +15,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from repx.agent.base.digest import canonical_json, digest_of_text
 
@@ -54,6 +54,10 @@ class Sources:
     experiment: Source | None = None
     files: tuple[Source, ...] = ()
     scans: tuple[Scan, ...] = ()
+
+    def without_patterns(self) -> Sources:
+        """The same without scans by regular expressions: one from elsewhere may take for ever to fit a name."""
+        return replace(self, scans=tuple(scan for scan in self.scans if scan.match is None))
 
     def texts(self) -> dict[str, str]:
         """What a Lab says of them."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from repx.agent.base.digest import canonical_json, digest_of_text, short_digest
 from repx.agent.base.files import link_tree, remove_tree, sync_path
 from repx.agent.base.version import VERSION
-from repx.agent.lab.format import JOBS_END, LAB_FORMAT, MANIFEST, ROOT
+from repx.agent.lab.format import HOST_TOOLS, JOBS_END, LAB_FORMAT, MANIFEST, ROOT
 from repx.errors import Finding, plural
 from repx.lab.directory import LabDirectory
 from repx.model.closure import Closure
@@ -96,7 +96,7 @@ class _LabWriter:
         self.images: Mapping[str, str] = {}
 
     def write(self) -> WrittenLab:
-        for name in ("lab", "revision", "store", "jobs", "host-tools", "readme"):
+        for name in ("lab", "revision", "store", "jobs", HOST_TOOLS, "readme"):
             os.mkdir(f"{self.building}/{name}")
         jobs = list(self.graph.jobs())
         for job in jobs:
@@ -229,7 +229,7 @@ class _LabWriter:
         for name, content in sorted(tools.items()):
             digest.update(f"{name}\0".encode() + (content if isinstance(content, bytes) else content.encode()))
         for name, content in sorted(tools.items()):
-            self._write(f"host-tools/{short_digest(digest.digest())}/bin/{name}", content, executable=True)
+            self._write(f"{HOST_TOOLS}/{short_digest(digest.digest())}/bin/{name}", content, executable=True)
 
     def _write_manifest(self) -> str:
         manifest: dict[str, Any] = {

@@ -269,3 +269,30 @@ def test_a_store_has_nothing_for_what_is_not_a_job_id() -> None:
     for text in ("../x", "x", "", "0" * 32 + "-a/b-1", "0" * 32 + "-a-1/..", "0" * 32 + "-" + "a" * 300 + "-1"):
         with pytest.raises(ValueError, match="not a job id"):
             Store("/store").job(text)
+
+
+def test_a_lab_from_elsewhere_has_no_pattern_of_its_own_tried_on_our_names(world: World) -> None:
+    """A regular expression can take longer than anybody waits, and it is not the user's own."""
+    (world.root / "data").mkdir()
+    (world.root / "data" / ("a" * 40 + "!")).touch()
+    lab = copied(world)
+    metadata = lab / "revision/metadata.json"
+    content = json.loads(metadata.read_text())
+    content["sources"]["data"] = 'names 0 any ["(a+)+",[]]'
+    metadata.write_text(json.dumps(content))
+    seal(lab)
+    done = world.repx("run", "--lab", str(lab))
+    assert done.status == 0, done.stderr
+    assert "data has changed" not in done.stderr
+
+
+def test_a_lab_from_elsewhere_lends_no_program_that_jobs_are_shut_in_with(world: World) -> None:
+    lab = copied(world)
+    program = lab / "host-tools" / "x" / "bin" / "bwrap"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    seal(lab)
+    opened = LabDirectory(lab)
+    assert opened.host_tool("bwrap") is None
+    assert opened.owned(is_own=True).host_tool("bwrap") == str(program)

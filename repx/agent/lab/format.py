@@ -8,6 +8,9 @@ LAB_FORMAT = 1
 MANIFEST = "lab/lab-metadata.json"
 ROOT = "revision/metadata.json"
 
+HOST_TOOLS = "host-tools"
+"""The folder of the programs that a Lab carries for its own use."""
+
 JOBS_START = '"jobs":{\n'
 """Between a run file's header and its first job."""
 

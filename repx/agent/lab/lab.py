@@ -10,7 +10,7 @@ from typing import Any, Callable, Literal, TypeVar
 
 from repx.agent.base.layout import Store
 from repx.agent.lab.fault import AsError, as_it_is
-from repx.agent.lab.format import LAB_FORMAT, MANIFEST, MANIFEST_LIMIT, METADATA_LIMIT, SOFTWARE_LIMIT
+from repx.agent.lab.format import HOST_TOOLS, LAB_FORMAT, MANIFEST, MANIFEST_LIMIT, METADATA_LIMIT, SOFTWARE_LIMIT
 from repx.agent.lab.json_file import read_object
 from repx.agent.lab.metadata import parse_manifest, parse_root
 from repx.agent.lab.origin import Origin
@@ -112,14 +112,19 @@ class Lab:
             raise self.root.fault((self.manifest.metadata, "it has no package %r" % name))
         return self.metadata.packages[name]
 
-    def software(self, place: str) -> dict[str, Any]:
-        """A software manifest of the Lab, by its place; its reader parses it."""
-        return read_object(self.root, place, SOFTWARE_LIMIT)
+    def software(self, place: str, parse: Callable[[Mapping[str, Any]], T]) -> T:
+        """What `parse` makes of a software manifest of the Lab; it raises what that raises."""
+        return parse(read_object(self.root, place, SOFTWARE_LIMIT))
 
     def host_tool(self, name: str) -> str | None:
-        """The path of a program that the Lab carries for its own use."""
+        """The path of a program that the Lab carries for its own use; None for one that it has not.
+
+        Such a program runs outside of every sandbox. A Lab from elsewhere lends none, unless this repx is its own too.
+        """
+        if not self.is_own and not _this_program().startswith("%s/%s/" % (self.path, HOST_TOOLS)):
+            return None
         for place in self.manifest.files:
-            if place.startswith("host-tools/") and place.endswith("/bin/" + name):
+            if place.startswith(HOST_TOOLS + "/") and place.endswith("/bin/" + name):
                 return self.root.file(place).path
         return None
 
@@ -134,3 +139,8 @@ class Lab:
         if value is None:
             raise self.root.fault(*((place, one) for one in wrong))
         return value
+
+
+def _this_program() -> str:
+    """Where the code that runs now stands."""
+    return os.path.realpath(__file__)
