@@ -65,6 +65,8 @@ class SoftwareRequest:
     """Those of `variables` that are Bash arrays (indexed or associative)."""
     world: World | None = None
     """Where something has to be compared."""
+    lines: tuple[tuple[int, SourceLocation], ...] = ()
+    """Lines of a Python `script` at which something begins, and where that stands in the user's file."""
     impure: bool = False
     """Whether the stage sees the machine it runs on: programs may then be named by where they are there."""
 

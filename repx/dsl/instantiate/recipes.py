@@ -242,6 +242,7 @@ def software_request(stage: Stage) -> SoftwareRequest:
         arrays=(*sorted(arrays), "inputs", "outputs", "params"),
         impure=stage.options.impure,
         world=stage.world,
+        lines=script.lines,
     )
 
 
