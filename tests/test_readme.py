@@ -3,53 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.reader import Reader, a_reader
+
+__all__ = ["a_reader"]
 
 TEXT = (Path(__file__).parent.parent / "README.md").read_text()
 SNIPPETS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 PIECES = """import repx
 from repx import Input, Inputs, Lab, Output, Outputs, Results, Run, WorkItem, out, scatter_gather, stage
 """
-
-
-class Reader:
-    """Who reads the README in an empty directory, with a store of their own."""
-
-    def __init__(self, place: Path) -> None:
-        self.place = place
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        self.environment = {**os.environ, "PATH": path, "REPX_STORE": str(place.parent / "store")}
-
-    def type(self, line: str) -> str:
-        """What a command prints; it must end well."""
-        ended = subprocess.run(
-            ["bash", "-euc", line],
-            cwd=self.place,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=200,
-            check=False,
-        )
-        assert ended.returncode == 0, f"{line}\n{ended.stdout}{ended.stderr}"
-        return ended.stdout
-
-    def write(self, name: str, text: str) -> None:
-        """Write a file."""
-        (self.place / name).parent.mkdir(parents=True, exist_ok=True)
-        (self.place / name).write_text(text)
-
-
-@pytest.fixture(name="reader")
-def a_reader(tmp_path: Path) -> Reader:
-    (tmp_path / "work").mkdir()
-    return Reader(tmp_path / "work")
 
 
 def commands_of(section: str) -> list[str]:
