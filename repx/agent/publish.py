@@ -16,7 +16,6 @@ from repx.agent.base.files import (
     link_exclusive,
     make_directories_read_only,
     make_ordinary,
-    make_read_only,
     random_name,
     read_if_there,
     remove_tree,
@@ -177,7 +176,6 @@ def recover_pending(store: Store, directory: str) -> Outcome | None:
     """Finish what a killed worker had in place, whatever its key: its outcome. The job's claim is held."""
     outcome = pending_outcome(directory)
     if outcome is not None:
-        make_read_only(directory + "/" + OUT)
         sync_filesystem(directory)
         commit_pending(store, directory, outcome.key)
     return outcome

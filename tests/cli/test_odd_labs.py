@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from repx.agent.lab.format import LINE_LIMIT, METADATA_LIMIT, REALIZATIONS_LIMIT
 from repx.errors import LabError
 from repx.lab.directory import LabDirectory
 from repx.lab.verification import verify
@@ -196,3 +198,40 @@ def test_an_odd_lab_is_refused_by_every_command_in_one_error(case: str, world: W
         done = world.repx(*command, "--lab", "tampered")
         assert "Traceback" not in done.stderr, done.stderr
         assert done.status in (0, 2)
+
+
+def run_file(lab: Path) -> Path:
+    """The file of the one run."""
+    return next(path for path in lab.glob("revision/*.json") if path.name != "metadata.json")
+
+
+def complaint(look: Callable[[], object]) -> str:
+    """What is said of a Lab that cannot be read."""
+    with pytest.raises(LabError) as told:
+        look()
+    return "\n".join(told.value.lines())
+
+
+def test_what_is_read_whole_has_a_limit(world: World) -> None:
+    lab = copied(world)
+    software = next(lab.glob("store/*-software.json"))
+    os.truncate(software, METADATA_LIMIT + 1)
+    opened = LabDirectory(lab)
+    assert "it has more than 16 MiB" in complaint(lambda: opened.software(str(software.relative_to(lab)), dict))
+    os.truncate(lab / "revision/metadata.json", METADATA_LIMIT + 1)
+    assert "it has more than 16 MiB" in complaint(lambda: LabDirectory(lab))
+
+
+def test_a_line_of_a_run_has_a_limit(world: World) -> None:
+    lab = copied(world)
+    head, mark, lines = run_file(lab).read_text().partition('"jobs":{\n')
+    longer = lines.replace('":{', '":{' + " " * LINE_LIMIT, 1)
+    run_file(lab).write_text(head + mark + longer)
+    assert "its line has more than 64 MiB" in complaint(lambda: list(LabDirectory(lab).jobs()))
+
+
+def test_a_lab_has_no_more_realizations_of_a_job_than_a_run_can_hold(world: World) -> None:
+    lab = copied(world)
+    text = run_file(lab).read_text()
+    run_file(lab).write_text(text.replace('"realizations":1', f'"realizations":{REALIZATIONS_LIMIT + 1}'))
+    assert str(REALIZATIONS_LIMIT + 1) in complaint(lambda: list(LabDirectory(lab).jobs()))

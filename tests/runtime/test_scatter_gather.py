@@ -9,6 +9,7 @@ import pytest
 
 from repx.agent.base.layout import Store
 from repx.agent.base.record import decode_fingerprint
+from repx.agent.lab.format import ITEMS_BYTES_LIMIT, ITEMS_LIMIT
 from repx.agent.stage_lines import read_stage_lines
 from tests.runtime.world import World, a_world, tree
 
@@ -121,7 +122,10 @@ def test_a_failing_step_fails_the_whole_and_only_its_branch_runs_again(world: Wo
         ("[1, 2", "output items of the scatter is not JSON"),
         ("[1e999]", "output items of the scatter"),
         ("", "output items of the scatter is not JSON"),
+        (f"[{'0,' * ITEMS_LIMIT}0]", f"output items of the scatter lists {ITEMS_LIMIT + 1} items"),
+        (f"[{' ' * ITEMS_BYTES_LIMIT}]", "output items of the scatter has more than 64 MiB"),
     ],
+    ids=["an object", "half a list", "beyond all numbers", "nothing", "too many", "too much"],
 )
 def test_items_that_are_no_list(world: World, text: str, complaint: str) -> None:
     realize(world, text)
