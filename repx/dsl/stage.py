@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 from repx.dsl.any_stage import AnyStage
 from repx.dsl.bash_body import bash_script, text_when_made
@@ -15,10 +15,9 @@ from repx.dsl.handed import Handed
 from repx.dsl.interface import read_interface
 from repx.dsl.packages import package_base
 from repx.dsl.source.cutout import CutOut, bash_text_origin, cut_out, source_location
-from repx.dsl.stage_options import Dynamic, StageOptions, read_options
+from repx.dsl.stage_options import StageKeywords, StageOptions, read_options, refuse_unknown, with_stage_keywords
 from repx.errors import DefinitionError, SourceLocation
 from repx.model.derivation import Script
-from repx.model.resources import Resources
 from repx.model.software import ImportedModule, World
 
 ReadOptions = Callable[[str, SourceLocation], StageOptions]
@@ -130,76 +129,32 @@ class Stage(AnyStage):
             )
 
 
-# Both signatures are written out, since editors and help() show them.
-
-
-def stage(
-    function: Callable[..., Any] | None = None,
-    *,
-    name: str | Dynamic | None = None,
-    version: str = "1",
-    packages: Sequence[str] = (),
-    resources: Resources | Dynamic | None = None,
-    env: Mapping[str, str] | None = None,
-    inputs: Dynamic | None = None,
-    outputs: Dynamic | None = None,
-    realizations: int | None = None,
-    impure: bool = False,
-) -> Any:
+@with_stage_keywords
+def stage(function: Callable[..., Any] | None = None, **keywords: Unpack[StageKeywords]) -> Any:
     """A stage whose Python body runs as a job: `@stage` or `@stage(packages=["numpy"])`.
 
     `name`, `inputs`, `outputs` and `resources` may be functions of the params: `inputs` returns an iterable of names,
     `outputs` a mapping of names to paths below `$out`. Two stages may have one name, which is for people: what they
     do tells their jobs apart, and both are listed. Raises DefinitionError.
     """
-    options = partial(
-        read_options,
-        name=name,
-        version=version,
-        packages=packages,
-        resources=resources,
-        env=env,
-        inputs=inputs,
-        outputs=outputs,
-        realizations=realizations,
-        impure=impure,
-    )
-    return _decorated(function, "python", options)
+    refuse_unknown("@stage", keywords, (), caller())
+    return _decorated(function, "python", partial(read_options, **keywords))
 
 
+@with_stage_keywords
 def bash(
     function: Callable[..., Any] | None = None,
     *,
     script: str | Path | None = None,
-    name: str | Dynamic | None = None,
-    version: str = "1",
-    packages: Sequence[str] = (),
-    resources: Resources | Dynamic | None = None,
-    env: Mapping[str, str] | None = None,
-    inputs: Dynamic | None = None,
-    outputs: Dynamic | None = None,
-    realizations: int | None = None,
-    impure: bool = False,
+    **keywords: Unpack[StageKeywords],
 ) -> Any:
     """A stage whose body returns a Bash script, or that runs the file `script` (relative to the experiment's folder).
 
     The body is called once with placeholders whose text is the shell variable. Raises DefinitionError.
     """
+    refuse_unknown("@bash", keywords, ("script",), caller())
     path = None if script is None else Path(package_base(caller().file), script)
-    options = partial(
-        read_options,
-        name=name,
-        version=version,
-        packages=packages,
-        resources=resources,
-        env=env,
-        inputs=inputs,
-        outputs=outputs,
-        realizations=realizations,
-        impure=impure,
-        script=path,
-    )
-    return _decorated(function, "bash", options)
+    return _decorated(function, "bash", partial(read_options, script=path, **keywords))
 
 
 def _decorated(function: Callable[..., Any] | None, kind: Literal["bash", "python"], options: ReadOptions) -> Any:

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, TypeVar
 
 from repx.agent.lab.format import REALIZATIONS_LIMIT
 from repx.dsl.handed import Handed
-from repx.errors import DefinitionError, SourceLocation
+from repx.errors import DefinitionError, SourceLocation, nearest
 from repx.model.names import check_name, check_version
 from repx.model.resources import NOTHING_SAID, Resources
 from repx.model.values import PackageRef
 
 Dynamic = Callable[[Any], Any]
 """A function of a stage's params, such as `lambda p: f"train-{p.model}"`."""
+
+
+_Decorator = TypeVar("_Decorator", bound=Callable[..., Any])
+
+
+class StageKeywords(TypedDict, total=False):
+    """The keywords that `@stage` and `@bash` share, for editors and type checkers; `read_options` has the defaults."""
+
+    name: str | Dynamic | None
+    version: str
+    packages: Sequence[str]
+    resources: Resources | Dynamic | None
+    env: Mapping[str, str] | None
+    inputs: Dynamic | None
+    outputs: Dynamic | None
+    realizations: int | None
+    impure: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +65,17 @@ class StageOptions:
 def read_options(
     function: str,
     location: SourceLocation,
-    *,
-    name: Any,
-    version: Any,
-    packages: Any,
-    resources: Any,
-    env: Any,
-    inputs: Any,
-    outputs: Any,
-    realizations: Any,
-    impure: Any,
     script: Path | None = None,
+    *,
+    name: Any = None,
+    version: Any = "1",
+    packages: Any = (),
+    resources: Any = None,
+    env: Any = None,
+    inputs: Any = None,
+    outputs: Any = None,
+    realizations: Any = None,
+    impure: Any = False,
 ) -> StageOptions:
     """The options of the stage that a function of this name becomes. Raises DefinitionError."""
     called = check_name("stage", function if name is None or callable(name) else name, location)
@@ -98,6 +116,26 @@ def read_options(
         impure=bool(impure),
         script_file=script,
     )
+
+
+def with_stage_keywords(decorator: _Decorator) -> _Decorator:
+    """Let `help()` and notebooks show each keyword of a decorator that takes `StageKeywords`."""
+    own = [one for one in inspect.signature(decorator).parameters.values() if one.kind is not one.VAR_KEYWORD]
+    types = StageKeywords.__annotations__
+    found = inspect.signature(read_options).parameters
+    shared = [found[name].replace(annotation=types[name].__forward_arg__) for name in types]
+    decorator.__dict__["__signature__"] = inspect.Signature([*own, *shared], return_annotation="Any")
+    return decorator
+
+
+def refuse_unknown(
+    decorator: str, keywords: Mapping[str, object], more: Iterable[str], location: SourceLocation
+) -> None:
+    """Raise DefinitionError for a keyword that a decorator does not take."""
+    valid = [*StageKeywords.__annotations__, *more]
+    for name in keywords:
+        if name not in valid:
+            raise DefinitionError(f"{decorator} takes no {name!r}", location=location, hint=nearest(name, valid))
 
 
 def _later(what: str, stage: str, function: Dynamic, location: SourceLocation) -> Dynamic:

@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 
+import repx
 from repx.dsl.param_types import ParamSpec
 from repx.dsl.stage import Stage
 from repx.errors import DefinitionError
@@ -293,3 +296,23 @@ def test_a_stage_called_outside_a_pipeline_makes_a_node_and_runs_nothing(experim
 
 def test_the_prelude_is_one_line() -> None:
     assert PRELUDE.count("\n") == 1
+
+
+def test_the_decorators_show_each_keyword_with_its_default() -> None:
+    shared = (
+        "name: 'str | Dynamic | None' = None, version: 'str' = '1', packages: 'Sequence[str]' = (), "
+        "resources: 'Resources | Dynamic | None' = None, env: 'Mapping[str, str] | None' = None, "
+        "inputs: 'Dynamic | None' = None, outputs: 'Dynamic | None' = None, realizations: 'int | None' = None, "
+        "impure: 'bool' = False) -> 'Any'"
+    )
+    function = "(function: 'Callable[..., Any] | None' = None, *, "
+    assert str(inspect.signature(repx.stage)) == function + shared
+    assert str(inspect.signature(repx.bash)) == function + "script: 'str | Path | None' = None, " + shared
+
+
+@pytest.mark.parametrize("decorator", ["stage", "bash"])
+def test_a_keyword_that_is_misspelt_is_told(experiments: Experiments, decorator: str) -> None:
+    text = experiments.error(f"@{decorator}(packges=['jq'])\ndef work(o: Output = out('o')):\n    return ''\n")
+    assert f"@{decorator} takes no 'packges'" in text
+    assert "experiment.py:" in text
+    assert "did you mean packages?" in text
