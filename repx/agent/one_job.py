@@ -115,7 +115,7 @@ def _do(store: Store, job: ResolvedJob, force: bool) -> JobAnswer:
         orders.wait(seconds, also)
         return orders.ended
 
-    def beat() -> None:
+    def keep_claim() -> None:
         while True:
             time.sleep(HEARTBEAT_S)
             with contextlib.suppress(OSError):
@@ -124,7 +124,7 @@ def _do(store: Store, job: ResolvedJob, force: bool) -> JobAnswer:
 
     try:
         worker = Slot(store, slot(directory, 0), runner, 0, None, pause)
-        _thread.start_new_thread(beat, ())
+        _thread.start_new_thread(keep_claim, ())
         try:
             answer = worker.do(job, force=force)
         finally:

@@ -85,7 +85,7 @@ class DirectExecutor:
         if not self._events:
             for worker, answer in self._pool.wait(self._patience_s()):
                 self._hear(worker, answer)
-            self._take_back()
+            self._forget_ahead()
             self._ask_again()
         events, self._events = self._events, []
         return events
@@ -139,7 +139,7 @@ class DirectExecutor:
         least = min(waits, default=math.inf)
         return None if least == math.inf else max(0.0, least)
 
-    def _take_back(self) -> None:
+    def _forget_ahead(self) -> None:
         """Take back what was given ahead and waits behind a unit that lasts; its worker answers for each."""
         now = time.monotonic()
         for worker in self._pool.workers:
