@@ -25,7 +25,7 @@ from repx.dsl.source.normal_form import normal_form
 from repx.dsl.source.package_files import file_problems
 from repx.dsl.source.statement import Problem, Statement
 from repx.dsl.source.surroundings import name_problems, reading_problems
-from repx.dsl.source.text import SourceText
+from repx.dsl.source.text import SourceText, tree_of
 from repx.dsl.source.used import Local, used_texts
 from repx.dsl.source.world import asked_names, world_of
 from repx.errors import DefinitionError, SourceLocation
@@ -178,7 +178,7 @@ def _own_nodes(found: FunctionSource, needs: NeededStatements) -> list[tuple[Sou
 def _used_files(script: str, found: FunctionSource, needs: NeededStatements, whole: LocalFiles) -> LocalFiles:
     """The local modules with what the script uses of them."""
     modules = {name: Local(name, package_of(path, name), whole.files[path]) for path, name in whole.names.items()}
-    texts = used_texts(ast.parse(script), "", modules)
+    texts = used_texts(tree_of(script), "", modules)
     used = LocalFiles(whole.root, whole.shown_root, texts={path: texts[name] for path, name in whole.names.items()})
     _follow_all(used, found, needs)
     return used

@@ -11,7 +11,7 @@ from repx.dsl.source.needed import NeededStatements
 from repx.dsl.source.normal_form import normal_form
 from repx.dsl.source.scope import Function
 from repx.dsl.source.statement import Key, Statement
-from repx.dsl.source.text import SourceText, end_of, start_of
+from repx.dsl.source.text import SourceText, end_of, start_of, tree_of
 from repx.errors import DefinitionError, SourceLocation
 
 Lines = tuple[tuple[int, SourceLocation], ...]
@@ -143,7 +143,7 @@ def _used(needs: NeededStatements, key: Key, *, at_once: bool) -> set[Key]:
 def _check(text: str, found: FunctionSource) -> None:
     """Compare the script with what was cut: slices made by positions are easily off by one."""
     try:
-        last = ast.parse(text).body[-1]
+        last = tree_of(text).body[-1]
     except SyntaxError:
         last = ast.Pass()
     body = found.node.body

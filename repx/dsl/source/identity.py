@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from repx.dsl.source.names import names_in
 from repx.dsl.source.normal_form import normal_form
-from repx.dsl.source.text import SourceText
+from repx.dsl.source.text import SourceText, tree_of
 
 _DOCSTRING_READERS = frozenset(
     "__doc__ getdoc docopt docopt_ng doctest pydoc help fire typer click defopt plac clize tyro jsonargparse "
@@ -26,7 +26,7 @@ _TEXT_READERS = frozenset("getsource getsourcelines getcomments findsource linec
 
 def script_identity(script: str, modules: Mapping[str, SourceText]) -> str:
     """Lines that tell a script with its local modules from every other one that may do something else."""
-    trees = [ast.parse(script), *(source.tree for source in modules.values())]
+    trees = [tree_of(script), *(source.tree for source in modules.values())]
     names = set().union(*map(names_in, trees))
     docstrings = not names.isdisjoint(_DOCSTRING_READERS)
     lines = [f"script {normal_form(trees[0], docstrings=docstrings)}"]

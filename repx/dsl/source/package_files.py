@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 
 from repx.dsl.source.statement import Problem
@@ -41,11 +42,8 @@ def file_problems(
         }
         asking = (node for node in nodes if id(node) not in foreign)
         yield from _problems(source, asking, _imported(source), f"the local module {path}")
-    imported: dict[int, Set[str]] = {}
     for source, node in own:
-        if id(source) not in imported:
-            imported[id(source)] = _imported(source)
-        yield from _problems(source, _called(node, is_foreign), imported[id(source)], "this")
+        yield from _problems(source, _called(node, is_foreign), _imported(source), "this")
 
 
 def _called(node: ast.AST, is_foreign: Callable[[ast.Call], bool]) -> Iterator[ast.AST]:
@@ -67,15 +65,16 @@ def _called(node: ast.AST, is_foreign: Callable[[ast.Call], bool]) -> Iterator[a
                 stack.append((child, is_called))
 
 
-def _imported(source: SourceText) -> Set[str]:
+@functools.lru_cache(maxsize=512)
+def _imported(source: SourceText) -> frozenset[str]:
     """The names by which a source calls such functions without their module."""
-    return {
+    return frozenset(
         alias.asname or alias.name
         for node in ast.walk(source.tree)
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
         if alias.name in _READERS.get(node.module or "", ())
-    }
+    )
 
 
 def _problems(source: SourceText, nodes: Iterable[ast.AST], imported: Set[str], what: str) -> Iterator[Problem]:

@@ -63,6 +63,12 @@ def parsed(file: str, text: str) -> SourceText:
     return SourceText(file, text, ast.parse(text, file), tuple(text.encode().split(b"\n")))
 
 
+@functools.lru_cache(maxsize=8)
+def tree_of(script: str) -> ast.Module:
+    """A script that was cut out as a tree: several look at it, one after the other. Raises SyntaxError."""
+    return ast.parse(script)
+
+
 def decoded(content: bytes) -> str:
     """The bytes of a Python file as text with `\\n` line ends. Raises SyntaxError or UnicodeDecodeError."""
     encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)

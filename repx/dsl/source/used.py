@@ -38,6 +38,8 @@ class Local:
 
 def used_texts(script: ast.Module, package: str, modules: Mapping[str, Local]) -> dict[str, str]:
     """The text of each module, by its dotted name, with what `script` does not use blanked out."""
+    if not modules:
+        return {}
     trees = [script, *(one.source.tree for one in modules.values())]
     if any(
         not (names_in(tree) | keywords_in(tree)).isdisjoint(_SPOILS_ALL) or _imports_by_names(tree) for tree in trees
