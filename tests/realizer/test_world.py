@@ -119,6 +119,7 @@ def test_a_local_module_that_a_job_would_have_otherwise_is_told(
 
 
 SAME = [
+    "import logging\nlog = logging.getLogger(__name__)\nclass C:\n    log = logging.getLogger(__name__)\ndef work():\n    return log, C\n",
     "class B: pass\nclass A(B): pass\ndef work():\n    return B.__subclasses__(), A\n",
     "import re, functools, operator\nP = re.compile('a', re.I)\n@functools.cache\ndef f(x): return P.match(x)\nG = functools.partial(f, 'b')\ndef work():\n    return f, G, operator\n",
     "import random\nrng = random.Random(7)\ndef work():\n    return rng.random()\n",

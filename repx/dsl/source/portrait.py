@@ -171,7 +171,9 @@ class Portrait:
     def _object(self, value: object, path: str) -> str:
         kind = type(value)
         if kind.__module__ in _FROM_AROUND:
-            return f"{self._named(kind)} {getattr(value, 'name', '')}"
+            # A logger is often called like its module, which has another name in a job.
+            name = getattr(value, "name", "")
+            return f"{self._named(kind)} {'' if isinstance(name, str) and name in self.own else name}"
         fields = dict(getattr(value, "__dict__", {}))
         for base in kind.__mro__:
             slots = base.__dict__.get("__slots__", ())
