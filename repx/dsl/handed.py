@@ -79,9 +79,16 @@ class Handed:
         return self.as_it_was()
 
     def body(self, what: str) -> Callable[..., Any]:
-        """The function to take the text of. Raises DefinitionError where its closure has changed; see `now`."""
-        cells = [(cell, one) for cell, one in self._cells if _held(cell) is one.value]
-        self._refuse([one for _, one in cells if one.text is not None and one.has_changed(one.value)], what)
+        """The function to take the text of. Raises DefinitionError where its closure has changed; see `now`.
+
+        Other names of the module are what they are when it is taken.
+        """
+        scope = self._plain.__globals__ if self._plain is not None else {}
+        around = [one for cell, one in self._cells if one.text is not None and _held(cell) is one.value]
+        changed = [one for one in around if one.has_changed(one.value)]
+        # What a helper reads is looked up in the module, which has the value of the last turn.
+        helped = [one for one in self._deep if one.name in self._of_loops and one.text is not None]
+        self._refuse([*changed, *(one for one in helped if one.has_changed(scope.get(one.name)))], what)
         return self.as_it_was()
 
     def _refuse(self, changed: list[_Read], what: str) -> None:

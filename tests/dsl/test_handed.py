@@ -174,6 +174,14 @@ def make(letter):
     return write
 stages = [make("a"), make("b")]
 """,
+    "loop of the module": """
+stages = []
+for letter in "ab":
+    @stage
+    def write(o: Output = out("o.txt")):
+        o.write_text(letter)
+    stages.append(write)
+""",
     "loop in a function": """
 def make():
     found = []
@@ -209,3 +217,18 @@ lab = Lab([Run("r", make())])
 """
     )
     assert "stage 'write' reads rates, which is another now than when it was made" in text
+
+
+def test_what_a_stage_made_in_a_loop_reads_by_a_helper_is_refused(experiments: Experiments) -> None:
+    text = """
+def said():
+    return letter
+stages = []
+for letter in "ab":
+    @stage
+    def write(o: Output = out("o.txt")):
+        o.write_text(said())
+    stages.append(write)
+lab = Lab([Run(f'r{n}', one) for n, one in enumerate(stages)])
+"""
+    assert "stage 'write' reads letter, which is another now than when it was made" in experiments.error(text)

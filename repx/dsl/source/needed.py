@@ -143,9 +143,6 @@ class NeededStatements:
             node = tree.body[binding.index] if tree else None
             if isinstance(node, ast.Try) and is_import_attempt(node):
                 return None  # whether there is such a module is the software's to say
-            in_loop = isinstance(node, ast.For | ast.While | ast.AsyncFor) and number == self.found.number
-            if node is not None and in_loop and self.found.node in ast.walk(node):
-                return None  # the stage may be meant to have the value of its own turn
         imported = bool(found) and all(binding.kind == "import" for binding in found)
         if imported and not all(self._settings.is_from_local(tree, binding) for binding in found):
             return None

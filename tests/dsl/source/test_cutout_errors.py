@@ -52,7 +52,6 @@ CASES = {
         "def h():\n    return __name__ == '__main__'\ndef work():\n    return h()\n", 2, "always called __main__", "leave",
     ),
     "an object that nothing binds": ("exec('A = object()')\ndef work():\n    return A\n", 3, "no statement", "plain"),
-    "a stage in a loop": ("for n in [1, 2]:\n    def work(): return n\n", 1, "a for statement", "param"),
     "a place in the experiment's folder": (
         "from pathlib import Path\nHERE = Path(__file__).parent\ndef work():\n    return HERE\n", 4, "HERE names", "repx.path",
     ),
