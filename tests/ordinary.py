@@ -65,7 +65,9 @@ def _python_for_everybody() -> str | None:
     candidates = [os.path.realpath(sys.executable), f"/usr/bin/{name}", f"/usr/local/bin/{name}"]
     for candidate in candidates:
         if Path(candidate).exists():
-            tried = subprocess.run([*AS_NOBODY, candidate, "-c", ""], capture_output=True, check=False)
+            # Twice: the first still has rights of root's, by which it may pass through a home that is shut.
+            again = "import subprocess, sys; subprocess.run([sys.executable, '-c', ''], check=True)"
+            tried = subprocess.run([*AS_NOBODY, candidate, "-c", again], capture_output=True, check=False)
             if tried.returncode == 0:
                 return candidate
     needs(False, f"an ordinary user can start none of {', '.join(candidates)}")

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Mapping
 
 from repx.agent.base.digest import TreeError, check_entry, digest_and_size
-from repx.agent.base.files import make_file_read_only, take_special_bits
+from repx.agent.base.modes import make_file_read_only, take_special_bits
 from repx.agent.base.record import OutputRecord
 
 
@@ -44,8 +44,16 @@ def collect_outputs(declared_paths: Mapping[str, str], out: str) -> tuple[dict[s
     except TreeError as error:
         return {}, str(error).replace(out, "$out")
     except PermissionError as error:
-        return {}, "what the script left cannot be read: %s" % str(error.filename).replace(out, "$out")
+        return {}, cannot_be_kept(error, out)
     return outputs, ""
+
+
+def cannot_be_kept(error: PermissionError, *places: str) -> str:
+    """What to say where something in $out cannot be read or made read-only; `places` are where $out may stand."""
+    path = str(error.filename)
+    for place in places:
+        path = path.replace(place, "$out")
+    return "what the script left cannot be kept: %s: %s" % (path, error.strerror)
 
 
 def _check_undeclared(out: str, inner: str, declared: set[str]) -> None:

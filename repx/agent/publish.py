@@ -13,9 +13,8 @@ from collections.abc import Sequence
 
 from repx.agent.base.digest import TreeError, digest_and_size
 from repx.agent.base.files import (
+    discard_tree,
     link_exclusive,
-    make_directories_read_only,
-    make_ordinary,
     random_name,
     read_if_there,
     remove_tree,
@@ -23,6 +22,7 @@ from repx.agent.base.files import (
     write_file,
 )
 from repx.agent.base.layout import COLLECTED, FAILED, FAILURE, OUT, PENDING, RECORD, Store, realization
+from repx.agent.base.modes import make_directories_read_only, make_ordinary
 from repx.agent.base.record import (
     LogFile,
     Outcome,
@@ -110,7 +110,8 @@ def publish_success(
     """Move a finished `out` from `made` into place, its pending record beside it; returns the realization's directory.
 
     Its files are read-only already. `is_new` says that nothing is kept of the job yet. A complete result under the same
-    key stays, and `made` where it is, unless it is to be replaced. The job's claim is held.
+    key stays, and `made` where it is, unless it is to be replaced. The job's claim is held. PermissionError where it
+    cannot be made read-only, and is back at `made`.
     """
     directory = job_directory if index == 0 else realization(job_directory, index, key)
     if not is_new:
@@ -122,17 +123,21 @@ def publish_success(
             displace(job_directory, directory, key, tmp)
         _keep_collected(job_directory, directory, key)
     os.rename(made, directory + "/" + OUT)
-    # Before anybody is told of it: whoever takes it as an input has the same files.
-    make_directories_read_only(directory + "/" + OUT)
+    try:
+        # Before anybody is told of it: whoever takes it as an input has the same files.
+        make_directories_read_only(directory + "/" + OUT)
+    except PermissionError:
+        move_directory(directory + "/" + OUT, made)
+        raise
     write_file(directory + "/" + PENDING, record)
     return directory
 
 
 def publish_failure(directory: str, made: str, record: bytes) -> None:
     """Keep what a failed attempt left in `out`, and its record, in place of those of the failure before it."""
-    remove_tree(directory + "/" + FAILED)
-    # A script may have removed even its $out.
-    with contextlib.suppress(FileNotFoundError):
+    discard_tree(directory + "/" + FAILED)
+    # A script may have removed even its $out, or left in it what is somebody else's. There is a record in any case.
+    with contextlib.suppress(FileNotFoundError, PermissionError):
         make_ordinary(made)
         os.rename(made, directory + "/" + FAILED)
     beside = directory + "/" + FAILURE + ".tmp"
@@ -150,7 +155,7 @@ def commit_pending(store: Store, directory: str, key: str, *, after_failure: boo
         for name in (FAILURE, COLLECTED):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(directory + "/" + name)
-        remove_tree(directory + "/" + FAILED)
+        discard_tree(directory + "/" + FAILED)
     # Last: while it is there, whoever comes next does all of this again.
     os.unlink(pending)
 

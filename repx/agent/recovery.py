@@ -131,6 +131,7 @@ def _remove(path: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.rename(path, doomed)
     for _ in range(3):
-        with contextlib.suppress(FileNotFoundError):
+        # What a job has made somebody else's stays.
+        with contextlib.suppress(FileNotFoundError, PermissionError):
             remove_tree(doomed)
             return

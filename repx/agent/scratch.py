@@ -10,7 +10,7 @@ import stat
 from collections.abc import Mapping
 from typing import Any
 
-from repx.agent.base.files import ScratchFile, hardlink_or_symlink, remove_tree, walk, write_file
+from repx.agent.base.files import ScratchFile, discard_tree, hardlink_or_symlink, remove_tree, walk, write_file
 from repx.agent.base.layout import short_name
 from repx.agent.base.value import shell_text
 from repx.agent.job_log import SMALL_LOG, JobLogs
@@ -58,7 +58,7 @@ class Scratch:
             os.mkdir(self.out)
         except FileExistsError:
             # What a failed job has left, or a link that it has put there.
-            remove_tree(self.out)
+            discard_tree(self.out)
             os.mkdir(self.out)
         for path in job.job.stage.outputs.values():
             if "/" in path:
@@ -165,7 +165,9 @@ class Scratch:
         with contextlib.suppress(OSError):
             os.unlink(short_name(self.directory))
         shutil.rmtree(self.directory, ignore_errors=True)
-        remove_tree(self.directory)
+        # What a job has made somebody else's stays.
+        with contextlib.suppress(PermissionError):
+            remove_tree(self.directory)
 
 
 def end_of_log(path: str) -> str:
@@ -208,8 +210,12 @@ def _empty(directory: str) -> None:
         os.mkdir(directory)
         leftovers = []
     os.chmod(directory, _OWN_MODE)
-    for path in leftovers:
-        remove_tree(path)
+    try:
+        for path in leftovers:
+            remove_tree(path)
+    except PermissionError:
+        discard_tree(directory)
+        os.mkdir(directory, _OWN_MODE)
 
 
 def _make_place(shown: str, place: str) -> None:

@@ -21,6 +21,7 @@ from repx.agent.claim import ClaimFile, ScratchGoneError, take_over
 from repx.agent.execution import Execution
 from repx.agent.job import Pause
 from repx.agent.messages import JobAnswer
+from repx.agent.outputs import cannot_be_kept
 from repx.agent.publish import Batch, publish_failure, publish_success, recover_pending
 from repx.agent.resolve import Given
 from repx.agent.resolved_job import ResolvedJob
@@ -179,16 +180,21 @@ class Slot:
         if state is not State.SUCCEEDED:
             publish_failure(claimed, scratch.out, record)
             return JobAnswer(state, job.key, directory=claimed, seconds=seconds, attempt=_told(attempt, claimed))
-        directory = publish_success(
-            self._store.job(job.job.id),
-            job.realization,
-            job.key,
-            scratch.out,
-            record,
-            scratch.directory,
-            is_new=is_new,
-            replace=force,
-        )
+        try:
+            directory = publish_success(
+                self._store.job(job.job.id),
+                job.realization,
+                job.key,
+                scratch.out,
+                record,
+                scratch.directory,
+                is_new=is_new,
+                replace=force,
+            )
+        except PermissionError as error:
+            detail = cannot_be_kept(error, scratch.out, claimed + "/out", self._store.job(job.job.id) + "/out")
+            failed = attempt._replace(cause="output", detail=detail)
+            return self._publish(job, claimed, [*attempts[:-1], failed], {}, is_new=is_new, force=force)
         if not self._batch:
             self._oldest = time.monotonic()
         self._batch.add(claimed, directory, job.key, after_failure=not is_new)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from repx.agent.base.files import copy_tree, make_read_only, remove_tree, walk
+from repx.agent.base.files import copy_tree, remove_tree, walk
 from repx.agent.base.looks import looks_of_object
+from repx.agent.base.modes import make_read_only
 from repx.agent.base.nar import nar_sha256
 from repx.agent.base.publisher import Waiting
 from repx.errors import SoftwareError

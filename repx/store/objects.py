@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from repx.agent.base.digest import TreeError, tree_content
-from repx.agent.base.files import copy_tree, make_read_only, remove_tree
+from repx.agent.base.files import copy_tree, remove_tree
 from repx.agent.base.looks import looks_of_object
+from repx.agent.base.modes import make_read_only
 from repx.agent.base.publisher import Waiting
 from repx.errors import StoreError
 from repx.model.values import StoredPath

@@ -169,49 +169,6 @@ SPECIAL_BITS = stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX
 """What lets a program run as its owner. Nothing that a job leaves keeps them: the owner is who runs repx."""
 
 
-def take_special_bits(path: str, status: os.stat_result, _: str = "") -> None:
-    """Take setuid, setgid and sticky from a file or directory of which lstat(2) says `status`."""
-    if status.st_mode & SPECIAL_BITS and not stat.S_ISLNK(status.st_mode):
-        os.chmod(path, stat.S_IMODE(status.st_mode) & ~SPECIAL_BITS)
-
-
-def make_file_read_only(path: str, status: os.stat_result, _: str = "") -> None:
-    """Take the write bits, and the special ones, from a file of which lstat(2) says `status`; a directory keeps its
-    write bits, without which it cannot be moved."""
-    if stat.S_ISDIR(status.st_mode):
-        take_special_bits(path, status)
-    elif status.st_mode & (0o222 | SPECIAL_BITS) and not stat.S_ISLNK(status.st_mode):
-        os.chmod(path, stat.S_IMODE(status.st_mode) & 0o555)
-
-
-def make_ordinary(path: str) -> None:
-    """Take the special bits from a tree, and let its owner into every directory. FileNotFoundError without a tree."""
-    for entry in walk(path, open_to_owner=True):
-        status = os.lstat(entry)
-        take_special_bits(entry, status)
-
-
-def make_read_only(path: str) -> None:
-    """Take the write bits, and the special ones, from a tree; links are left alone.
-
-    Call it after the tree stands at its final name.
-    """
-    for entry in walk(path):
-        mode = os.lstat(entry).st_mode
-        if not stat.S_ISLNK(mode) and mode & (0o222 | SPECIAL_BITS):
-            os.chmod(entry, stat.S_IMODE(mode) & 0o555)
-
-
-def make_directories_read_only(path: str) -> None:
-    """Take the write bits from a directory and those below it; its files have lost theirs already."""
-    status = os.lstat(path)
-    # A directory has a name in each of its own: with two it has none, where the file system counts.
-    if status.st_nlink != 2:
-        make_read_only(path)
-    elif status.st_mode & 0o222:
-        os.chmod(path, stat.S_IMODE(status.st_mode) & 0o555)
-
-
 def remove_tree(path: str) -> None:
     """Remove a file or tree, read-only parts included, however deep. It is not an error when nothing is there."""
     try:
@@ -252,6 +209,14 @@ def _flatten(path: str) -> None:
             place = random_name()
             os.rename(directory + "/" + name, path + "/" + place)
             waiting.append(place)
+
+
+def discard_tree(path: str) -> None:
+    """Remove a tree; where it cannot be, for something in it is somebody else's, have it out of the way."""
+    try:
+        remove_tree(path)
+    except PermissionError:
+        os.rename(path, "%s.left-%s" % (path, random_name()))
 
 
 def link_tree(source: str, target: str) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from repx.agent.base.digest import file_sha256
-from repx.agent.base.files import make_read_only, read_if_there, remove_tree, write_file
+from repx.agent.base.files import read_if_there, remove_tree, write_file
 from repx.agent.base.looks import looks_of_object
+from repx.agent.base.modes import make_read_only
 from repx.agent.base.publisher import Waiting
 from repx.errors import StoreError
 from repx.realizer.images.layer import write_layer

@@ -15,7 +15,6 @@ from repx.agent.base.files import (
     ScratchFile,
     is_inside,
     link_exclusive,
-    make_read_only,
     publish_file,
     read_file,
     read_if_there,
@@ -24,6 +23,7 @@ from repx.agent.base.files import (
     walk,
     write_file,
 )
+from repx.agent.base.modes import make_read_only
 from tests.machine import needs, needs_programs
 
 

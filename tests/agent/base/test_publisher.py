@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from repx.agent.base.files import make_read_only
+from repx.agent.base.modes import make_read_only
 from repx.agent.base.publisher import Publisher, Waiting
 
 
