@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -35,9 +36,15 @@ def peaks_of(process: int) -> dict[int, float]:
     return found
 
 
+def children_cpu_s() -> float:
+    """The processors' time of all commands that have ended, with whatever these have started and waited for."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def timed(title: str, argv: list[str], environment: dict[str, str]) -> None:
     """Run a command to its end; one line of figures."""
-    began = time.monotonic()
+    began, cpu = time.monotonic(), children_cpu_s()
     process = subprocess.Popen(argv, env=environment, stdout=subprocess.DEVNULL)
     peaks: dict[int, float] = {}
     while process.poll() is None:
@@ -48,7 +55,8 @@ def timed(title: str, argv: list[str], environment: dict[str, str]) -> None:
         sys.exit(f"{' '.join(argv)} failed")
     runner = peaks.pop(process.pid, 0.0)
     workers = ", ".join(f"{peak:.0f}" for peak in peaks.values()) or "none"
-    print(f"{title:44} {took:8.2f} s  runner {runner:5.0f} MB  workers {workers} MB", flush=True)
+    spent = children_cpu_s() - cpu
+    print(f"{title:44} {took:8.2f} s {spent:8.2f} s CPU  runner {runner:5.0f} MB  workers {workers} MB", flush=True)
 
 
 def main() -> None:
