@@ -110,8 +110,8 @@ def version(proc: str = "/proc/self") -> str:
 def process_family(pid: int) -> Iterator[int]:
     """A process and those that it has started, parents first.
 
-    Whoever moves each into a group before the next is asked for misses none: what a process in the group starts is born
-    there.
+    Move each into a group before asking for the next: a process that is in the group starts others in it, so none is
+    missed.
     """
     yield pid
     with contextlib.suppress(OSError):

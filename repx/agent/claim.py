@@ -1,8 +1,8 @@
 """Who works on a job: one claim a job, a hard link to its worker's own claim file; knows nothing of running it.
 
-No lock is taken, for a network file system may refuse them. A dead claim is renamed aside and looked at: what turns out
-to be somebody's who lives is put back, and whoever has taken the job meanwhile gives way. So a claim counts by either
-of its names, and a rescuer may be killed anywhere.
+No lock is taken, for a network file system may refuse locks. A rescuer renames a dead claim aside and looks at it. When
+its worker lives after all, the rescuer puts it back, and a worker that has taken the job meanwhile gives way. So a
+claim counts by either of its names, and a rescuer may be killed anywhere.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def sandbox_command(
     if box.kind == "bwrap":
         # By descriptor: a command line has room for 128 KiB a word and 2 MiB in all.
         kept = [box.shell, "-p", "-c", KEEPER, "repx", *argv]
-        # Bubblewrap, its process 1, the keeper: who tells the first or the second to end kills all of it.
+        # Bubblewrap, its process 1, the keeper: telling the first or the second to end would kill all of it.
         return Command(
             [box.program, "--args", DESCRIPTOR, "--", *kept], {}, bwrap_words(box, scratch, shown, env), generations=2
         )

@@ -93,7 +93,7 @@ class RunFile:
         self._stop = len(self._data) - len(_END)
 
     def jobs(self) -> Iterator[Job]:
-        """All jobs, by id. Raises at the first line that is none."""
+        """All jobs, by id. Raises at the first line that is not a job."""
         for identity, start, end in self._lines():
             yield self._job(identity, start, end)
 
