@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from repx.agent.base.digest import digest_of_text
 from repx.agent.lab.format import JOBS_END, JOBS_START, LAB_FORMAT, MANIFEST, ROOT
+
+RUNNER = f"runner-{os.getpid()}"
+"""Of this test process alone: what a dead runner has started is found, and killed, by the runner's name."""
 
 RUN = "run"
 EXECUTABLE = f"store/{digest_of_text('stage')}/bin/s"

@@ -18,6 +18,7 @@ from repx.agent.claim import ClaimFile, ScratchGoneError, remove_dead, take_over
 from repx.agent.held import LEASE_S, Claim, is_alive, parse_claim, read_claim, server_time
 from repx.agent.processes import Process, kill_group, start_time, this_process
 from repx.agent.runner import is_runner_alive, touch_heartbeat
+from tests.agent.mini_lab import RUNNER
 
 SLEEPER = "import time; time.sleep(300)"
 
@@ -29,15 +30,15 @@ class Place:
         self.job = root / "job"
         self.tmp = root / "tmp"
         self.job.mkdir()
-        (self.tmp / "runner" / "slot-0").mkdir(parents=True)
+        (self.tmp / RUNNER / "slot-0").mkdir(parents=True)
 
     def claim_file(self, number: int = 0) -> ClaimFile:
-        (self.tmp / "runner" / f"slot-{number}").mkdir(exist_ok=True)
-        return ClaimFile(str(self.tmp / "runner" / f"slot-{number}" / "claim"), str(self.tmp), "runner", number)
+        (self.tmp / RUNNER / f"slot-{number}").mkdir(exist_ok=True)
+        return ClaimFile(str(self.tmp / RUNNER / f"slot-{number}" / "claim"), str(self.tmp), RUNNER, number)
 
     def write(self, group: Any = None, group_began: int = 0, **process: Any) -> Claim:
         """A claim as another process would have left it."""
-        claim = Claim("runner", 0, this_process()._replace(**process), group=group, group_began=group_began)
+        claim = Claim(RUNNER, 0, this_process()._replace(**process), group=group, group_began=group_began)
         (self.job / "claim").write_bytes(claim.encoded())
         return claim
 
@@ -94,7 +95,7 @@ def test_a_claim_says_what_runs_now(place: Place) -> None:
     assert (held.claim.job, held.claim.group) == ("j", 77)
 
 
-ENCODED = json.loads(Claim("runner", 0, this_process(), "job", 77, 5, "/group").encoded())
+ENCODED = json.loads(Claim(RUNNER, 0, this_process(), "job", 77, 5, "/group").encoded())
 
 
 @pytest.mark.parametrize(
@@ -144,7 +145,7 @@ def test_elsewhere_its_own_heartbeat_decides(place: Place, elsewhere: dict[str, 
     old = time.time() - LEASE_S - 1
     os.utime(place.job / "claim", (old, old))
     # That its runner lives says nothing of the worker, nor the other way round.
-    touch_heartbeat(str(place.tmp / "runner"))
+    touch_heartbeat(str(place.tmp / RUNNER))
     assert not place.is_alive()
     assert place.take_over()
     assert read_claim(str(place.job)) is None
@@ -200,9 +201,9 @@ def test_taking_over_spares_a_group_that_is_another_by_now(place: Place, sleeper
 
 def test_taking_over_ends_what_left_its_group(place: Place) -> None:
     marked = subprocess.Popen(
-        [sys.executable, "-c", SLEEPER], start_new_session=True, env={"TMPDIR": str(place.tmp / "runner/slot-0/tmp")}
+        [sys.executable, "-c", SLEEPER], start_new_session=True, env={"TMPDIR": str(place.tmp / f"{RUNNER}/slot-0/tmp")}
     )
-    other = subprocess.Popen([sys.executable, "-c", SLEEPER], env={"TMPDIR": str(place.tmp / "runner/slot-1/tmp")})
+    other = subprocess.Popen([sys.executable, "-c", SLEEPER], env={"TMPDIR": str(place.tmp / f"{RUNNER}/slot-1/tmp")})
     try:
         place.write(pid=a_dead_pid(), start=1)
         assert place.take_over()
@@ -215,11 +216,11 @@ def test_taking_over_ends_what_left_its_group(place: Place) -> None:
 
 
 def test_a_runner_is_alive_while_its_process_is(place: Place) -> None:
-    directory = str(place.tmp / "runner")
+    directory = str(place.tmp / RUNNER)
     assert not is_runner_alive(directory, str(place.tmp))
-    touch_heartbeat(str(place.tmp / "runner"))
+    touch_heartbeat(str(place.tmp / RUNNER))
     assert is_runner_alive(directory, str(place.tmp))
-    heartbeat = place.tmp / "runner" / "heartbeat"
+    heartbeat = place.tmp / RUNNER / "heartbeat"
     says = json.loads(heartbeat.read_text())
     heartbeat.write_text(json.dumps({**says, "pid": a_dead_pid()}))
     assert not is_runner_alive(directory, str(place.tmp))
@@ -264,7 +265,7 @@ def test_a_claim_that_was_moved_aside_by_mistake_is_still_one(place: Place) -> N
 def test_who_finds_a_living_claim_moved_aside_gives_way(place: Place) -> None:
     living = place.write(pid=os.getpid())
     (place.job / "claim").rename(place.job / "claim.dead-x")
-    assert living.runner == "runner"
+    assert living.runner == RUNNER
     # It has the slot of another worker, of this same process.
     other = ClaimFile(str(place.tmp / "other"), str(place.tmp), "other", 1)
     assert other.take(str(place.job)) is None

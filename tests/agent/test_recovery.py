@@ -22,6 +22,7 @@ from repx.agent.processes import Process, boot_id, children_of, start_time, this
 from repx.agent.recovery import ABANDONED_S, recover_dead_runners
 from repx.agent.runner import make_runner_directory
 from repx.agent.worker_cgroup import can_enter_cgroup
+from tests.agent.mini_lab import RUNNER
 from tests.agent.test_worker import Conversation
 from tests.machine import needs
 
@@ -205,7 +206,7 @@ def test_what_hides_from_a_killed_worker_is_found_by_its_control_group(
         worker.kill()
         assert is_alive(told)
         # Its runner is dead as well: nobody is there but the next one.
-        heartbeat = Path(worker.store.tmp) / "runner/heartbeat"
+        heartbeat = Path(worker.store.tmp) / f"{RUNNER}/heartbeat"
         heartbeat.write_text("{}")
         os.utime(heartbeat, (1, 1))
         recover_dead_runners(worker.store)
@@ -249,7 +250,7 @@ def test_a_claim_cannot_have_another_group_killed(tmp_path: Path) -> None:
     sleeper = subprocess.Popen(["sleep", "300"])
     try:
         (group / "cgroup.procs").write_text(str(sleeper.pid))
-        end_processes_of([Claim("runner", 0, this_process(), cgroup=str(group))])
+        end_processes_of([Claim(RUNNER, 0, this_process(), cgroup=str(group))])
         assert sleeper.poll() is None
     finally:
         sleeper.kill()

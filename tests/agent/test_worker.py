@@ -26,7 +26,7 @@ from repx.agent.messages import Forget, JobOrder, Message, Stop, UseLab, UseStag
 from repx.agent.processes import this_process
 from repx.agent.sandbox import Sandbox
 from repx.agent.stage_start import StageStart
-from tests.agent.mini_lab import EXECUTABLE, RUN, MiniJob, job_id, write_mini_lab
+from tests.agent.mini_lab import EXECUTABLE, RUN, RUNNER, MiniJob, job_id, write_mini_lab
 from tests.machine import needs_programs
 
 PATIENCE_S = 30.0
@@ -66,7 +66,7 @@ class Conversation:
         self.root = root
         self.store = Store(str(root / "store"))
         self.store.create()
-        runner = Path(self.store.tmp) / "runner"
+        runner = Path(self.store.tmp) / RUNNER
         runner.mkdir()
         (runner / "heartbeat").write_text(json.dumps(this_process()._asdict()))
         self.process = subprocess.Popen(
@@ -79,7 +79,7 @@ class Conversation:
                 str(Path(repx.__file__).parent),
                 "worker",
                 self.store.root,
-                "runner",
+                RUNNER,
                 "0",
             ],
             stdin=subprocess.PIPE,
@@ -146,7 +146,7 @@ class Conversation:
 
     def kill(self) -> None:
         """Kill the worker, and whoever watches over it: nobody is to tidy up."""
-        claim = read_claim(f"{self.store.tmp}/runner/slot-0")
+        claim = read_claim(f"{self.store.tmp}/{RUNNER}/slot-0")
         assert claim is not None
         assert claim.claim.process.pid > 0
         for pid in (self.process.pid, claim.claim.process.pid):
@@ -165,7 +165,7 @@ class Conversation:
         """The process group of a job that runs, when its claim says so."""
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
-            held = read_claim(f"{self.store.tmp}/runner/slot-0")
+            held = read_claim(f"{self.store.tmp}/{RUNNER}/slot-0")
             if held is not None and held.claim.job == self.directory(job).name and held.claim.group:
                 return held.claim.group
             time.sleep(0.005)
@@ -481,7 +481,7 @@ def test_a_worker_whose_files_are_gone_leaves_and_says_so(worker: Conversation, 
         worker.order("sleep 0.5", job="other")
         worker.group_of("other")
         (worker.directory("other") / "claim").unlink()
-    shutil.rmtree(f"{worker.store.tmp}/runner")
+    shutil.rmtree(f"{worker.store.tmp}/{RUNNER}")
     if moment == "at work":
         assert worker.hear().state == "running"
     worker.order('echo > "$out/r.txt"', job="next")
