@@ -20,6 +20,8 @@ _COMMANDS = {
     "show": ("repx.cli.show:show_group", "Show one job, or its outputs."),
     "log": ("repx.cli.log:log", "Show what a job printed."),
     "status": ("repx.cli.status:status", "Say what is done, and what is not."),
+    "push": ("repx.cli.push:push", "Bring results to another store."),
+    "pull": ("repx.cli.push:pull", "Bring results from another store."),
     "doctor": ("repx.cli.doctor:doctor", "Say what this machine can do."),
 }
 """Each subcommand with its module and its line of help, so that `repx --help` imports none of them."""

@@ -7,6 +7,7 @@ outcomes therefore parses 100,000 short lines.
     outcome   {"record": 1, "job", "stage", "version", "index", "key", "state": "succeeded" | "failed",
                "lab", "inputs": {name: digest | [digest] | null}, "outputs": {name: {"path", "digest", "size"}}}
     lines     {"fingerprint": the fields of `JobFingerprint`}: why the job has its id, without any Lab
+    way       {"came_from": [the fields of `CameFrom`, first to last]}, where the result was made in another store
     attempt   the fields of `Attempt`; a log is {"file": name} where it is too long to stand here
 """
 
@@ -38,6 +39,8 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 _Read = TypeVar("_Read")
 _FINGERPRINT = "fingerprint"
 _OWN_LINES = b'{"fingerprint":'
+_CAME_FROM = "came_from"
+_WAY = b'{"came_from":'
 
 
 class RecordError(Exception):
@@ -111,6 +114,16 @@ class Attempt(NamedTuple):
         return fields
 
 
+class CameFrom(NamedTuple):
+    """One journey of a result: by which command, out of which store or archive, on which host, when, its key there."""
+
+    how: str
+    place: str
+    host: str
+    time: float
+    key: str
+
+
 def resolved_key(recipe: str, index: int, inputs: Sequence[tuple[str, str, str]]) -> str:
     """H(recipe, index, inputs by content): what a job computes, whatever produced its inputs.
 
@@ -124,11 +137,18 @@ def resolved_key(recipe: str, index: int, inputs: Sequence[tuple[str, str, str]]
     return digest_of_lines("repx-resolved-key 2", lines)
 
 
-def encode_record(outcome: Outcome, attempts: Sequence[Attempt], fingerprint: JobFingerprint | None = None) -> bytes:
+def encode_record(
+    outcome: Outcome,
+    attempts: Sequence[Attempt],
+    fingerprint: JobFingerprint | None = None,
+    way: Sequence[CameFrom] = (),
+) -> bytes:
     """The bytes of a record file."""
     fields = {"record": FORMAT, **outcome._asdict(), "outputs": encode_outputs(outcome.outputs)}
     fields["index"] = fields.pop("realization")
     own = [] if fingerprint is None else [_encode({_FINGERPRINT: fingerprint.json()})]
+    if way:
+        own.append(_encode({_CAME_FROM: [journey._asdict() for journey in way]}))
     lines = [_encode(fields), *own, *(_encode(attempt.encoded()) for attempt in attempts)]
     return ("\n".join(lines) + "\n").encode()
 
@@ -148,7 +168,8 @@ def decode_outcome(data: bytes) -> Outcome:
 
 def decode_attempts(data: bytes) -> list[Attempt]:
     """All attempts of a record, first to last. Raises RecordError."""
-    return [_read(line, parse_attempt) for line in data.split(b"\n")[1:] if line and not line.startswith(_OWN_LINES)]
+    others = (_OWN_LINES, _WAY)
+    return [_read(line, parse_attempt) for line in data.split(b"\n")[1:] if line and not line.startswith(others)]
 
 
 def decode_fingerprint(data: bytes) -> JobFingerprint | None:
@@ -157,6 +178,12 @@ def decode_fingerprint(data: bytes) -> JobFingerprint | None:
     if not line or not line[0].startswith(_OWN_LINES):
         return None
     return _read(line[0], lambda value: parse_fingerprint(value[_FINGERPRINT]))
+
+
+def decode_way(data: bytes) -> tuple[CameFrom, ...]:
+    """Where a result has come from, first to last; nothing for one that was made here. Raises RecordError."""
+    line = next((line for line in data.split(b"\n", 3)[1:3] if line.startswith(_WAY)), b"")
+    return _read(line, lambda value: tuple(map(_journey, value[_CAME_FROM]))) if line else ()
 
 
 def parse_outputs(value: Any) -> dict[str, OutputRecord]:
@@ -278,6 +305,13 @@ def _outcome(value: Any) -> Outcome:
     if type(inputs) is not dict:
         raise TypeError("the record's inputs are not an object")
     return Outcome(job, stage, version, value["index"], key, state, lab, inputs, parse_outputs(value["outputs"]))
+
+
+def _journey(value: Any) -> CameFrom:
+    journey = CameFrom(**value)
+    if not all(type(text) is str for text in journey[:3] + journey[4:]) or type(journey.time) not in (int, float):
+        raise TypeError("not a journey of a result")
+    return journey
 
 
 def _read(line: bytes, parse: Callable[[Any], _Read]) -> _Read:

@@ -1,0 +1,1 @@
+"""Labs and results carried between stores, and as archives."""

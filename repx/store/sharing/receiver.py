@@ -1,0 +1,247 @@
+"""Where results are brought to: a store, through the door by which a job's come in; fetches nothing.
+
+What has arrived whole waits for its flush with others: at most a hundred results or a quarter of a gigabyte.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from repx.agent.base.files import make_ordinary, remove_tree
+from repx.agent.base.layout import FAILURE, OUT, PENDING, Store, realization
+from repx.agent.base.record import Attempt, Log, LogFile, Outcome, encode_record, read_attempts
+from repx.agent.base.state import State
+from repx.agent.claim import ClaimFile, take_over
+from repx.agent.lab.run_file import Job
+from repx.agent.makers import maker_name
+from repx.agent.publish import Batch, publish_success, recover_pending
+from repx.agent.resolve import Given, Realized, Resolved, look_up
+from repx.agent.resolver import Resolver
+from repx.agent.runner import temporary_claim
+from repx.agent.scatter import ItemsError, PartJob
+from repx.agent.stage_lines import StageLines
+from repx.errors import StoreError
+from repx.lab.directory import LabDirectory
+from repx.store.sharing.sender import Parcel
+from repx.store.sharing.units import Unit
+
+_MOST_WAITING = 100
+_MOST_BYTES = 1 << 28
+_PATIENCE_S = 5.0
+"""Seconds that another command may take to publish the same result before it counts as somebody's who runs the job."""
+
+
+class Expected(NamedTuple):
+    """What a unit is in this store: its job, its inputs and key here, and what stands under it."""
+
+    job: Job | PartJob
+    realization: int
+    resolved: Resolved
+    found: Realized | None
+
+
+class _Waiting(NamedTuple):
+    expected: Expected
+    parcel: Parcel
+
+
+@dataclass
+class Receiver:
+    """A store that a Lab's results are brought to; `lab` is as it is seen from there. A context: it flushes at the end.
+
+    `busy` are results that somebody else is making there at this moment, `taken` those that are in place.
+    """
+
+    lab: LabDirectory
+    store: Store
+    taken: int = 0
+    bytes: int = 0
+    busy: list[Expected] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._resolver = Resolver(self.lab, self.store)
+        self._lines = StageLines(self.store)
+        self._staging = f"{self.store.tmp}/{maker_name('arrival')}"
+        self._waiting: list[_Waiting] = []
+        self._waiting_bytes = 0
+        self._number = 0
+
+    def __enter__(self) -> Receiver:
+        os.mkdir(self._staging, 0o700)
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            # What has arrived whole stays, also where the rest could not come.
+            with contextlib.suppress(*([OSError] if kind is not None else [])):
+                self.flush()
+        finally:
+            with contextlib.suppress(OSError):
+                remove_tree(self._staging)
+
+    def expect(self, unit: Unit) -> Expected | None:
+        """What a unit is here; None while something that it takes has no result here."""
+        job: Job | PartJob
+        if unit.step:
+            part = self._resolver.resolve_part(unit.job, unit.step, unit.item)
+            if part is None:
+                return None
+            job, resolved = part
+        else:
+            known = self._resolver.resolve_seen(unit.job, unit.realization)
+            if known is None:
+                self._note(unit.job, unit.realization, None)
+                return None
+            job, resolved = unit.job, known
+        found = self._resolver.look_up(job, resolved, unit.realization)
+        self._note(job, unit.realization, found)
+        return Expected(job, unit.realization, resolved, found)
+
+    def items(self, job: Job) -> list[str]:
+        """The work items of a scatter-gather whose scatter has a result here."""
+        whole = self._resolver.scatter_gather(job)
+        if whole is None:
+            return []
+        scatter = self._resolver.seen(whole.scatter()[0].id)
+        with contextlib.suppress(ItemsError):
+            return [] if scatter is None else whole.items(scatter)
+        return []
+
+    def new_place(self) -> str:
+        """An empty directory for a result to be fetched into."""
+        self._number += 1
+        place = f"{self._staging}/{self._number}"
+        os.mkdir(place)
+        return place
+
+    def take(self, expected: Expected, parcel: Parcel) -> None:
+        """Take a result that was fetched. It is in place after the next flush."""
+        make_ordinary(f"{parcel.directory}/{OUT}")
+        self._note(
+            expected.job, expected.realization, Realized(parcel.directory, parcel.outputs, expected.resolved.key)
+        )
+        self._waiting.append(_Waiting(expected, parcel))
+        self._waiting_bytes += sum(output.size for output in parcel.outputs.values())
+        if len(self._waiting) >= _MOST_WAITING or self._waiting_bytes >= _MOST_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Put in place what waits: claimed for a moment, flushed once, then recorded. OSError when the disk refuses."""
+        waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        if not waiting:
+            return
+        with temporary_claim(self.store) as claim:
+            batch = Batch(self.store, claim)
+            try:
+                placed = [one for one in waiting if self._place(one, claim, batch)]
+            finally:
+                lost = batch.commit()
+                batch.flush_records()
+            if lost:
+                raise StoreError(
+                    f"{len(lost)} results are lost: somebody has taken their jobs meanwhile",
+                    facts=[("store", self.store.root)],
+                    hint="give the same command again",
+                )
+        self.taken += len(placed)
+        self.bytes += sum(output.size for one in placed for output in one.parcel.outputs.values())
+
+    def _place(self, one: _Waiting, claim: ClaimFile, batch: Batch) -> bool:
+        """Put one result in place, its record pending; False where one stands already, or somebody makes it."""
+        job, index, resolved, _ = one.expected
+        job_directory = self.store.job(job.id)
+        claimed = job_directory if index == 0 else realization(job_directory, index, resolved.key)
+        kept = self._claimed(claimed, claim)
+        if kept is None:
+            self.busy.append(one.expected)
+            return False
+        is_placed = False
+        try:
+            if PENDING in kept:
+                recover_pending(self.store, claimed)
+            found = look_up(self.store, job.id, index, resolved.key)
+            if found is None:
+                directory = self._publish(one, claimed)
+                batch.add(claimed, directory, resolved.key, after_failure=True)
+                found = Realized(directory, one.parcel.outputs, resolved.key)
+                is_placed = True
+            self._note(job, index, found)
+            return is_placed
+        finally:
+            if not is_placed:
+                claim.release(claimed)
+
+    def _claimed(self, directory: str, claim: ClaimFile) -> list[str] | None:
+        """Claim a job: the names of what is kept of it; None when somebody else goes on working on it."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            os.makedirs(directory, exist_ok=True)
+            kept = claim.take(directory)
+            if kept is not None:
+                return kept
+            if not take_over(directory, self.store.tmp):
+                if time.monotonic() > deadline:
+                    return None
+                time.sleep(0.02)
+
+    def _publish(self, one: _Waiting, claimed: str) -> str:
+        job, index, resolved, _ = one.expected
+        parcel = one.parcel
+        earlier = read_attempts(f"{claimed}/{FAILURE}")
+        attempts, logs = _renumbered(parcel, len(earlier))
+        way = [*parcel.way[:-1], parcel.way[-1]._replace(time=time.time())]
+        stage = job.stage.parts.gather if isinstance(job, Job) and job.stage.parts is not None else job.stage
+        outcome = Outcome(
+            job.id,
+            stage.name,
+            stage.version,
+            index,
+            resolved.key,
+            State.SUCCEEDED,
+            self.lab.lab_id,
+            {name: _digests(value) for name, value in resolved.inputs.items()},
+            parcel.outputs,
+        )
+        record = encode_record(outcome, [*earlier, *attempts], self._lines.fingerprint(job.identity), way)
+        directory = publish_success(
+            self.store.job(job.id), index, resolved.key, f"{parcel.directory}/{OUT}", record, self.store.tmp
+        )
+        for old, new in logs:
+            os.rename(f"{parcel.directory}/{old}", f"{directory}/{new}")
+        return directory
+
+    def _note(self, job: Job | PartJob, index: int, found: Realized | None) -> None:
+        if index == 0:
+            self._resolver.note(job.id, found)
+
+
+def _renumbered(parcel: Parcel, earlier: int) -> tuple[list[Attempt], list[tuple[str, str]]]:
+    """The attempts of a result after those that its job has here, and new names for the files of their logs."""
+    logs: list[tuple[str, str]] = []
+
+    def renamed(log: Log, name: str) -> Log:
+        if not isinstance(log, LogFile):
+            return log
+        if not os.path.lexists(f"{parcel.directory}/{log.name}"):
+            return ""
+        logs.append((log.name, name))
+        return LogFile(name)
+
+    attempts = [
+        attempt._replace(
+            stdout=renamed(attempt.stdout, f"stdout-{number}.log"),
+            stderr=renamed(attempt.stderr, f"stderr-{number}.log"),
+        )
+        for number, attempt in enumerate(parcel.attempts or (Attempt(),), earlier + 1)
+    ]
+    return attempts, logs
+
+
+def _digests(given: Given) -> object:
+    if isinstance(given, list):
+        return [one.digest for one in given]
+    return None if given is None else given.digest

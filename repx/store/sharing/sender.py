@@ -1,0 +1,171 @@
+"""Where results are taken from: a store, as a Lab sees it; a directory now, and what is asked of any other kind."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from repx.agent.base.digest import TreeError, check_entry, digest_and_size
+from repx.agent.base.files import copy_tree, read_file, walk
+from repx.agent.base.layout import OUT, RECORD, Store
+from repx.agent.base.record import (
+    Attempt,
+    CameFrom,
+    LogFile,
+    OutputRecord,
+    RecordError,
+    decode_attempts,
+    decode_outcome,
+    decode_way,
+)
+from repx.agent.resolve import Inputs, Realized, Resolved
+from repx.agent.resolver import Resolver
+from repx.agent.scatter import ItemsError
+from repx.lab.directory import LabDirectory
+from repx.store.sharing.units import Unit
+
+
+class DamagedError(Exception):
+    """A result is not what its record says."""
+
+
+class Offer(NamedTuple):
+    """A result that could be taken: what stands, and the inputs that it was made of."""
+
+    made: Realized
+    inputs: Inputs
+
+
+class Parcel(NamedTuple):
+    """A result that was fetched: its `out` and its long logs stand in a directory here, compared with its record."""
+
+    directory: str
+    outputs: Mapping[str, OutputRecord]
+    attempts: tuple[Attempt, ...]
+    way: tuple[CameFrom, ...]
+
+
+class Sender(Protocol):
+    """A store or an archive elsewhere, as far as results are taken from it."""
+
+    def offer(self, unit: Unit) -> Offer | None:
+        """What stands there of a unit; None when nothing does."""
+
+    def fetch(self, unit: Unit, offer: Offer, place: str) -> Parcel:
+        """Bring a result to an empty directory here. Raises DamagedError, and StoreError where it cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A Lab beside a store: as the store's own, or as one from elsewhere."""
+
+    lab: LabDirectory
+    resolver: Resolver
+
+    def offer(self, unit: Unit) -> Offer | None:
+        try:
+            found = self._resolved(unit)
+        except ItemsError:
+            return None
+        if found is None:
+            return None
+        resolved, made = found
+        return None if made is None else Offer(made, resolved.inputs)
+
+    def _resolved(self, unit: Unit) -> tuple[Resolved, Realized | None] | None:
+        # The same job has another recipe in another view.
+        job = self.lab.run(unit.job.run.name).job(unit.job.id)
+        if job is None:
+            return None
+        if unit.step:
+            part = self.resolver.resolve_part(job, unit.step, unit.item)
+            return None if part is None else (part[1], self.resolver.look_up_part(*part))
+        resolved = self.resolver.resolve(job, unit.realization)
+        return None if resolved is None else (resolved, self.resolver.outcome(job, unit.realization))
+
+
+class DirectorySender:
+    """A store in a directory. `how` and `place` are what records will say of where a result came from.
+
+    Results of a Lab are looked for as the store's own, and as those of a Lab from elsewhere, of which both are right:
+    the second are of the very same scripts and software.
+    """
+
+    def __init__(
+        self,
+        lab: LabDirectory,
+        store: Store,
+        how: str,
+        place: str,
+        copy: Callable[[str, str], None] = copy_tree,
+    ) -> None:
+        self._how = how
+        self._place = place
+        self._root = store.root
+        self._copy = copy
+        views = [lab.owned(is_own=is_own) for is_own in (True, False)]
+        self._views = [_View(view, Resolver(view, store)) for view in views]
+
+    def offer(self, unit: Unit) -> Offer | None:
+        """What stands there of a unit; None when nothing does."""
+        return next((offer for view in self._views if (offer := view.offer(unit)) is not None), None)
+
+    def fetch(self, unit: Unit, offer: Offer, place: str) -> Parcel:
+        """Bring a result to an empty directory here."""
+        source = offer.made.directory
+        try:
+            data = read_file(f"{source}/{RECORD}")
+            outcome, attempts, way = decode_outcome(data), decode_attempts(data), decode_way(data)
+            if (outcome.key, outcome.outputs) != (offer.made.key, offer.made.outputs):
+                raise DamagedError("its record has just been replaced")
+            _check_tree(f"{source}/{OUT}")
+            self._copy(f"{source}/{OUT}", f"{place}/{OUT}")
+            check_outputs(f"{place}/{OUT}", outcome.outputs)
+            for log in dict.fromkeys(_log_files(attempts)):
+                if os.path.isfile(f"{source}/{log}") and not os.path.islink(f"{source}/{log}"):
+                    self._copy(f"{source}/{log}", f"{place}/{log}")
+        except RecordError as error:
+            raise DamagedError(str(error)) from None
+        except TreeError as error:
+            raise DamagedError(
+                str(error).replace(f"{source}/{OUT}", "$out").replace(f"{place}/{OUT}", "$out")
+            ) from None
+        except FileNotFoundError as error:
+            raise DamagedError(f"{error.filename} is gone") from None
+        except OSError as error:
+            if str(error.filename or "").startswith(self._root + "/") and error.errno not in _OF_THE_TARGET:
+                raise DamagedError(f"{error.filename}: {error.strerror}") from None
+            raise
+        journey = CameFrom(self._how, self._place, os.uname().nodename, 0.0, offer.made.key)
+        return Parcel(place, outcome.outputs, tuple(attempts), (*way, journey))
+
+
+_OF_THE_TARGET = (errno.ENOSPC, errno.EDQUOT)
+"""With these the disk that is written to ends a copy, though Python may name the file that is read."""
+
+
+def check_outputs(out: str, outputs: Mapping[str, OutputRecord]) -> None:
+    """Whether every output has the digest that its record says. Raises DamagedError."""
+    for name, output in outputs.items():
+        try:
+            found = digest_and_size(f"{out}/{output.path}", out)
+        except (FileNotFoundError, NotADirectoryError):
+            raise DamagedError(f"its output {name} is gone") from None
+        except TreeError as error:
+            raise DamagedError(f"its output {name}: {error.reason}") from None
+        if found != (output.digest, output.size):
+            raise DamagedError(f"its output {name} has not the digest that its record says")
+
+
+def _check_tree(out: str) -> None:
+    """Look at all that would be copied: a pipe would keep us waiting, a device has no end. Raises TreeError."""
+    for entry in walk(out):
+        check_entry(entry, os.lstat(entry), out)
+
+
+def _log_files(attempts: list[Attempt]) -> Iterator[str]:
+    for attempt in attempts:
+        yield from (log.name for log in (attempt.stdout, attempt.stderr) if isinstance(log, LogFile))
