@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from repx.agent.base.layout import Store
+from repx.agent.base.files import read_if_there
+from repx.agent.base.layout import RECORD, Store
+from repx.agent.base.record import RecordError, decode_way
 from repx.agent.lab.inherited import Inherited, is_same
 from repx.agent.lab.job_line import FromJob, FromRun, InputSource, Stored
 from repx.agent.lab.run_file import Job
@@ -61,22 +63,35 @@ def describe_job(job: Job, lab: LabDirectory, store: Store) -> dict[str, Any]:
         for part in statuses.parts(job):
             counts[part.status] += 1
         described["steps"] = {one.value: count for one, count in counts.items() if count}
-    return described | _attempts(directory)
+    return described | _attempts(directory) | _way(directory)
 
 
 def describe_stored(job: StoredJob) -> dict[str, Any]:
     """A step of a scatter-gather, as far as its record says."""
     outputs = {} if job.record is None else job.record.outputs
-    return {
-        "id": job.id,
-        "stage": job.stage,
-        "status": job.status.value,
-        "stage_type": "step",
-        "outputs": {
-            name: {"path": f"{job.directory}/out/{output.path}", "there": not job.is_collected, "size": output.size}
-            for name, output in outputs.items()
-        },
-    } | _attempts(job.directory)
+    return (
+        {
+            "id": job.id,
+            "stage": job.stage,
+            "status": job.status.value,
+            "stage_type": "step",
+            "outputs": {
+                name: {"path": f"{job.directory}/out/{output.path}", "there": not job.is_collected, "size": output.size}
+                for name, output in outputs.items()
+            },
+        }
+        | _attempts(job.directory)
+        | _way(job.directory)
+    )
+
+
+def _way(directory: str) -> dict[str, Any]:
+    """Out of which stores and archives a result has come here; nothing for one that was made here."""
+    try:
+        way = decode_way(read_if_there(f"{directory}/{RECORD}") or b"")
+    except RecordError:
+        return {}
+    return {"came_from": [journey._asdict() for journey in way]} if way else {}
 
 
 def _attempts(directory: str) -> dict[str, Any]:

@@ -22,6 +22,9 @@ _COMMANDS = {
     "status": ("repx.cli.status:status", "Say what is done, and what is not."),
     "push": ("repx.cli.push:push", "Bring results to another store."),
     "pull": ("repx.cli.push:pull", "Bring results from another store."),
+    "pack": ("repx.cli.pack:pack", "Make one file of a Lab."),
+    "unpack": ("repx.cli.pack:unpack", "Make a Lab of such a file."),
+    "export": ("repx.cli.export:export", "Put outputs under names that people read."),
     "doctor": ("repx.cli.doctor:doctor", "Say what this machine can do."),
 }
 """Each subcommand with its module and its line of help, so that `repx --help` imports none of them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -161,34 +161,43 @@ def _tell(
     from repx.errors import plural
 
     if as_json:
-        print_json(
-            {
-                "lab": lab.lab_id,
-                "path": lab.path,
-                "new_lab": is_new,
-                "store": other.root,
-                "taken": carried.taken,
-                "bytes": carried.bytes,
-                "there": carried.there,
-                "missing": carried.missing,
-                "other_inputs": carried.others,
-                "busy": carried.busy,
-                "damaged": [{"job": title, "reason": reason} for title, reason in carried.damaged],
-            }
-        )
+        print_json({"store": other.root, **carried_json(carried, lab, is_new=is_new)})
     else:
         if is_new_store:
             say(f"{other.root} is a new store")
         what = f"{carried.taken} {plural('result', carried.taken)}"
         say(f"{done} {what} ({size_text(carried.bytes)}B){' and the Lab' if is_new else ''}", is_answer=True)
-        for count, text in (
-            (carried.there, "had arrived before"),
-            (carried.missing, f"not done {where}"),
-            (carried.others, "not taken: they were made of other inputs, or of some that could not be taken"),
-            (len(carried.busy), f"not taken: somebody works on {', '.join(carried.busy[:3])}"),
-        ):
-            if count:
-                say(f"  {count} {text}", is_answer=True)
-    error = carried.damage()
-    if error is not None:
-        raise error
+        say_rest(carried, where)
+    damage = carried.damage()
+    if damage is not None:
+        raise damage
+
+
+def say_rest(carried: Carried, where: str) -> None:
+    """Say what has not come, and why; `where` results were looked for."""
+    from repx.cli.streams import say
+
+    for count, text in (
+        (carried.there, "had arrived before"),
+        (carried.missing, f"not done {where}"),
+        (carried.others, "not taken: they were made of other inputs, or of some that could not be taken"),
+        (len(carried.busy), f"not taken: somebody works on {', '.join(carried.busy[:3])}"),
+    ):
+        if count:
+            say(f"  {count} {text}", is_answer=True)
+
+
+def carried_json(carried: Carried, lab: LabDirectory, *, is_new: bool) -> dict[str, Any]:
+    """What has come, as `--json` has it."""
+    return {
+        "lab": lab.lab_id,
+        "path": lab.path,
+        "new_lab": is_new,
+        "taken": carried.taken,
+        "bytes": carried.bytes,
+        "there": carried.there,
+        "missing": carried.missing,
+        "other_inputs": carried.others,
+        "busy": carried.busy,
+        "damaged": [{"job": title, "reason": reason} for title, reason in carried.damaged],
+    }

@@ -29,6 +29,7 @@ def job_facts(job: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "inputs", _columns([[one["name"], _input(one)] for one in job.get("inputs", [])])
     yield "outputs", _columns([[name, _size(one), one["path"]] for name, one in job["outputs"].items()])
     yield from _attempt(job)
+    yield "came from", "\n".join(_journey(one) for one in job.get("came_from", []))
     yield "source", job.get("source") or ""
     yield "script", job.get("script") or ""
 
@@ -47,6 +48,11 @@ def _attempt(job: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     passed = last["passed_env"].items()
     yield "let through", _columns([[name, "(not recorded)" if text is None else text] for name, text in passed])
     yield "failure", last["failure"] or ""
+
+
+def _journey(one: Mapping[str, Any]) -> str:
+    came = datetime.fromtimestamp(one["time"], UTC).astimezone()
+    return f"{one['place']} on {one['host']}, by {one['how']} at {came:%Y-%m-%d %H:%M:%S %z}"
 
 
 def _resource(name: str, one: Mapping[str, Any]) -> list[str]:

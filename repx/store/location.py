@@ -51,7 +51,16 @@ def store_of(lab: LabDirectory, path: str | os.PathLike[str] | None = None) -> S
 def open_lab(
     path: str | os.PathLike[str], store: Store | str | os.PathLike[str] | None = None
 ) -> tuple[LabDirectory, Store]:
-    """A Lab and the store that its results are looked for in, as `store_of` says. Raises LabError."""
+    """A Lab and the store that its results are looked for in, as `store_of` says. Raises LabError.
+
+    `path` is a Lab, or an archive of one, which is unpacked into the store the first time.
+    """
+    if os.path.isfile(path):
+        # Imported here: nearly every Lab is a directory.
+        from repx.store.sharing.unpack import archived_lab
+
+        store = store if isinstance(store, Store) else open_store(store)
+        path = archived_lab(os.fspath(path), store)
     lab = LabDirectory(os.fspath(path))
     found = store if isinstance(store, Store) else store_of(lab, store)
     return lab.seen_from(found), found

@@ -10,9 +10,10 @@ from repx.agent.resolve import content_lines
 from repx.errors import StoreError, plural
 from repx.lab.selection import select
 from repx.lab.titles import Titles
-from repx.store.sharing.receiver import Expected, Receiver
+from repx.store.sharing.receiver import Receiver
 from repx.store.sharing.sender import DamagedError, Sender
 from repx.store.sharing.units import Unit, units
+from repx.store.sharing.view import Look
 
 _SHOWN = 10
 
@@ -63,6 +64,7 @@ def carry(names: Sequence[str], sender: Sender, receiver: Receiver, watch: Calla
         for unit in units(lab, jobs, receiver.items):
             _carry_one(unit, sender, receiver, carried, titles, watch)
     carried.taken, carried.bytes = receiver.taken, receiver.bytes
+    carried.there += receiver.met
     carried.busy = [titles.of(one.job, one.realization) for one in receiver.busy]
     return carried
 
@@ -71,7 +73,7 @@ def _carry_one(
     unit: Unit, sender: Sender, receiver: Receiver, carried: Carried, titles: Titles, watch: Callable[[str], None]
 ) -> None:
     expected = receiver.expect(unit)
-    if expected is not None and expected.found is not None:
+    if expected is not None and expected.made is not None:
         carried.there += 1
         return
     offer = sender.offer(unit)
@@ -95,5 +97,5 @@ def _carry_one(
     receiver.take(expected, parcel)
 
 
-def _title(titles: Titles, expected: Expected) -> str:
+def _title(titles: Titles, expected: Look) -> str:
     return titles.of(expected.job, expected.realization)

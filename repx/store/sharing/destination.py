@@ -38,7 +38,9 @@ def destination_store(path: str, own: Store) -> tuple[Store, bool]:
         raise StoreError(f"{path} is not a store: it is not a directory", hint=_HINT)
     if _is_store(store):
         return store, False
-    if os.path.isdir(store.root) and os.listdir(store.root):
+    # One that is just being made by somebody else has some of its directories.
+    own_names = {os.path.relpath(one, store.root).split("/")[0] for one in store.directories()}
+    if os.path.isdir(store.root) and not own_names.issuperset(os.listdir(store.root)):
         raise StoreError(f"{path} is not a store, and something else is in it", hint=_HINT)
     if not os.path.isdir(os.path.dirname(store.root)):
         raise StoreError(

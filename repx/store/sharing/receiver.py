@@ -19,15 +19,14 @@ from repx.agent.claim import ClaimFile, take_over
 from repx.agent.lab.run_file import Job
 from repx.agent.makers import maker_name
 from repx.agent.publish import Batch, publish_success, recover_pending
-from repx.agent.resolve import Given, Realized, Resolved, look_up
-from repx.agent.resolver import Resolver
+from repx.agent.resolve import Given, Realized, look_up
 from repx.agent.runner import temporary_claim
-from repx.agent.scatter import ItemsError, PartJob
 from repx.agent.stage_lines import StageLines
 from repx.errors import StoreError
 from repx.lab.directory import LabDirectory
 from repx.store.sharing.sender import Parcel
 from repx.store.sharing.units import Unit
+from repx.store.sharing.view import Look, StoreView
 
 _MOST_WAITING = 100
 _MOST_BYTES = 1 << 28
@@ -35,17 +34,8 @@ _PATIENCE_S = 5.0
 """Seconds that another command may take to publish the same result before it counts as somebody's who runs the job."""
 
 
-class Expected(NamedTuple):
-    """What a unit is in this store: its job, its inputs and key here, and what stands under it."""
-
-    job: Job | PartJob
-    realization: int
-    resolved: Resolved
-    found: Realized | None
-
-
 class _Waiting(NamedTuple):
-    expected: Expected
+    expected: Look
     parcel: Parcel
 
 
@@ -53,17 +43,19 @@ class _Waiting(NamedTuple):
 class Receiver:
     """A store that a Lab's results are brought to; `lab` is as it is seen from there. A context: it flushes at the end.
 
-    `busy` are results that somebody else is making there at this moment, `taken` those that are in place.
+    `busy` are results that somebody else is making there at this moment; `taken` were put in place, `met` were there
+    when they were to be, because somebody else has brought or made them meanwhile.
     """
 
     lab: LabDirectory
     store: Store
     taken: int = 0
+    met: int = 0
     bytes: int = 0
-    busy: list[Expected] = field(default_factory=list)
+    busy: list[Look] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._resolver = Resolver(self.lab, self.store)
+        self._view = StoreView(self.lab, self.store)
         self._lines = StageLines(self.store)
         self._staging = f"{self.store.tmp}/{maker_name('arrival')}"
         self._waiting: list[_Waiting] = []
@@ -83,33 +75,13 @@ class Receiver:
             with contextlib.suppress(OSError):
                 remove_tree(self._staging)
 
-    def expect(self, unit: Unit) -> Expected | None:
-        """What a unit is here; None while something that it takes has no result here."""
-        job: Job | PartJob
-        if unit.step:
-            part = self._resolver.resolve_part(unit.job, unit.step, unit.item)
-            if part is None:
-                return None
-            job, resolved = part
-        else:
-            known = self._resolver.resolve_seen(unit.job, unit.realization)
-            if known is None:
-                self._note(unit.job, unit.realization, None)
-                return None
-            job, resolved = unit.job, known
-        found = self._resolver.look_up(job, resolved, unit.realization)
-        self._note(job, unit.realization, found)
-        return Expected(job, unit.realization, resolved, found)
+    def expect(self, unit: Unit) -> Look | None:
+        """What a unit is here, and what stands of it; None while something that it takes has no result here."""
+        return self._view.look(unit)
 
     def items(self, job: Job) -> list[str]:
         """The work items of a scatter-gather whose scatter has a result here."""
-        whole = self._resolver.scatter_gather(job)
-        if whole is None:
-            return []
-        scatter = self._resolver.seen(whole.scatter()[0].id)
-        with contextlib.suppress(ItemsError):
-            return [] if scatter is None else whole.items(scatter)
-        return []
+        return self._view.items(job)
 
     def new_place(self) -> str:
         """An empty directory for a result to be fetched into."""
@@ -118,12 +90,10 @@ class Receiver:
         os.mkdir(place)
         return place
 
-    def take(self, expected: Expected, parcel: Parcel) -> None:
+    def take(self, expected: Look, parcel: Parcel) -> None:
         """Take a result that was fetched. It is in place after the next flush."""
         make_ordinary(f"{parcel.directory}/{OUT}")
-        self._note(
-            expected.job, expected.realization, Realized(parcel.directory, parcel.outputs, expected.resolved.key)
-        )
+        self._view.note(expected, Realized(parcel.directory, parcel.outputs, expected.resolved.key))
         self._waiting.append(_Waiting(expected, parcel))
         self._waiting_bytes += sum(output.size for output in parcel.outputs.values())
         if len(self._waiting) >= _MOST_WAITING or self._waiting_bytes >= _MOST_BYTES:
@@ -169,7 +139,9 @@ class Receiver:
                 batch.add(claimed, directory, resolved.key, after_failure=True)
                 found = Realized(directory, one.parcel.outputs, resolved.key)
                 is_placed = True
-            self._note(job, index, found)
+            else:
+                self.met += 1
+            self._view.note(one.expected, found)
             return is_placed
         finally:
             if not is_placed:
@@ -213,10 +185,6 @@ class Receiver:
         for old, new in logs:
             os.rename(f"{parcel.directory}/{old}", f"{directory}/{new}")
         return directory
-
-    def _note(self, job: Job | PartJob, index: int, found: Realized | None) -> None:
-        if index == 0:
-            self._resolver.note(job.id, found)
 
 
 def _renumbered(parcel: Parcel, earlier: int) -> tuple[list[Attempt], list[tuple[str, str]]]:

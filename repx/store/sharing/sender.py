@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from repx.agent.base.digest import TreeError, check_entry, digest_and_size
@@ -21,11 +20,10 @@ from repx.agent.base.record import (
     decode_outcome,
     decode_way,
 )
-from repx.agent.resolve import Inputs, Realized, Resolved
-from repx.agent.resolver import Resolver
-from repx.agent.scatter import ItemsError
+from repx.agent.resolve import Inputs, Realized
 from repx.lab.directory import LabDirectory
 from repx.store.sharing.units import Unit
+from repx.store.sharing.view import StoreView
 
 
 class DamagedError(Exception):
@@ -58,35 +56,6 @@ class Sender(Protocol):
         """Bring a result to an empty directory here. Raises DamagedError, and StoreError where it cannot be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class _View:
-    """A Lab beside a store: as the store's own, or as one from elsewhere."""
-
-    lab: LabDirectory
-    resolver: Resolver
-
-    def offer(self, unit: Unit) -> Offer | None:
-        try:
-            found = self._resolved(unit)
-        except ItemsError:
-            return None
-        if found is None:
-            return None
-        resolved, made = found
-        return None if made is None else Offer(made, resolved.inputs)
-
-    def _resolved(self, unit: Unit) -> tuple[Resolved, Realized | None] | None:
-        # The same job has another recipe in another view.
-        job = self.lab.run(unit.job.run.name).job(unit.job.id)
-        if job is None:
-            return None
-        if unit.step:
-            part = self.resolver.resolve_part(job, unit.step, unit.item)
-            return None if part is None else (part[1], self.resolver.look_up_part(*part))
-        resolved = self.resolver.resolve(job, unit.realization)
-        return None if resolved is None else (resolved, self.resolver.outcome(job, unit.realization))
-
-
 class DirectorySender:
     """A store in a directory. `how` and `place` are what records will say of where a result came from.
 
@@ -106,12 +75,13 @@ class DirectorySender:
         self._place = place
         self._root = store.root
         self._copy = copy
-        views = [lab.owned(is_own=is_own) for is_own in (True, False)]
-        self._views = [_View(view, Resolver(view, store)) for view in views]
+        self._views = [StoreView(lab.owned(is_own=is_own), store) for is_own in (True, False)]
 
     def offer(self, unit: Unit) -> Offer | None:
         """What stands there of a unit; None when nothing does."""
-        return next((offer for view in self._views if (offer := view.offer(unit)) is not None), None)
+        looks = (view.look(unit) for view in self._views)
+        found = (Offer(look.made, look.resolved.inputs) for look in looks if look is not None and look.made is not None)
+        return next(found, None)
 
     def fetch(self, unit: Unit, offer: Offer, place: str) -> Parcel:
         """Bring a result to an empty directory here."""
