@@ -38,7 +38,7 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class ExportPlan:
-    """What would be exported, by name; how many realizations have no result."""
+    """What would be exported, by name; how many realizations have no result, or one whose outputs were collected."""
 
     exported: tuple[Exported, ...]
     missing: int
@@ -66,7 +66,7 @@ def plan_export(
     for job in jobs:
         for index in range(job.stage.realizations):
             made = resolver.outcome(job, index)
-            if made is None:
+            if made is None or made.is_collected:
                 missing += 1
                 continue
             for name, output in made.outputs.items():

@@ -166,7 +166,7 @@ def _tell(
         if is_new_store:
             say(f"{other.root} is a new store")
         what = f"{carried.taken} {plural('result', carried.taken)}"
-        say(f"{done} {what} ({size_text(carried.bytes)}B){' and the Lab' if is_new else ''}", is_answer=True)
+        say(f"{done} {what} ({size_text(carried.size)}B){' and the Lab' if is_new else ''}", is_answer=True)
         say_rest(carried, where)
     damage = carried.damage()
     if damage is not None:
@@ -179,6 +179,7 @@ def say_rest(carried: Carried, where: str) -> None:
 
     for count, text in (
         (carried.there, "had arrived before"),
+        (carried.collected, f"only as records: their outputs were collected {where}"),
         (carried.missing, f"not done {where}"),
         (carried.others, "not taken: they were made of other inputs, or of some that could not be taken"),
         (len(carried.busy), f"not taken: somebody works on {', '.join(carried.busy[:3])}"),
@@ -194,7 +195,8 @@ def carried_json(carried: Carried, lab: LabDirectory, *, is_new: bool) -> dict[s
         "path": lab.path,
         "new_lab": is_new,
         "taken": carried.taken,
-        "bytes": carried.bytes,
+        "bytes": carried.size,
+        "collected": carried.collected,
         "there": carried.there,
         "missing": carried.missing,
         "other_inputs": carried.others,

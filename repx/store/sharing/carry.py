@@ -22,12 +22,14 @@ _SHOWN = 10
 class Carried:
     """What has come of carrying: how many results were taken, were there, or are missing where they were looked for.
 
-    `others` take inputs here that are others than there. `damaged` are titles of results with what is wrong with them,
-    `busy` titles of those that somebody else is making.
+    `size` is the bytes of what was taken. Of `collected` ones only the record was there, and was taken. `others` take
+    inputs here that are others than there. `damaged` are titles of results with what is wrong with them, `busy` titles
+    of those that somebody else is making.
     """
 
     taken: int = 0
-    bytes: int = 0
+    collected: int = 0
+    size: int = 0
     there: int = 0
     missing: int = 0
     others: int = 0
@@ -63,8 +65,9 @@ def carry(names: Sequence[str], sender: Sender, receiver: Receiver, watch: Calla
     with receiver:
         for unit in units(lab, jobs, receiver.items):
             _carry_one(unit, sender, receiver, carried, titles, watch)
-    carried.taken, carried.bytes = receiver.taken, receiver.bytes
+    carried.taken, carried.size = receiver.taken, receiver.size
     carried.there += receiver.met
+    carried.collected = receiver.collected
     carried.busy = [titles.of(one.job, one.realization) for one in receiver.busy]
     return carried
 
@@ -73,10 +76,14 @@ def _carry_one(
     unit: Unit, sender: Sender, receiver: Receiver, carried: Carried, titles: Titles, watch: Callable[[str], None]
 ) -> None:
     expected = receiver.expect(unit)
-    if expected is not None and expected.made is not None:
+    here = None if expected is None else expected.made
+    if here is not None and not here.is_collected:
         carried.there += 1
         return
     offer = sender.offer(unit)
+    if here is not None and (offer is None or offer.made.is_collected):
+        carried.there += 1
+        return
     if offer is None:
         carried.missing += 1
         return

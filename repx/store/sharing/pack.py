@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from repx.agent.base import tar
 from repx.agent.base.files import random_name, sync_path
-from repx.agent.base.layout import OUT, RECORD, Store, realization
+from repx.agent.base.layout import COLLECTED, ITEMS, OUT, RECORD, Store, realization
 from repx.agent.base.record import LogFile, read_attempts
 from repx.agent.lab.format import MANIFEST
 from repx.agent.resolve import Realized
@@ -78,6 +78,18 @@ def _results(lab: LabDirectory, store: Store) -> Iterator[tuple[str, Realized]]:
 
 def _result_members(place: str, made: Realized) -> Iterator[bytes]:
     top = f"{RESULTS}/outputs/{place}"
+    record = f"{made.directory}/{COLLECTED if made.is_collected else RECORD}"
+    if not made.is_collected:
+        _check(place, made)
+    logs = {log.name for one in read_attempts(record) for log in (one.stdout, one.stderr) if isinstance(log, LogFile)}
+    kept = [COLLECTED, ITEMS] if made.is_collected else [OUT, RECORD]
+    yield tar.header(os.fsencode(top), tar.DIRECTORY, 0o755)
+    for name in sorted([*kept, *logs]):
+        if os.path.lexists(f"{made.directory}/{name}"):
+            yield from _tree(f"{made.directory}/{name}", f"{top}/{name}")
+
+
+def _check(place: str, made: Realized) -> None:
     try:
         check_outputs(f"{made.directory}/{OUT}", made.outputs)
     except DamagedError as error:
@@ -86,12 +98,6 @@ def _result_members(place: str, made: Realized) -> Iterator[bytes]:
             facts=[("job", place), ("damage", error)],
             hint="run the job again: repx run --force JOB",
         ) from None
-    record = f"{made.directory}/{RECORD}"
-    logs = {log.name for one in read_attempts(record) for log in (one.stdout, one.stderr) if isinstance(log, LogFile)}
-    yield tar.header(os.fsencode(top), tar.DIRECTORY, 0o755)
-    for name in sorted([OUT, RECORD, *logs]):
-        if os.path.lexists(f"{made.directory}/{name}"):
-            yield from _tree(f"{made.directory}/{name}", f"{top}/{name}")
 
 
 def _tree(path: str, name: str) -> Iterator[bytes]:

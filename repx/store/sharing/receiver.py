@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from repx.agent.base.files import make_ordinary, remove_tree
-from repx.agent.base.layout import FAILURE, OUT, PENDING, Store, realization
+from repx.agent.base.files import make_file_read_only, publish_file, remove_tree, walk
+from repx.agent.base.layout import COLLECTED, FAILURE, ITEMS, OUT, PENDING, RECORD, Store, realization
 from repx.agent.base.record import Attempt, Log, LogFile, Outcome, encode_record, read_attempts
 from repx.agent.base.state import State
 from repx.agent.claim import ClaimFile, take_over
@@ -43,15 +44,16 @@ class _Waiting(NamedTuple):
 class Receiver:
     """A store that a Lab's results are brought to; `lab` is as it is seen from there. A context: it flushes at the end.
 
-    `busy` are results that somebody else is making there at this moment; `taken` were put in place, `met` were there
-    when they were to be, because somebody else has brought or made them meanwhile.
+    `taken` were put in place, `collected` too, without outputs; `met` were there when they were to be, because somebody
+    else has brought or made them meanwhile; `busy` are those that somebody is making there at this moment.
     """
 
     lab: LabDirectory
     store: Store
     taken: int = 0
+    collected: int = 0
     met: int = 0
-    bytes: int = 0
+    size: int = 0
     busy: list[Look] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -92,10 +94,13 @@ class Receiver:
 
     def take(self, expected: Look, parcel: Parcel) -> None:
         """Take a result that was fetched. It is in place after the next flush."""
-        make_ordinary(f"{parcel.directory}/{OUT}")
-        self._view.note(expected, Realized(parcel.directory, parcel.outputs, expected.resolved.key))
+        if not parcel.is_collected:
+            for entry in walk(f"{parcel.directory}/{OUT}"):
+                make_file_read_only(entry, os.lstat(entry))
+            self._waiting_bytes += sum(output.size for output in parcel.outputs.values())
+        made = Realized(parcel.directory, parcel.outputs, expected.resolved.key, parcel.is_collected)
+        self._view.note(expected, made)
         self._waiting.append(_Waiting(expected, parcel))
-        self._waiting_bytes += sum(output.size for output in parcel.outputs.values())
         if len(self._waiting) >= _MOST_WAITING or self._waiting_bytes >= _MOST_BYTES:
             self.flush()
 
@@ -117,8 +122,10 @@ class Receiver:
                     facts=[("store", self.store.root)],
                     hint="give the same command again",
                 )
-        self.taken += len(placed)
-        self.bytes += sum(output.size for one in placed for output in one.parcel.outputs.values())
+        whole = [one.parcel for one in placed if not one.parcel.is_collected]
+        self.taken += len(whole)
+        self.collected += len(placed) - len(whole)
+        self.size += sum(output.size for parcel in whole for output in parcel.outputs.values())
 
     def _place(self, one: _Waiting, claim: ClaimFile, batch: Batch) -> bool:
         """Put one result in place, its record pending; False where one stands already, or somebody makes it."""
@@ -129,22 +136,24 @@ class Receiver:
         if kept is None:
             self.busy.append(one.expected)
             return False
-        is_placed = False
+        is_placed = is_pending = False
         try:
             if PENDING in kept:
                 recover_pending(self.store, claimed)
             found = look_up(self.store, job.id, index, resolved.key)
-            if found is None:
-                directory = self._publish(one, claimed)
-                batch.add(claimed, directory, resolved.key, after_failure=True)
-                found = Realized(directory, one.parcel.outputs, resolved.key)
-                is_placed = True
-            else:
+            if found is not None and (one.parcel.is_collected or not found.is_collected):
                 self.met += 1
+            else:
+                directory = self._publish(one, claimed)
+                found = Realized(directory, one.parcel.outputs, resolved.key, one.parcel.is_collected)
+                is_placed = True
+                if not one.parcel.is_collected:
+                    batch.add(claimed, directory, resolved.key, after_failure=True)
+                    is_pending = True
             self._view.note(one.expected, found)
             return is_placed
         finally:
-            if not is_placed:
+            if not is_pending:
                 claim.release(claimed)
 
     def _claimed(self, directory: str, claim: ClaimFile) -> list[str] | None:
@@ -161,11 +170,32 @@ class Receiver:
                 time.sleep(0.02)
 
     def _publish(self, one: _Waiting, claimed: str) -> str:
+        """Move a result into place, its record pending; or the record alone, where its outputs were collected."""
         job, index, resolved, _ = one.expected
-        parcel = one.parcel
-        earlier = read_attempts(f"{claimed}/{FAILURE}")
-        attempts, logs = _renumbered(parcel, len(earlier))
-        way = [*parcel.way[:-1], parcel.way[-1]._replace(time=time.time())]
+        parcel, job_directory = one.parcel, self.store.job(job.id)
+        came = {(attempt.start, attempt.host) for attempt in parcel.attempts}
+        kept = [attempt for name in (COLLECTED, FAILURE) for attempt in read_attempts(f"{claimed}/{name}")]
+        earlier = [attempt for attempt in kept if (attempt.start, attempt.host) not in came]
+        attempts, logs = _renumbered(parcel, len(kept))
+        record = self._record(one.expected, parcel, [*earlier, *attempts])
+        if parcel.is_collected:
+            directory = claimed
+            if index == 0 and any(os.path.lexists(f"{claimed}/{name}") for name in (RECORD, COLLECTED)):
+                directory = realization(job_directory, index, resolved.key)
+                os.makedirs(directory, exist_ok=True)
+            if os.path.lexists(f"{parcel.directory}/{ITEMS}"):
+                os.rename(f"{parcel.directory}/{ITEMS}", f"{directory}/{ITEMS}")
+            publish_file(f"{directory}/{COLLECTED}", record)
+        else:
+            made = f"{parcel.directory}/{OUT}"
+            directory = publish_success(job_directory, index, resolved.key, made, record, self.store.tmp)
+        for old, new in logs:
+            os.rename(f"{parcel.directory}/{old}", f"{directory}/{new}")
+        return directory
+
+    def _record(self, expected: Look, parcel: Parcel, attempts: Sequence[Attempt]) -> bytes:
+        """The record as this store has it: of the sender's word only the attempts and the way are taken."""
+        job, index, resolved, _ = expected
         stage = job.stage.parts.gather if isinstance(job, Job) and job.stage.parts is not None else job.stage
         outcome = Outcome(
             job.id,
@@ -178,13 +208,8 @@ class Receiver:
             {name: _digests(value) for name, value in resolved.inputs.items()},
             parcel.outputs,
         )
-        record = encode_record(outcome, [*earlier, *attempts], self._lines.fingerprint(job.identity), way)
-        directory = publish_success(
-            self.store.job(job.id), index, resolved.key, f"{parcel.directory}/{OUT}", record, self.store.tmp
-        )
-        for old, new in logs:
-            os.rename(f"{parcel.directory}/{old}", f"{directory}/{new}")
-        return directory
+        way = [*parcel.way[:-1], parcel.way[-1]._replace(time=time.time())]
+        return encode_record(outcome, attempts, self._lines.fingerprint(job.identity), way)
 
 
 def _renumbered(parcel: Parcel, earlier: int) -> tuple[list[Attempt], list[tuple[str, str]]]:

@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
-from repx.agent.base.digest import TreeError, check_entry, digest_and_size
+from repx.agent.base.digest import TreeError, check_entry, digest_and_size, tree_digest
 from repx.agent.base.files import copy_tree, read_file, walk
-from repx.agent.base.layout import OUT, RECORD, Store
+from repx.agent.base.layout import COLLECTED, ITEMS, OUT, RECORD, Store
 from repx.agent.base.record import (
     Attempt,
     CameFrom,
@@ -21,6 +21,7 @@ from repx.agent.base.record import (
     decode_way,
 )
 from repx.agent.resolve import Inputs, Realized
+from repx.agent.scatter import SCATTER
 from repx.lab.directory import LabDirectory
 from repx.store.sharing.units import Unit
 from repx.store.sharing.view import StoreView
@@ -38,12 +39,16 @@ class Offer(NamedTuple):
 
 
 class Parcel(NamedTuple):
-    """A result that was fetched: its `out` and its long logs stand in a directory here, compared with its record."""
+    """A result that was fetched: its `out` and its long logs stand in a directory here, compared with its record.
+
+    Of one that `is_collected` there is no `out`, and of a scatter the list of its items.
+    """
 
     directory: str
     outputs: Mapping[str, OutputRecord]
     attempts: tuple[Attempt, ...]
     way: tuple[CameFrom, ...]
+    is_collected: bool = False
 
 
 class Sender(Protocol):
@@ -87,13 +92,17 @@ class DirectorySender:
         """Bring a result to an empty directory here."""
         source = offer.made.directory
         try:
-            data = read_file(f"{source}/{RECORD}")
+            is_collected = offer.made.is_collected
+            data = read_file(f"{source}/{COLLECTED if is_collected else RECORD}")
             outcome, attempts, way = decode_outcome(data), decode_attempts(data), decode_way(data)
             if (outcome.key, outcome.outputs) != (offer.made.key, offer.made.outputs):
                 raise DamagedError("its record has just been replaced")
-            _check_tree(f"{source}/{OUT}")
-            self._copy(f"{source}/{OUT}", f"{place}/{OUT}")
-            check_outputs(f"{place}/{OUT}", outcome.outputs)
+            if is_collected:
+                self._fetch_items(unit, offer, place)
+            else:
+                _check_tree(f"{source}/{OUT}")
+                self._copy(f"{source}/{OUT}", f"{place}/{OUT}")
+                check_outputs(f"{place}/{OUT}", outcome.outputs)
             for log in dict.fromkeys(_log_files(attempts)):
                 if os.path.isfile(f"{source}/{log}") and not os.path.islink(f"{source}/{log}"):
                     self._copy(f"{source}/{log}", f"{place}/{log}")
@@ -110,7 +119,16 @@ class DirectorySender:
                 raise DamagedError(f"{error.filename}: {error.strerror}") from None
             raise
         journey = CameFrom(self._how, self._place, os.uname().nodename, 0.0, offer.made.key)
-        return Parcel(place, outcome.outputs, tuple(attempts), (*way, journey))
+        return Parcel(place, outcome.outputs, tuple(attempts), (*way, journey), is_collected)
+
+    def _fetch_items(self, unit: Unit, offer: Offer, place: str) -> None:
+        """Bring the list of a scatter that was collected: without it nobody can tell which steps there were."""
+        source = f"{offer.made.directory}/{ITEMS}"
+        if unit.step != SCATTER or unit.job.stage.parts is None or not os.path.lexists(source):
+            return
+        self._copy(source, f"{place}/{ITEMS}")
+        if tree_digest(f"{place}/{ITEMS}") != offer.made.outputs[unit.job.stage.parts.items].digest:
+            raise DamagedError("its items are not those that its record says")
 
 
 _OF_THE_TARGET = (errno.ENOSPC, errno.EDQUOT)

@@ -176,6 +176,7 @@ def test_a_result_that_somebody_is_making_there_is_left_to_them(
     neighbours.realize_there(EXPERIMENT.replace("echo split", "sleep 60; echo split"))
     runner = there.start("run", "scatter")
     there.wait_until(lambda: any((path / "claim").exists() for path in there.job_directories("split")))
+    there.wait_until(lambda: all((path / "record.jsonl").exists() for path in there.job_directories("make")))
     (directory,) = there.job_directories("split")
     # The one that takes its time is another job, whose claim stands in the other's place.
     (there.store / "outputs" / here.job_directories("split")[0].name).mkdir()
