@@ -61,6 +61,15 @@ def train(model: Output = out("m.txt"), metrics: Output = out("m.json"), *, lr: 
     reader.type("python3 notebook.py")
 
 
+def test_what_was_made_is_shared(reader: Reader) -> None:
+    pytest.importorskip("matplotlib", reason="optional: no matplotlib")
+    reader.write("experiment.py", SNIPPETS[0])
+    reader.type("repx run experiment.py")
+    for line in commands_of("Sharing"):
+        reader.type(line.replace("../shared", "shared"))
+    assert (reader.place / "plots" / "total" / "2.0" / "result.txt").is_file()
+
+
 def test_the_rest_in_one_piece(reader: Reader) -> None:
     reader.write("experiment.py", PIECES + SNIPPETS[1])
     reader.write("raw/a.csv", "1\n")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 
-from repx.agent.base.files import copy_tree, link_tree, make_read_only, remove_tree, walk
+from repx.agent.base.files import copy_tree, link_tree, remove_tree, walk
 from repx.agent.base.layout import Store
+from repx.agent.base.modes import make_read_only
 from repx.agent.base.names import is_digest
 from repx.agent.base.publisher import Publisher
 from repx.agent.lab.format import MANIFEST

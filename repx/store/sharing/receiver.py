@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from repx.agent.base.files import make_file_read_only, publish_file, remove_tree, walk
+from repx.agent.base.files import publish_file, remove_tree, walk
 from repx.agent.base.layout import COLLECTED, FAILURE, ITEMS, OUT, PENDING, RECORD, Store, realization
+from repx.agent.base.modes import make_file_read_only
 from repx.agent.base.record import Attempt, Log, LogFile, Outcome, encode_record, read_attempts
 from repx.agent.base.state import State
 from repx.agent.claim import ClaimFile, take_over
