@@ -32,6 +32,11 @@ if TYPE_CHECKING:
     from repx.dsl.scan import path as path
     from repx.dsl.scan import scan as scan
     from repx.dsl.scatter import scatter_gather as scatter_gather
+    from repx.dsl.select import best as best
+    from repx.dsl.select import every as every
+    from repx.dsl.select import exact as exact
+    from repx.dsl.select import first as first
+    from repx.dsl.select import latest as latest
     from repx.dsl.stage import bash as bash
     from repx.dsl.stage import stage as stage
     from repx.dsl.sweep import concat as concat
@@ -55,6 +60,7 @@ _HOMES = {
     "repx.dsl.packages": ("host", "nix"),
     "repx.dsl.scan": ("dirs", "files", "path", "scan"),
     "repx.dsl.scatter": ("scatter_gather",),
+    "repx.dsl.select": ("best", "every", "exact", "first", "latest"),
     "repx.dsl.stage": ("bash", "stage"),
     "repx.dsl.sweep": ("concat", "product", "zip"),
     "repx.errors": ("JobsFailedError", "RepxError"),

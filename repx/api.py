@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repx.agent.base.layout import Store
+from repx.agent.base.selector import SelectionError, Selector
 from repx.agent.base.state import State
 from repx.analysis.realizations import Realization, Realizations
 from repx.dsl.as_lab import Realizable, as_lab
 from repx.dsl.experiment import Lab, Run
 from repx.dsl.instantiate.graph import instantiate as instantiate_lab
 from repx.dsl.load import load_experiment
-from repx.dsl.node import Node
+from repx.dsl.node import Node, Selected
 from repx.dsl.packages import HostPackages, Packages, nix_packages
 from repx.dsl.scan import known_digests
-from repx.errors import JobsFailedError, plural
+from repx.errors import JobsFailedError, UsageError, plural
 from repx.lab.directory import LabDirectory
 from repx.model.graph import DerivationGraph
 from repx.model.names import JobId, unknown
@@ -35,6 +36,9 @@ from repx.store.memory import open_memory
 from repx.store.writer import StoreWriter, open_writer
 
 if TYPE_CHECKING:
+    from repx.agent.lab.run_file import Job
+    from repx.agent.resolve import Realized
+    from repx.analysis.jobs import Source
     from repx.runtime.report import Report
 
 
@@ -107,7 +111,9 @@ def _written(
     return written
 
 
-def realize(target: Lab | Node, *, store: str | None = None, jobs: int | None = None) -> LabDirectory | Realization:
+def realize(
+    target: Lab | Node | Selected, *, store: str | None = None, jobs: int | None = None
+) -> LabDirectory | Realization:
     """Make a derivation valid on disk: a Lab's directory, or the outputs of a node (what it needs included).
 
     Raises JobsFailedError when a job failed, and whatever `instantiate` raises.
@@ -118,7 +124,7 @@ def realize(target: Lab | Node, *, store: str | None = None, jobs: int | None = 
 
 
 def realize_many(
-    targets: Iterable[Node | Run] | Node | Run | Lab,
+    targets: Iterable[Node | Run | Selected] | Node | Run | Selected | Lab,
     *,
     jobs: int | None = None,
     store: str | None = None,
@@ -129,9 +135,9 @@ def realize_many(
 ) -> Realizations:
     """Make all targets valid on disk, `jobs` at once, with one progress bar; done work is found, not repeated.
 
-    A node gives its realizations, a run or a Lab those of all its jobs. `packages` is a package set, a flake or "host";
-    `force` does everything anew; without `continue_on_failure` nothing new starts after a failure. Raises
-    JobsFailedError with the failures.
+    A node gives its realizations, a selection those that it chooses, a run or a Lab those of all its jobs. `packages`
+    is a package set, a flake or "host"; `force` does everything anew; without `continue_on_failure` nothing new starts
+    after a failure. Raises JobsFailedError with the failures.
     """
     # Imported here: `repx realize` runs nothing.
     from repx.analysis.jobs import Source
@@ -139,7 +145,11 @@ def realize_many(
     from repx.runtime.local import local_engine
 
     place = open_store(store)
-    listed = targets if isinstance(targets, Lab) else [targets] if isinstance(targets, Node | Run) else list(targets)
+    listed: Lab | list[Node | Run | Selected]
+    if isinstance(targets, Lab):
+        listed = targets
+    else:
+        listed = [targets] if isinstance(targets, Node | Run | Selected) else list(targets)
     lab = as_lab(listed)
     if packages is not None:
         lab = lab.with_packages(package_set(packages))
@@ -151,8 +161,12 @@ def realize_many(
     written = _written(graph, resolver, writer, experiment_folder(lab), _hear_nothing)
     keep_root(place, written.path)
     directory = LabDirectory(written.path).owned(is_own=True)
-    nodes = [] if isinstance(listed, Lab) else [one for one in listed if isinstance(one, Node)]
-    identities = [placed[node] for node in nodes] or [job.id for job in graph.jobs()]
+    asked: list[tuple[JobId, Selector | None]] = [
+        (placed[one.node], one.selector) if isinstance(one, Selected) else (placed[one], None)
+        for one in ([] if isinstance(listed, Lab) else listed)
+        if isinstance(one, Node | Selected)
+    ]
+    asked = asked or [(job.id, None) for job in graph.jobs()]
     with Bar(enabled=progress) as watcher:
         engine = local_engine(
             directory,
@@ -160,7 +174,7 @@ def realize_many(
             watcher=watcher,
             jobs=jobs,
             force=force,
-            wanted=frozenset(identities),
+            wanted=frozenset(identity for identity, _ in asked),
             continue_on_failure=continue_on_failure,
         )
         report = engine.execute()
@@ -169,14 +183,24 @@ def realize_many(
     units = {(unit.job.id, unit.index): unit for unit in report.units if unit.job is not None}
     found = Realizations()
     source = Source(directory, place)
-    for identity in identities:
+    for identity, selector in asked:
         job = directory.job(identity)
         assert job is not None
+        if selector is not None:
+            found.extend(Realization(job, *one, source) for one in _chosen(source, job, selector))
+            continue
         for index in range(job.stage.realizations):
             outcome = units[identity, index].outcome
             assert outcome is not None
             found.append(Realization(job, index, outcome, source))
     return found
+
+
+def _chosen(source: Source, job: Job, selector: Selector) -> list[tuple[int, Realized]]:
+    try:
+        return source.statuses.results.selections.choose(job, selector)
+    except SelectionError as error:
+        raise UsageError(f"{selector.text} of {job.stage.name} chooses nothing: {error}") from None
 
 
 def failures_error(report: Report, lab: LabDirectory) -> JobsFailedError:

@@ -138,3 +138,18 @@ def test_a_link_of_others_is_left_alone(tmp_path: Path) -> None:
     link.unlink()
     link.symlink_to(tmp_path / "labs" / ("0" * 32))
     check_link(str(link))
+
+
+def test_a_selection_gives_what_it_chooses(tmp_path: Path) -> None:
+    @repx.bash(realizations=4)  # type: ignore[untyped-decorator]  # with options it takes any function
+    def draw(score: repx.Output = repx.out("score.txt"), *, index: int = 0) -> str:
+        return 'echo "$(( (index * 3) % 4 ))" > "$score"'
+
+    store = str(tmp_path / "store")
+    drawn = draw()
+    targets = [repx.best(drawn, largest="score"), repx.first(drawn, 2), drawn]
+    found = repx.realize_many(targets, store=store, progress=False)
+    assert [one.index for one in found] == [1, 0, 1, 0, 1, 2, 3]
+    assert found[0].load_text("score") == "3\n"
+    assert [one.index for one in repx.realize_many(repx.latest(drawn), store=store, progress=False)] == [3]
+    assert set(found.to_dataframe()["index"]) == {0, 1, 2, 3}

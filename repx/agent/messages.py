@@ -80,9 +80,9 @@ Message = Union[UseLab, UseStage, UsePackage, JobOrder, Forget, Stop]
 class JobAnswer(NamedTuple):
     """What became of an order.
 
-    Succeeded, with `is_found` where that was done already; failed or cancelled, with the attempt; running, where
-    somebody else works on it, with the mark of the `failure` that stands there; ready, where it was dropped before it
-    was begun. `seconds` is what its script took.
+    Succeeded, with `is_found` where that was done already and `is_adopted` where another job had done it; failed or
+    cancelled, with the attempt; running, where somebody else works on it, with the mark of the `failure` that stands
+    there; ready, where it was dropped before it was begun. `seconds` is what its script took.
     """
 
     state: State
@@ -94,6 +94,7 @@ class JobAnswer(NamedTuple):
     attempt: Attempt | None = None
     failure: str | None = None
     unit: int = 0
+    is_adopted: bool = False
 
 
 class Trouble(NamedTuple):

@@ -23,12 +23,14 @@ from repx.agent.base.files import (
 )
 from repx.agent.base.layout import COLLECTED, FAILED, FAILURE, OUT, PENDING, RECORD, Store, realization
 from repx.agent.base.modes import make_directories_read_only, make_ordinary
+from repx.agent.base.names import is_job_id
 from repx.agent.base.record import (
     LogFile,
     Outcome,
     RecordError,
     decode_attempts,
     decode_outcome,
+    find_realization,
     is_intact,
     read_attempts,
     read_outcome,
@@ -150,7 +152,7 @@ def commit_pending(store: Store, directory: str, key: str, *, after_failure: boo
     pending = directory + "/" + PENDING
     link_exclusive(pending, directory + "/" + RECORD)
     with contextlib.suppress(OSError):
-        link_exclusive(pending, store.key(key))
+        _serve(pending, store, key)
     if after_failure:
         for name in (FAILURE, COLLECTED):
             with contextlib.suppress(FileNotFoundError):
@@ -158,6 +160,21 @@ def commit_pending(store: Store, directory: str, key: str, *, after_failure: boo
         discard_tree(directory + "/" + FAILED)
     # Last: while it is there, whoever comes next does all of this again.
     os.unlink(pending)
+
+
+def _serve(pending: str, store: Store, key: str) -> None:
+    """Let others find a result by its key, where no result that they could adopt is found by it yet."""
+    place = store.key(key)
+    if link_exclusive(pending, place):
+        return
+    outcome = read_outcome(place)
+    if outcome is not None and is_job_id(outcome.job):
+        found = find_realization(store.job(outcome.job), outcome.realization, key)
+        if found is not None and not found[1].is_private:
+            return
+    beside = "%s/key-%s" % (store.tmp, random_name())
+    link_exclusive(pending, beside)
+    os.rename(beside, place)
 
 
 def pending_outcome(directory: str) -> Outcome | None:
@@ -172,9 +189,10 @@ def pending_outcome(directory: str) -> Outcome | None:
         outcome, attempts = decode_outcome(data), decode_attempts(data)
     except RecordError:
         return None
-    if not attempts or not is_intact(directory, outcome):
+    if not is_intact(directory, outcome):
         return None
-    return outcome if attempts[-1].boot == boot_id() != "" or _has_its_digests(directory, outcome) else None
+    is_of_this_boot = bool(attempts) and attempts[-1].boot == boot_id() != ""
+    return outcome if is_of_this_boot or _has_its_digests(directory, outcome) else None
 
 
 def recover_pending(store: Store, directory: str) -> Outcome | None:

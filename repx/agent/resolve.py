@@ -41,11 +41,15 @@ class Realized(NamedTuple):
 
 
 class FileInput(NamedTuple):
-    """An input that is a file or a directory; `file` is the name by which the job sees it."""
+    """An input that is a file or a directory; `file` is the name by which the job sees it.
+
+    `realization` is the index of the one it is of, where a selector has chosen that.
+    """
 
     path: str
     file: str
     digest: str
+    realization: int | None = None
 
     def encoded(self) -> dict[str, Any]:
         """What an order says of it."""
@@ -122,13 +126,23 @@ class Reason(str, Enum):
 
 OutcomeOf = Callable[[str], Realized]
 ResultsOf = Callable[[str], ResultsInput]
+SelectedOf = Callable[[FromJob], "list[tuple[int, Realized]]"]
+"""The realizations that an input takes, each with its index."""
 
 
-def job_inputs(job: Job, lab: LabRoot, outcome_of: OutcomeOf, results_of: ResultsOf) -> Inputs:
-    """The inputs of a job; `lab` has its stored paths. It raises what `lab`, `outcome_of` and `results_of` raise."""
+class Upstreams(NamedTuple):
+    """What a job can take from: results of jobs and of runs, and the selections of realizations."""
+
+    outcome_of: OutcomeOf
+    results_of: ResultsOf
+    selected_of: SelectedOf
+
+
+def job_inputs(job: Job, lab: LabRoot, upstreams: Upstreams) -> Inputs:
+    """The inputs of a job; `lab` has its stored paths. It raises what `lab` and `upstreams` raise."""
     if not job.inputs:
         return empty_inputs(job.stage)
-    values = [(source.input, _input_value(source, lab, outcome_of, results_of)) for source in job.inputs]
+    values = [(source.input, _input_value(source, lab, upstreams)) for source in job.inputs]
     return filled_inputs(job.stage, values)
 
 
@@ -163,10 +177,21 @@ def _by_content(inputs: Inputs) -> list[tuple[str, str, str]]:
     return [(name, one.file, one.digest) for name, value in sorted(inputs.items()) for one in _values(value)]
 
 
-def output_input(outcome: Realized, name: str) -> FileInput:
+def output_input(outcome: Realized, name: str, index: int | None = None) -> FileInput:
     """An output of a job as an input of another."""
     output = outcome.outputs[name]
-    return FileInput("%s/out/%s" % (outcome.directory, output.path), output.path.rpartition("/")[2], output.digest)
+    file = output.path.rpartition("/")[2]
+    return FileInput("%s/out/%s" % (outcome.directory, output.path), file, output.digest, index)
+
+
+def chosen_indexes(inputs: Inputs) -> dict[str, list[int]]:
+    """Which realizations each input is of, where a selector has chosen them."""
+    found: dict[str, list[int]] = {}
+    for name, given in inputs.items():
+        for one in _values(given):
+            if isinstance(one, FileInput) and one.realization is not None:
+                found.setdefault(name, []).append(one.realization)
+    return found
 
 
 def look_up(store: Store, job: str, index: int, key: str) -> Realized | None:
@@ -213,11 +238,16 @@ def _names(directory: str) -> list[str]:
         return []
 
 
-def _input_value(source: InputSource, lab: LabRoot, outcome_of: OutcomeOf, results_of: ResultsOf) -> InputValue:
+def _input_value(source: InputSource, lab: LabRoot, upstreams: Upstreams) -> Given:
     if isinstance(source, FromJob):
-        return output_input(outcome_of(source.job), source.output)
+        if source.selector is None:
+            return output_input(upstreams.outcome_of(source.job), source.output)
+        chosen: list[InputValue] = [
+            output_input(one, source.output, index) for index, one in upstreams.selected_of(source)
+        ]
+        return chosen if source.selector.is_list else chosen[0]
     if isinstance(source, FromRun):
-        return results_of(source.run)
+        return upstreams.results_of(source.run)
     return FileInput(lab.place(source.place).path, source.file_name, source.digest)
 
 

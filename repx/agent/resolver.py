@@ -6,11 +6,13 @@ It knows results alone. Whether a job that has none has failed, runs or is block
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Optional, Protocol, Union
 
 from repx.agent.base.layout import OUT, Store
+from repx.agent.base.selector import SelectionError
 from repx.agent.lab.inherited import Inherited
+from repx.agent.lab.job_line import FromJob
 from repx.agent.lab.place import LabRoot
 from repx.agent.lab.run_file import Job, RunFile
 from repx.agent.resolve import (
@@ -19,6 +21,7 @@ from repx.agent.resolve import (
     Reason,
     Resolved,
     ResultsInput,
+    Upstreams,
     job_inputs,
     key_of,
     look_up,
@@ -26,6 +29,7 @@ from repx.agent.resolve import (
 )
 from repx.agent.run_results import RunResults, results_of_run, results_path
 from repx.agent.scatter import PartJob, ScatterGather
+from repx.agent.selections import Awaited, AwaitedError, Looked, Selections
 
 
 class LabJobs(Protocol):
@@ -39,10 +43,6 @@ class LabJobs(Protocol):
 
     def job(self, identity: str) -> Job | None:
         """A job by its id."""
-
-
-class Awaited:
-    """In place of an outcome: the job is to run, so what takes from it cannot be resolved yet."""
 
 
 AWAITED = Awaited()
@@ -64,7 +64,10 @@ class Resolver:
         self._find = find
         self._realized: dict[str, Realized] = {}
         self._missing: dict[str, Missing] = {}
-        self._further: dict[tuple[str, int], Realized | None] = {}
+        self._further: dict[tuple[str, int], Looked] = {}
+        self.selections = Selections(store, self._look)
+        """The realizations of jobs, and what selectors choose of them."""
+        self._upstreams = Upstreams(self._must, self._must_results, self._must_selected)
         self._results: dict[str, RunResults] = {}
         self._open_runs: set[str] = set()
         self._told_results: dict[str, ResultsInput] = {}
@@ -87,6 +90,11 @@ class Resolver:
         else:
             self._missing[job] = known
             self._realized.pop(job, None)
+
+    def note_further(self, job: str, index: int, known: Looked) -> None:
+        """What has become of a further realization meanwhile."""
+        self._further[job, index] = known
+        self.selections.forget()
 
     def note_key(self, job: str, key: str) -> None:
         """A result of this key is said to be the job's of today. Where there is none, the job is looked at as ever."""
@@ -115,19 +123,12 @@ class Resolver:
             self._results.clear()
             self._open_runs.clear()
         self._missing.clear()
-        self._further = {place: one for place, one in self._further.items() if one is not None}
+        self._further = {place: one for place, one in self._further.items() if isinstance(one, Realized)}
 
     def outcome(self, job: Job, index: int = 0) -> Realized | None:
         """The realization that is valid for today's inputs; None when there is none."""
-        if index:
-            if (job.id, index) not in self._further:
-                resolved = self.resolve(job, index)
-                self._further[job.id, index] = None if resolved is None else self.look_up(job, resolved, index)
-            return self._further[job.id, index]
-        self._pull(job)
-        if not self._is_seen(job.id):
-            self._see(job)
-        return self._realized.get(job.id)
+        found = self._look(job, index)
+        return found if isinstance(found, Realized) else None
 
     def resolve(self, job: Job, index: int = 0) -> Resolved | None:
         """The inputs and the key of a realization; None while something upstream, or a part of it, has no result."""
@@ -137,7 +138,7 @@ class Resolver:
     def resolve_seen(self, job: Job, index: int = 0) -> Resolved | None:
         """The same of a job all of whose upstreams have been seen or noted."""
         try:
-            inputs = job_inputs(job, self._lab.root, self._must, self._must_results)
+            inputs = job_inputs(job, self._lab.root, self._upstreams)
         except _MissingError:
             return None
         if job.parts is not None:
@@ -148,9 +149,25 @@ class Resolver:
         """The inputs of a job, of a scatter-gather those of the whole; None while something upstream has no result."""
         self._pull(job)
         try:
-            return job_inputs(job, self._lab.root, self._must, self._must_results)
+            return job_inputs(job, self._lab.root, self._upstreams)
         except _MissingError:
             return None
+
+    def chosen_of(self, source: FromJob) -> list[int]:
+        """The indexes of the realizations that an input takes; none while its selector cannot choose."""
+        try:
+            return [index for index, _ in self._selected(source)]
+        except (SelectionError, AwaitedError):
+            return []
+
+    def selection_problem(self, job: Job) -> tuple[FromJob, str] | None:
+        """The first input of a job whose selector cannot choose among what has been made, and why."""
+        for source in job.selections():
+            try:
+                self._selected(source)
+            except (SelectionError, AwaitedError) as error:
+                return source, str(error)
+        return None
 
     def resolve_part(self, job: Job, step: str, item: str | None) -> tuple[PartJob, Resolved] | None:
         """The scatter of a scatter-gather job, or a step of it for one item; None while what makes it is not there."""
@@ -188,11 +205,32 @@ class Resolver:
         # Many may take the results of one run: it is gone through once, whether they are there or not.
         if run not in self._results and run not in self._open_runs:
             file = self._lab.run(run)
-            if any(isinstance(self._missing.get(identity), Awaited) for identity in file.ids()):
+            if any(isinstance(self._missing.get(identity), Awaited) for identity in file.ids()) or any(
+                isinstance(one, Awaited) for one in self._further.values()
+            ):
                 self._open_runs.add(run)
             else:
-                self._results[run] = results_of_run(file, self._realized.get, self.inherited)
+                self._results[run] = results_of_run(file, self._all_realized, self.inherited)
         return self._results.get(run)
+
+    def _all_realized(self, job: Job) -> Iterable[tuple[int, Realized | None]]:
+        """Every realization of a job with its index; one without a result has failed."""
+        if job.stage.realizations == 1:
+            return [(0, self._realized.get(job.id))]
+        made, missing = self.selections.realizations(job)
+        found: list[tuple[int, Realized | None]] = [*made.items(), *((index, None) for index in missing)]
+        return sorted(found, key=lambda one: one[0])
+
+    def _look(self, job: Job, index: int) -> Looked:
+        if index:
+            if (job.id, index) not in self._further:
+                resolved = self.resolve(job, index)
+                self._further[job.id, index] = None if resolved is None else self.look_up(job, resolved, index)
+            return self._further[job.id, index]
+        self._pull(job)
+        if not self._is_seen(job.id):
+            self._see(job)
+        return self._realized.get(job.id) or self._missing.get(job.id)
 
     def _pull(self, job: Job) -> None:
         """Look at everything that a job takes from, and at what that takes from."""
@@ -240,6 +278,18 @@ class Resolver:
             return self._realized[identity]
         except KeyError:
             raise _MissingError from None
+
+    def _must_selected(self, source: FromJob) -> list[tuple[int, Realized]]:
+        try:
+            return self._selected(source)
+        except (SelectionError, AwaitedError):
+            raise _MissingError from None
+
+    def _selected(self, source: FromJob) -> list[tuple[int, Realized]]:
+        job = self._lab.job(source.job)
+        if job is None or source.selector is None:
+            raise SelectionError("job %s is not in the Lab" % source.job)
+        return self.selections.choose(job, source.selector)
 
     def _must_results(self, run: str) -> ResultsInput:
         if run in self._told_results:

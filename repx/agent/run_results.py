@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from typing import Any, Callable, NamedTuple
 
 from repx.agent.base.digest import canonical_json
@@ -10,7 +11,7 @@ from repx.agent.base.files import publish_file, read_if_there
 from repx.agent.base.layout import Store
 from repx.agent.base.names import shown_name
 from repx.agent.lab.inherited import Inherited
-from repx.agent.lab.run_file import RunFile
+from repx.agent.lab.run_file import Job, RunFile
 from repx.agent.resolve import Realized
 
 
@@ -34,21 +35,24 @@ class RunResults(NamedTuple):
             publish_file(path, data, 0o444)
 
 
+RealizationsOf = Callable[[Job], "Iterable[tuple[int, Realized | None]]"]
+"""The realizations of a job, each with its index; None is one without a result."""
+
+
 def results_path(store: Store, run: str, digest: str) -> str:
     """The file of the results of a run that have this digest."""
     return "%s/%s-%s.json" % (store.objects, digest[:32], run)
 
 
-def results_of_run(run: RunFile, outcome_of: Callable[[str], Realized | None], inherited: Inherited) -> RunResults:
-    """A run's results: one job a line, inside one JSON document; jobs without an outcome are failed ones.
+def results_of_run(run: RunFile, realizations_of: RealizationsOf, inherited: Inherited) -> RunResults:
+    """A run's results: one realization a line, inside one JSON document; those without a result have failed.
 
-    `several` has all the values of params that a job's upstreams do not agree on.
+    Where a stage has several, `index` tells them apart. `several` has all the values of params that a job's upstreams
+    do not agree on.
     """
     qualified = _qualified_names(run, inherited)
     lines: list[tuple[str, str]] = []
     for job in run.jobs():
-        outcome = outcome_of(job.id)
-        outputs = {} if outcome is None else outcome.outputs
         # A path's name is what the user swept; where it is stored says nothing to them.
         has = inherited.of(job)
         params = {name: _named(value) for name, value in has.one.items()}
@@ -56,20 +60,28 @@ def results_of_run(run: RunFile, outcome_of: Callable[[str], Realized | None], i
             if name not in params and len(values := inherited.values(job, name)) == 1:
                 params[name] = _named(values[0])
         several = {name: [_named(value) for value in values.values()] for name, values in has.several.items()}
-        state = "failed" if outcome is None else "succeeded"
-        said: dict[str, Any] = {"params": params, "state": state, **({"several": several} if several else {})}
-        seen = {"stage": job.stage.name, **said}
-        digests = {name: output.digest for name, output in outputs.items()}
-        paths = {} if outcome is None else {name: outcome.path(name) for name in outputs}
-        # "stage" first: readers tell the lines of jobs from the frame by it.
-        body = canonical_json({"outputs": paths, **said})
-        lines.append((canonical_json([seen, digests]), '{"stage":%s,%s' % (canonical_json(job.stage.name), body[1:])))
+        about: dict[str, Any] = {"params": params, **({"several": several} if several else {})}
+        for index, made in realizations_of(job):
+            if job.stage.realizations > 1:
+                about["index"] = index
+            lines.append(_line(job.stage.name, about, made))
     lines.sort()
     digest = hashlib.sha256(b"repx-results 1\n")
     for identity, _ in lines:
         digest.update(identity.encode("utf-8", "surrogatepass") + b"\n")
     body = ",\n".join(line for _, line in lines)
     return RunResults(run.name, digest.hexdigest(), '{"run":%s,"jobs":[\n%s\n]}\n' % (canonical_json(run.name), body))
+
+
+def _line(stage: str, about: Mapping[str, Any], made: Realized | None) -> tuple[str, str]:
+    """What of a realization counts for the digest, and its line."""
+    said = {**about, "state": "failed" if made is None else "succeeded"}
+    outputs = {} if made is None else made.outputs
+    digests = {name: output.digest for name, output in outputs.items()}
+    paths = {} if made is None else {name: made.path(name) for name in outputs}
+    # "stage" first: readers tell the lines of jobs from the frame by it.
+    body = canonical_json({"outputs": paths, **said})
+    return canonical_json([{"stage": stage, **said}, digests]), '{"stage":%s,%s' % (canonical_json(stage), body[1:])
 
 
 def _qualified_names(run: RunFile, inherited: Inherited) -> dict[str, list[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from repx.agent.adoption import find_adoptable, is_private, link_outputs
 from repx.agent.base.files import mark_of_file
 from repx.agent.base.layout import CLAIM, COLLECTED, FAILURE, PENDING, Store
 from repx.agent.base.record import (
@@ -23,9 +24,10 @@ from repx.agent.job import Pause
 from repx.agent.messages import JobAnswer
 from repx.agent.outputs import cannot_be_kept
 from repx.agent.publish import Batch, publish_failure, publish_success, recover_pending
-from repx.agent.resolve import Given
+from repx.agent.resolve import Given, chosen_indexes
 from repx.agent.resolved_job import ResolvedJob
 from repx.agent.scratch import Scratch, end_of_log
+from repx.agent.selections import numbers_of
 from repx.agent.stage_lines import StageLines
 from repx.agent.worker_cgroup import CgroupEntry
 
@@ -78,6 +80,8 @@ class Slot:
         answer = None
         try:
             answer = self._find(job, kept, claimed) if kept and (again or not force) else None
+            if answer is None and not force:
+                answer = self._adopt(job, claimed, is_new=not kept)
             answer = answer or self._attempt(job, claimed, is_new=not kept, force=force)
             return answer
         except OSError as error:
@@ -169,36 +173,77 @@ class Slot:
         is_new: bool,
         force: bool,
     ) -> JobAnswer:
-        attempt, scratch, stage = attempts[-1], self._scratch, job.job.stage
+        attempt, scratch = attempts[-1], self._scratch
         state = _STATES.get(attempt.cause, State.FAILED)
-        digests = {name: _digests(value) for name, value in job.inputs.items()}
-        outcome = Outcome(
-            job.job.id, stage.name, stage.version, job.realization, job.key, state, job.lab, digests, outputs
-        )
-        record = encode_record(outcome, attempts, self._lines.fingerprint(job.job.identity))
+        record = self._record(job, state, attempts, outputs, is_private=is_private(job, force=force))
         seconds = attempt.end - attempt.start
         if state is not State.SUCCEEDED:
             publish_failure(claimed, scratch.out, record)
             return JobAnswer(state, job.key, directory=claimed, seconds=seconds, attempt=_told(attempt, claimed))
         try:
-            directory = publish_success(
-                self._store.job(job.job.id),
-                job.realization,
-                job.key,
-                scratch.out,
-                record,
-                scratch.directory,
-                is_new=is_new,
-                replace=force,
-            )
+            directory = self._put_in_place(job, claimed, record, is_new=is_new, force=force)
         except PermissionError as error:
             detail = cannot_be_kept(error, scratch.out, claimed + "/out", self._store.job(job.job.id) + "/out")
             failed = attempt._replace(cause="output", detail=detail)
             return self._publish(job, claimed, [*attempts[:-1], failed], {}, is_new=is_new, force=force)
+        return JobAnswer(state, job.key, directory=directory, outputs=outputs, seconds=seconds)
+
+    def _adopt(self, job: ResolvedJob, claimed: str, *, is_new: bool) -> JobAnswer | None:
+        """The result of another job that computed the same; None when there is none."""
+        if is_private(job, force=False):
+            return None
+        adoptable = find_adoptable(self._store, job)
+        if adoptable is None or not link_outputs(adoptable, self._scratch.out):
+            return None
+        outputs = dict(adoptable.outcome.outputs)
+        record = self._record(job, State.SUCCEEDED, [], outputs, adopted=adoptable.outcome.job)
+        directory = self._put_in_place(job, claimed, record, is_new=is_new, force=False)
+        return JobAnswer(State.SUCCEEDED, job.key, directory=directory, outputs=outputs, is_adopted=True)
+
+    def _record(
+        self,
+        job: ResolvedJob,
+        state: State,
+        attempts: list[Attempt],
+        outputs: dict[str, OutputRecord],
+        *,
+        adopted: str = "",
+        is_private: bool = False,
+    ) -> bytes:
+        stage = job.job.stage
+        outcome = Outcome(
+            job.job.id,
+            stage.name,
+            stage.version,
+            job.realization,
+            job.key,
+            state,
+            job.lab,
+            {name: _digests(value) for name, value in job.inputs.items()},
+            outputs,
+            chosen_indexes(job.inputs),
+            adopted,
+            is_private,
+            numbers_of(outputs, self._scratch.out) if stage.realizations > 1 else {},
+        )
+        return encode_record(outcome, attempts, self._lines.fingerprint(job.job.identity))
+
+    def _put_in_place(self, job: ResolvedJob, claimed: str, record: bytes, *, is_new: bool, force: bool) -> str:
+        """Publish what is in the scratch's `out`; it is committed with its batch."""
+        directory = publish_success(
+            self._store.job(job.job.id),
+            job.realization,
+            job.key,
+            self._scratch.out,
+            record,
+            self._scratch.directory,
+            is_new=is_new,
+            replace=force,
+        )
         if not self._batch:
             self._oldest = time.monotonic()
         self._batch.add(claimed, directory, job.key, after_failure=not is_new)
-        return JobAnswer(state, job.key, directory=directory, outputs=outputs, seconds=seconds)
+        return directory
 
 
 def _make_if_new(directory: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from repx.agent.base.files import read_if_there
 from repx.agent.base.layout import RECORD, Store
-from repx.agent.base.record import RecordError, decode_way
+from repx.agent.base.record import RecordError, decode_way, read_outcome
 from repx.agent.lab.inherited import Inherited, is_same
 from repx.agent.lab.job_line import FromJob, FromRun, InputSource, Stored
 from repx.agent.lab.run_file import Job
@@ -26,6 +26,7 @@ def describe_job(job: Job, lab: LabDirectory, store: Store) -> dict[str, Any]:
     status = statuses.of(job)
     outcome = statuses.results.outcome(job)
     directory = statuses.directory(job)
+    record = None if outcome is None else read_outcome(f"{directory}/{RECORD}")
     stage = job.stage
     inherited = statuses.results.inherited
     effective = inherited.of(job)
@@ -51,7 +52,9 @@ def describe_job(job: Job, lab: LabDirectory, store: Store) -> dict[str, Any]:
         },
         "arguments": {name: named(effective.one[name]) for name, origin in origins.items() if not origin},
         "resources": {name: _resource(job, name, lab) for name in job.hints.said()},
+        "adopted_from": None if record is None else record.adopted or None,
         "inputs": [_input(source, lab, statuses) for source in job.inputs],
+        "chosen": {} if record is None else {name: list(indexes) for name, indexes in record.chosen.items()},
         "outputs": {
             name: {"path": f"{directory}/out/{path}", "there": outcome is not None and not outcome.is_collected}
             | ({"size": outcome.outputs[name].size} if outcome is not None else {})
@@ -137,6 +140,8 @@ def _resource(job: Job, name: str, lab: LabDirectory) -> dict[str, Any]:
 def _input(source: InputSource, lab: LabDirectory, statuses: Statuses) -> dict[str, Any]:
     described: dict[str, Any] = {"name": source.input}
     if isinstance(source, FromJob):
+        if source.selector is not None:
+            return described | {"job": source.job, "output": source.output, "selector": source.selector.text}
         upstream = lab.job(source.job)
         outcome = None if upstream is None else statuses.results.outcome(upstream)
         path = None if outcome is None else outcome.path(source.output)

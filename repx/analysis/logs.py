@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from repx.agent.base.layout import Store
-from repx.agent.base.record import Attempt
+from repx.agent.base.layout import RECORD, Store
+from repx.agent.base.record import Attempt, read_outcome
 from repx.analysis.statuses import Statuses
 from repx.analysis.steps import StoredJob, find_job_or_step
 from repx.errors import UsageError, plural
@@ -43,6 +43,12 @@ def find_log(lab: LabDirectory, store: Store, name: str, index: int = 0, attempt
     is_running = RunningLog(directory, store, job.id, "stdout").is_running
     count = len(attempts) + is_running
     number = count if attempt is None else attempt
+    outcome = read_outcome(f"{directory}/{RECORD}") if count == 0 else None
+    if outcome is not None and outcome.adopted:
+        raise UsageError(
+            f"job {job.id} did not run: it took the result of {outcome.adopted}, which had the same inputs",
+            hint=f"its log: repx log {outcome.adopted[:12]}",
+        )
     if count == 0:
         raise UsageError(f"job {job.id} has not run", hint=f"run it: repx run {job.id[:12]}")
     if not 1 <= number <= count:

@@ -55,7 +55,7 @@ class Statuses:
             if waiting:
                 stack.extend(waiting)
                 continue
-            blocker = self._blocker_among(upstreams) or blocked_by_runs(self._order.waits(top), self._blocker_in)
+            blocker = self._blocker_among(top, upstreams) or blocked_by_runs(self._order.waits(top), self._blocker_in)
             if blocker:
                 self._blockers[top.id] = blocker
             self._known[top.id] = State.BLOCKED if blocker else State.PENDING
@@ -119,7 +119,10 @@ class Statuses:
         found = (job.run.job(identity) or self._lab.job(identity) for identity in job.upstream_ids())
         return [one for one in found if one is not None]
 
-    def _blocker_among(self, upstreams: Iterable[Job]) -> str:
+    def _blocker_among(self, job: Job, upstreams: Iterable[Job]) -> str:
+        if job.selections() and self.results.resolve(job) is not None:
+            # Of some realizations that failed it takes none.
+            return ""
         for one in upstreams:
             if self._known[one.id] in (State.FAILED, State.BLOCKED):
                 return self._blockers.get(one.id) or one.id

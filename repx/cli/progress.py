@@ -204,6 +204,7 @@ def print_report(report: Report, lab: LabDirectory, *, as_json: bool) -> None:
         done = {
             "jobs": len(report.units),
             "found": report.found,
+            "adopted": report.adopted,
             **counts,
             "failures": failures,
             "trouble": report.trouble,
@@ -211,11 +212,13 @@ def print_report(report: Report, lab: LabDirectory, *, as_json: bool) -> None:
         }
         say(json.dumps(done), is_answer=True)
         return
-    ran = report.count(State.SUCCEEDED) - report.found
-    if ran == 0 and report.succeeded:
+    ran = report.count(State.SUCCEEDED) - report.found - report.adopted
+    if ran + report.adopted == 0 and report.succeeded:
         print_nothing_to_run(len(report.units), as_json=False)
         return
     line = f"{ran} {plural('job', ran)} ran"
+    if report.adopted:
+        line += f", {report.adopted} took the result of another that had the same inputs"
     if report.found:
         line += f", {report.found} were done"
     for state in (State.FAILED, State.BLOCKED, State.CANCELLED):
@@ -234,7 +237,7 @@ def print_nothing_to_run(jobs: int, *, as_json: bool) -> None:
     """Print that all jobs are done already."""
     if as_json:
         counts = {state.value: jobs if state is State.SUCCEEDED else 0 for state in State if state in ENDED}
-        told = json.dumps({"jobs": jobs, "found": jobs, **counts, "failures": [], "trouble": []})
+        told = json.dumps({"jobs": jobs, "found": jobs, "adopted": 0, **counts, "failures": [], "trouble": []})
     else:
         told = f"all {jobs} jobs are done; nothing to run" if jobs != 1 else "the one job is done; nothing to run"
     say(told, is_answer=True)

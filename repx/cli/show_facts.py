@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from repx.agent.base.selector import ranges
 from repx.cli.render import size_text
 from repx.lab.params import shown
 
@@ -26,8 +27,10 @@ def job_facts(job: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "inherited", _columns(inherited)
     yield "pipeline", _columns([[name, shown(value)] for name, value in job.get("arguments", {}).items()])
     yield "resources", _columns([_resource(name, one) for name, one in job.get("resources", {}).items()])
-    yield "inputs", _columns([[one["name"], _input(one)] for one in job.get("inputs", [])])
+    chosen = job.get("chosen", {})
+    yield "inputs", _columns([[one["name"], _input(one, chosen)] for one in job.get("inputs", [])])
     yield "outputs", _columns([[name, _size(one), one["path"]] for name, one in job["outputs"].items()])
+    yield "adopted", f"from {job['adopted_from']}, which had the same inputs" if job.get("adopted_from") else ""
     yield from _attempt(job)
     yield "came from", "\n".join(_journey(one) for one in job.get("came_from", []))
     yield "source", job.get("source") or ""
@@ -61,7 +64,10 @@ def _resource(name: str, one: Mapping[str, Any]) -> list[str]:
     return [name, text, f"as {one['from']} asks for" if one["from"] else ""]
 
 
-def _input(one: Mapping[str, Any]) -> str:
+def _input(one: Mapping[str, Any], chosen: Mapping[str, list[int]]) -> str:
+    if "selector" in one:
+        told = f"{one['selector']} of {one['job']} {one['output']}"
+        return told + (f": realization {ranges(chosen[one['name']])}" if one["name"] in chosen else " (not chosen yet)")
     if "job" in one:
         return one["path"] or f"{one['job']} {one['output']} (not there yet)"
     return f"the results of run {one['run']}" if "run" in one else one["path"]

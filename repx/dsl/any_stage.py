@@ -7,7 +7,7 @@ from typing import Any
 
 from repx.dsl.caller import caller
 from repx.dsl.interface import Interface
-from repx.dsl.node import ItemRef, Node, OuterInput, OutputRef, WholeRun
+from repx.dsl.node import ItemRef, Node, OuterInput, OutputRef, Selected, WholeRun
 from repx.errors import DefinitionError, SourceLocation, nearest
 from repx.model.resources import Resources
 from repx.model.values import StoredPath, Value, check_value
@@ -20,6 +20,11 @@ class AnyStage:
     location: SourceLocation
     interface: Interface
     resources: Resources
+
+    @property
+    def realizations(self) -> int | None:
+        """How many realizations it says that it has; None where it says nothing, and has one."""
+        return None
 
     @property
     def output_names(self) -> frozenset[str] | None:
@@ -41,7 +46,7 @@ class AnyStage:
         location = caller()
         implicit = []
         for node in nodes:
-            if not isinstance(node, Node):
+            if not isinstance(node, Node | Selected):
                 raise DefinitionError(
                     f"stage {self.name!r} was given {node!r} by position",
                     location=location,
@@ -82,7 +87,7 @@ class AnyStage:
         return "positions take the results of other stages, wired by name; give everything else by name"
 
     def _checked(self, name: str, value: Any, location: SourceLocation) -> Value:
-        if isinstance(value, Node | OutputRef):
+        if isinstance(value, Node | OutputRef | Selected):
             raise DefinitionError(
                 f"param {name!r} of stage {self.name!r} was given {value!r}",
                 location=location,
@@ -95,7 +100,7 @@ class AnyStage:
 
 
 def _is_source(value: Any) -> bool:
-    return isinstance(value, Node | OutputRef | StoredPath | OuterInput | ItemRef)
+    return isinstance(value, Node | OutputRef | Selected | StoredPath | OuterInput | ItemRef)
 
 
 def _checked_wire(stage_name: str, name: str, value: Any, location: SourceLocation) -> Any:

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from repx.dsl.any_stage import AnyStage
 from repx.dsl.experiment import Lab, Run
-from repx.dsl.node import Node, replay, sources_of
+from repx.dsl.node import Node, Selected, replay, sources_of
 from repx.errors import DefinitionError
 
-Realizable = Lab | Run | Node | Iterable["Run | Node"]
+Realizable = Lab | Run | Node | Selected | Iterable["Run | Node | Selected"]
 """What can be instantiated and realized."""
 
 
@@ -20,9 +20,9 @@ def as_lab(given: Realizable) -> Lab:
     """
     if isinstance(given, Lab):
         return given
-    items = [given] if isinstance(given, Run | Node | AnyStage) else list(given)
+    items = [given] if isinstance(given, Run | Node | Selected | AnyStage) else list(given)
     runs = [item for item in items if isinstance(item, Run)]
-    nodes = [item for item in items if isinstance(item, Node)]
+    nodes = [item.node if isinstance(item, Selected) else item for item in items if isinstance(item, Node | Selected)]
     if items and len(runs) == len(items):
         return Lab(runs=_with_upstreams(runs))
     if items and len(nodes) == len(items):

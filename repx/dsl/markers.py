@@ -53,9 +53,13 @@ class WorkItem(dict[str, Any]):
 
 
 class ResultJob:
-    """One job of a `Results`: what its stage was called, its params (inherited ones too) and its outputs' paths."""
+    """One job of a `Results`: what its stage was called, its params (inherited ones too) and its outputs' paths.
+
+    Of a stage with several realizations each is one, told apart by `index`.
+    """
 
     stage: str
+    index: int
     params: dict[str, Any]
     outputs: dict[str, Path]
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn, Protocol
 
+from repx.agent.base.selector import Selector
 from repx.dsl.caller import caller
 from repx.dsl.interface import Interface
 from repx.errors import DefinitionError, SourceLocation, nearest
@@ -21,6 +22,10 @@ class Callee(Protocol):
     location: SourceLocation
     interface: Interface
     resources: Resources
+
+    @property
+    def realizations(self) -> int | None:
+        """How many realizations it says that it has; None where it says nothing, and has one."""
 
     @property
     def output_names(self) -> frozenset[str] | None:
@@ -38,13 +43,14 @@ class WholeRun:
 
 
 class OutputRef:
-    """One output of a node: what `node.data` is."""
+    """One output of a node: what `node.data` is; of some of its realizations, where `selector` says which."""
 
-    __slots__ = ("name", "node")
+    __slots__ = ("name", "node", "selector")
 
-    def __init__(self, node: Node, name: str) -> None:
+    def __init__(self, node: Node, name: str, selector: Selector | None = None) -> None:
         self.node = node
         self.name = name
+        self.selector = selector
 
     def __repr__(self) -> str:
         return f"<output {self.name} of {self.node._stage.name}>"
@@ -65,6 +71,42 @@ class OutputRef:
         return _is_same(self, other, repr(self))
 
     __hash__ = object.__hash__
+
+
+class Selected:
+    """Some realizations of a node: what `latest(node)` is. Its attributes are its outputs, like those of a node."""
+
+    __slots__ = ("node", "selector")
+
+    def __init__(self, node: Node, selector: Selector) -> None:
+        self.node = node
+        self.selector = selector
+
+    def __getattr__(self, name: str) -> OutputRef:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self[name]
+
+    def __getitem__(self, name: str) -> OutputRef:
+        return OutputRef(self.node, self.node[name].name, self.selector)
+
+    def __iter__(self) -> NoReturn:
+        raise DefinitionError(
+            f"{self!r} cannot be gone through: how many there are is known when they have been made",
+            location=caller(),
+            hint="pass the whole to a stage, which takes it as Inputs",
+        )
+
+    def __bool__(self) -> bool:
+        _refuse_value(repr(self), "tested")
+
+    def __eq__(self, other: object) -> bool:
+        return _is_same(self, other, repr(self))
+
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        return f"<{self.selector.text} of {self.node._stage.name}>"
 
 
 class ItemRef:
@@ -98,7 +140,7 @@ class Node:
         stage: Callee,
         call: dict[str, Value],
         wires: dict[str, Any],
-        implicit: tuple[Node, ...],
+        implicit: tuple[Node | Selected, ...],
         location: SourceLocation,
     ) -> None:
         self._stage = stage
@@ -145,8 +187,8 @@ class Node:
         return f"<node {self._stage.name}>"
 
 
-def _is_same(one: OutputRef | Node, other: object, shown: str) -> bool:
-    if not isinstance(other, OutputRef | Node):
+def _is_same(one: OutputRef | Node | Selected, other: object, shown: str) -> bool:
+    if not isinstance(other, OutputRef | Node | Selected):
         _refuse_value(shown, "compared")
     return one is other
 
@@ -176,13 +218,12 @@ def tracing() -> Iterator[list[Node]]:
 
 def sources_of(node: Node) -> Iterator[Node]:
     """The nodes that a node takes from."""
-    yield from node._implicit
-    for wire in node._wires.values():
-        for one in wire if isinstance(wire, list) else [wire]:
-            if isinstance(one, OutputRef):
-                yield one.node
-            elif isinstance(one, Node):
-                yield one
+    for one in (*node._implicit, *node._wires.values()):
+        for source in one if isinstance(one, list) else [one]:
+            if isinstance(source, OutputRef | Selected):
+                yield source.node
+            elif isinstance(source, Node):
+                yield source
 
 
 def replay(nodes: Iterable[Node]) -> None:

@@ -12,7 +12,7 @@ from repx.agent.base.wire import InputSpec, Wire
 from repx.dsl.any_stage import AnyStage
 from repx.dsl.gather import Sink, gather_wires
 from repx.dsl.interface import Interface, read_interface
-from repx.dsl.node import ItemRef, Node, OuterInput, OutputRef, tracing
+from repx.dsl.node import ItemRef, Node, OuterInput, OutputRef, Selected, tracing
 from repx.dsl.param_types import ParamSpec, fitted
 from repx.dsl.source.cutout import source_location
 from repx.dsl.stage import Stage
@@ -44,7 +44,7 @@ class _StepSurroundings:
         """The item and an input of the function are their own sources."""
         if isinstance(value, ItemRef | OuterInput):
             return value
-        if not isinstance(value, Node | OutputRef):
+        if not isinstance(value, Node | OutputRef | Selected):
             raise DefinitionError(
                 f"input {spec.name!r} of step {node._stage.name!r} was given {value!r}",
                 location=node._location,

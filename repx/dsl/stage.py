@@ -47,6 +47,10 @@ class Stage(AnyStage):
         return frozenset(name for name, _ in self.interface.outputs)
 
     @property
+    def realizations(self) -> int | None:
+        return self.options.realizations
+
+    @property
     def kinds(self) -> frozenset[str]:
         return frozenset({self.kind})
 

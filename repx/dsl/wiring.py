@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+from repx.agent.base.selector import Selector
 from repx.agent.base.wire import InputSpec
-from repx.dsl.node import Node, OutputRef
+from repx.dsl.node import Node, OutputRef, Selected
 from repx.errors import DefinitionError, nearest
 
 Special = TypeVar("Special", covariant=True)
@@ -18,10 +19,11 @@ Special = TypeVar("Special", covariant=True)
 
 
 class FromNode(NamedTuple):
-    """An output of another node of the same pipeline or scatter-gather."""
+    """An output of another node of the same pipeline or scatter-gather; with `selector`, of some realizations."""
 
     node: Node
     output: str
+    selector: Selector | None = None
 
 
 class Producer(NamedTuple):
@@ -109,26 +111,47 @@ class _Wirer(Generic[Special]):
         if spec.kind in ("results", "item"):
             wants = "a run" if spec.kind == "results" else "a work item"
             raise self._error(f"input {spec.name!r} of stage {self.stage!r} takes {wants}, not {given!r}")
-        source = given.node if isinstance(given, OutputRef) else given
+        source = given.node if isinstance(given, OutputRef | Selected) else given
+        selector = given.selector if isinstance(given, OutputRef | Selected) else None
         producer = self._producer(source, f"input {spec.name!r} of stage {self.stage!r}")
+        self._check_selector(spec, source, selector)
         if isinstance(given, OutputRef):
             if given.name not in producer.outputs:
                 raise self._error(
                     f"stage {producer.name!r} has no output {given.name!r}", nearest(given.name, producer.outputs)
                 )
-            return FromNode(source, given.name)
+            return FromNode(source, given.name, selector)
         if len(producer.outputs) == 1:
-            return FromNode(source, producer.outputs[0])
+            return FromNode(source, producer.outputs[0], selector)
         if spec.name in producer.outputs:
-            return FromNode(source, spec.name)
+            return FromNode(source, spec.name, selector)
         raise self._error(
             f"input {spec.name!r} was given the result of stage {producer.name!r}, which has several outputs",
             f"pass one of them, such as .{producer.outputs[0]}",
             [("its outputs", ", ".join(producer.outputs))],
         )
 
-    def _match(self, source: Node) -> None:
+    def _check_selector(self, spec: InputSpec, source: Node, selector: Selector | None) -> None:
+        """Of several realizations an input says which it takes, and takes a list where it may get several."""
+        stage = source._stage
+        if selector is None and (stage.realizations or 1) > 1:
+            raise self._error(
+                f"input {spec.name!r} of stage {self.stage!r} takes from {stage.name!r}, which has "
+                f"{stage.realizations} realizations, and does not say which",
+                "say latest(…), first(…), first(…, 3), every(…), exact(…, [0, 2]), or "
+                'best(…, largest="output") around the result',
+                [("declared at", stage.location)],
+            )
+        if selector is not None and selector.is_list and spec.kind == "path":
+            raise self._error(
+                f"input {spec.name!r} of stage {self.stage!r} takes one path and was given a list: {selector.text}",
+                f"annotate it as {spec.name}: Inputs, or choose one: latest(…), first(…), exact(…, 0), best(…)",
+            )
+
+    def _match(self, given: Node | Selected) -> None:
         """Wire by matching names; each name may be matched once."""
+        source = given.node if isinstance(given, Selected) else given
+        selector = given.selector if isinstance(given, Selected) else None
         producer = self._producer(source, f"stage {self.stage!r}")
         matches = [
             name for name in producer.outputs if name in self.specs and self.specs[name].kind in ("path", "paths")
@@ -146,7 +169,8 @@ class _Wirer(Generic[Special]):
                     f"say which one: {name}=…",
                     [("one is", f"output {name} of {producer.name}")],
                 )
-            self.found[name] = (FromNode(source, name),)
+            self._check_selector(self.specs[name], source, selector)
+            self.found[name] = (FromNode(source, name, selector),)
 
     def _producer(self, source: Node, consumer: str) -> Producer:
         producer = self.producers.get(source)

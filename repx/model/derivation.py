@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from repx.agent.base.fingerprint import Line
+from repx.agent.base.selector import Selector
 from repx.agent.base.wire import InputSpec, Wire
 from repx.errors import SourceLocation
 from repx.model.names import JobId
@@ -132,11 +133,15 @@ class RunResults:
 
 
 class Edge(NamedTuple):
-    """Where one input comes from; fan-in repeats the name, in order. `output` is empty but for a job's output."""
+    """Where one input comes from; fan-in repeats the name, in order. `output` is empty but for a job's output.
+
+    `selector` says which realizations of that job count.
+    """
 
     name: str
     source: Derivation | StoredPath | RunResults
     output: str = ""
+    selector: Selector | None = None
 
 
 class Derivation:

@@ -137,7 +137,7 @@ def package_digest(identity: Iterable[Line]) -> str:
 def _input_line(edge: Edge) -> Line:
     source = edge.source
     if isinstance(source, Derivation):
-        return input_line(edge.name, job_source(source.id, edge.output))
+        return input_line(edge.name, job_source(source.id, edge.output, edge.selector.text if edge.selector else ""))
     if isinstance(source, RunResults):
         return input_line(edge.name, run_source(source.digest))
     return input_line(edge.name, param_value(source).identity())

@@ -156,6 +156,7 @@ def _mapping(edge: Edge) -> dict[str, Any]:
             "job_id": source.id,
             "source_output": edge.output,
             "target_input": edge.name,
+            **({"selection": edge.selector.text} if edge.selector else {}),
         }
     if isinstance(source, RunResults):
         return {

@@ -213,6 +213,7 @@ class Engine:
             return
         self._given -= 1
         if isinstance(event, Succeeded):
+            unit.adopted = event.adopted
             self._graph.succeed(unit, event.outcome, found=event.found)
         elif isinstance(event, Cancelled):
             unit.attempt = event.attempt

@@ -9,14 +9,15 @@ and runs when a unit that is to run takes from it (`repx.runtime.parking`).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
+from repx.agent.base.record import Attempt
 from repx.agent.base.state import ENDED, State
-from repx.agent.lab.job_line import Hints
+from repx.agent.lab.job_line import FromJob, Hints
 from repx.agent.lab.run_file import Job
 from repx.agent.resolve import Realized, Reason
-from repx.agent.resolver import AWAITED, Resolver
+from repx.agent.resolver import AWAITED, Missing, Resolver
 from repx.agent.scatter import PartJob
 from repx.errors import LabError
 from repx.lab.directory import LabDirectory
@@ -26,6 +27,8 @@ from repx.model.resources import Resources
 from repx.runtime.needs import DEFAULT_CPUS, DEFAULT_MEM, Needs
 from repx.runtime.parking import Parking
 from repx.runtime.units import Unit
+
+_BAD = (State.FAILED, State.BLOCKED, State.CANCELLED)
 
 
 class Hooks(Protocol):
@@ -103,8 +106,7 @@ class UnitGraph:
         """A unit has come to its end; those that wait for it come one step nearer."""
         unit.move(state)
         self._has_bad |= state is not State.SUCCEEDED
-        if unit.index == 0 and unit.job is not None:
-            self.resolver.note(unit.job.id, unit.outcome)
+        self.note(unit, unit.outcome)
         if not self.dry:
             self._hooks.ended(unit)
         self.release(unit)
@@ -126,6 +128,14 @@ class UnitGraph:
         """Let a unit wait for another one's end; in a dry run, what is ready counts as having ended."""
         if not (self.dry and other.state is State.READY):
             unit.after(other)
+
+    def note(self, unit: Unit, known: Realized | Missing) -> None:
+        """Let the resolver know what has become of a unit."""
+        if unit.index:
+            assert unit.job is not None, "a part has one realization"
+            self.resolver.note_further(unit.job.id, unit.index, known)
+        elif unit.job is not None:
+            self.resolver.note(unit.job.id, known)
 
     def release(self, unit: Unit) -> None:
         """Let those that wait for a unit come one step nearer."""
@@ -200,11 +210,30 @@ class UnitGraph:
             whole = self._lab.job(job.whole)
             assert whole is not None, "it is of this Lab"
             job = whole
-        for identity in job.upstream_ids():
-            upstream = self._by_job[identity]
-            if upstream.state in (State.FAILED, State.BLOCKED, State.CANCELLED):
-                return upstream
-        return blocked_by_runs(self._waits.get(unit.number, ()), lambda run: self._barriers[run].blocked_by)
+        for source in job.inputs:
+            if isinstance(source, FromJob) and source.selector is None:
+                upstream = self._by_job[source.job]
+                if upstream.state in _BAD:
+                    return upstream
+        return self._selection_blocker(job) or blocked_by_runs(
+            self._waits.get(unit.number, ()), lambda run: self._barriers[run].blocked_by
+        )
+
+    def units_taken(self, source: FromJob) -> Sequence[Unit]:
+        """The units of the realizations that an input takes; those that were added to a job's have none."""
+        first = self._by_job[source.job]
+        if source.selector is None:
+            return (first,)
+        units = (first, *first.realizations)
+        return [units[index] for index in self.resolver.chosen_of(source) if index < len(units)]
+
+    def _selection_blocker(self, job: Job) -> Unit | None:
+        """A realization without a result, because of which a selector of a job cannot choose."""
+        problem = self.resolver.selection_problem(job) if job.selections() else None
+        if problem is None:
+            return None
+        first = self._by_job[problem[0].job]
+        return next((unit for unit in (first, *first.realizations) if unit.state in _BAD), None)
 
     def _wire(self, unit: Unit, order: RunOrder) -> None:
         job = unit.job
@@ -216,6 +245,10 @@ class UnitGraph:
                     f"job {job.id} takes from {identity}, which is not in the Lab", facts=[("run", job.run.path)]
                 )
             unit.after(upstream)
+        for source in job.selections():
+            # Which of them it takes is known when all have ended.
+            for further in self._by_job[source.job].realizations:
+                unit.after(further)
         waits = order.waits(job)
         if waits:
             self._waits[unit.number] = waits
@@ -258,6 +291,8 @@ class UnitGraph:
             return
         if isinstance(unit.job, Job) and unit.job.parts is None:
             unit.resolved = self.resolver.resolve_seen(unit.job, unit.index)
+        if unit.resolved is None and self._has_failed_to_select(unit):
+            return
         if unit.resolved is None:
             # A dry run has come to something that would run first: what follows is at most.
             self._expect(unit, Reason.UPSTREAM)
@@ -278,11 +313,23 @@ class UnitGraph:
             unit.move(State.READY)
             self._hooks.ready(unit)
 
+    def _has_failed_to_select(self, unit: Unit) -> bool:
+        """Let a unit fail that takes what no selector can choose, though all that it takes from has succeeded."""
+        problem = self.resolver.selection_problem(unit.job) if isinstance(unit.job, Job) else None
+        if problem is None or not problem[1]:
+            return False
+        source, why = problem
+        assert source.selector is not None
+        detail = f"input {source.input} takes {source.selector.text} of {source.job}: {why}"
+        unit.attempt = Attempt(cause="input", detail=detail)
+        self.end(unit, State.FAILED)
+        return True
+
     def _expect(self, unit: Unit, reason: Reason) -> None:
         """In a dry run: take a unit to be one that would run."""
         unit.move(State.READY)
         unit.reason = reason
         # What was collected is taken to be made again as it was.
-        if unit.index == 0 and unit.job is not None and reason is not Reason.COLLECTED:
-            self.resolver.note(unit.job.id, AWAITED)
+        if reason is not Reason.COLLECTED:
+            self.note(unit, AWAITED)
         self.release(unit)

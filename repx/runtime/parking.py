@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from repx.agent.base.state import ENDED, State
+from repx.agent.lab.job_line import FromJob
 from repx.agent.lab.run_file import Job
 from repx.agent.resolve import Realized
 from repx.lab.directory import LabDirectory
@@ -29,8 +30,7 @@ class Parking:
         self._has_parked = True
         unit.is_parked, unit.found, unit.outcome = True, True, outcome
         self._graph.found += 1
-        if unit.index == 0 and unit.job is not None:
-            self._graph.resolver.note(unit.job.id, outcome)
+        self._graph.note(unit, outcome)
         self._graph.release(unit)
         unit.consumers = ()
 
@@ -59,8 +59,9 @@ class Parking:
             yield source.leader or source
         whole = job if isinstance(job, Job) else self._lab.job(job.whole)
         assert whole is not None, "it is of this Lab"
-        for identity in whole.upstream_ids():
-            yield self._graph.unit_of(identity)
+        for taken in whole.inputs:
+            if isinstance(taken, FromJob):
+                yield from self._graph.units_taken(taken)
         for run in whole.runs_taken():
             yield self._remaking(run)
 

@@ -98,6 +98,11 @@ class Report:
         return sum(unit.found for unit in self.units)
 
     @property
+    def adopted(self) -> int:
+        """How many another job had done already, of the same inputs."""
+        return sum(unit.adopted for unit in self.units)
+
+    @property
     def failed(self) -> list[Unit]:
         """Those that failed, in order."""
         return [unit for unit in self.units if unit.state is State.FAILED]

@@ -29,6 +29,7 @@ class Unit:
     """
 
     __slots__ = (
+        "adopted",
         "attempt",
         "blocked_by",
         "consumers",
@@ -71,6 +72,7 @@ class Unit:
         self.attempt: Attempt | None = None
         self.blocked_by: Unit | None = None
         self.found = False
+        self.adopted = False
         self.is_parked = False
         self.is_wanted = False
         self.sources: tuple[Unit, ...] = ()

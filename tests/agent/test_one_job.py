@@ -13,6 +13,8 @@ from tests.runtime.world import World, a_world
 __all__ = ["a_world"]
 
 EXPERIMENT = """
+import repx
+
 @bash(realizations=2)
 def make(data: Output = out("data.txt"), *, index: int):
     return 'echo "made $index" > "$data"; echo made >> DIARY'
@@ -25,7 +27,7 @@ def take(data: Input, more: Output = out("more.txt")):
 def report(first: Results, text: Output = out("r.txt")):
     text.write_text(first.jobs("take")[0].outputs["more"].read_text())
 
-first = Run("first", lambda: take(make()))
+first = Run("first", lambda: take(repx.exact(make(), 0)))
 lab = Lab(runs=[first, Run("second", report, after=[hard(first)])])
 """
 

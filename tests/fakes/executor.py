@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from repx.agent.base.files import remove_tree
-from repx.agent.base.layout import Store
+from repx.agent.base.layout import Store, realization
 from repx.agent.base.record import Attempt, Outcome, OutputRecord, encode_record
 from repx.agent.base.state import State
 from repx.agent.lab.lab import Lab
 from repx.agent.lab.stage import Stage
-from repx.agent.resolve import Given, ItemInput, Realized
+from repx.agent.resolve import Given, ItemInput, Realized, chosen_indexes
 from repx.agent.resolved_job import resolve_order
 from repx.agent.resolver import Resolver
 from repx.agent.stage_start import StageStart
@@ -92,21 +92,26 @@ class MemoryExecutor:
 
     def _run(self, work: Work) -> Event:
         """As a worker does: told which job, it looks by itself for what that takes."""
-        found = resolve_order(self._lab, Resolver(self._lab, self._store), work.order().job)
+        order = work.order().job
+        found = resolve_order(self._lab, Resolver(self._lab, self._store), order)
         assert found is not None, "it is ready"
         job, resolved = found
         self.ran[job.stage.name, job.params.get("n")] += 1
+        index = order.realization
+        params = {**job.params, "index": index} if job.stage.takes_index else job.params
         texts = {name: _texts(value) for name, value in resolved.inputs.items()}
-        text = self._script(job.stage.name, job.params, texts)
+        text = self._script(job.stage.name, params, texts)
         if text is None:
             return Failed(work.unit, Attempt(cause="exit", exit=1))
         ((name, path),) = job.stage.outputs.items()
-        directory = Path(self._store.job(job.id))
+        place = self._store.job(job.id)
+        directory = Path(realization(place, index, resolved.key) if index else place)
         remove_tree(str(directory / "out"))
         (directory / "out").mkdir(parents=True)
         (directory / "out" / path).write_text(text)
         outputs = {name: OutputRecord(path, hashlib.sha256(text.encode()).hexdigest(), len(text))}
-        outcome = Outcome(job.id, job.stage.name, job.stage.version, 0, resolved.key, State.SUCCEEDED, "", {}, outputs)
+        version, key, chosen = job.stage.version, resolved.key, chosen_indexes(resolved.inputs)
+        outcome = Outcome(job.id, job.stage.name, version, index, key, State.SUCCEEDED, "", {}, outputs, chosen)
         (directory / "record.jsonl").write_bytes(encode_record(outcome, [Attempt()]))
         return Succeeded(work.unit, Realized(str(directory), outputs, resolved.key), found=False)
 

@@ -123,7 +123,7 @@ def another_package(stage: str) -> Change:
         pytest.param(CHAIN, "params-only", replacing('["tool-b"]', '["tool-b"], env={"A": "1"}'), "", id="env, params-only"),
         pytest.param(CHAIN, "pure", replacing('["tool-b"]', '["tool-b"], impure=True'), "b c", id="impure"),
         pytest.param(CHAIN, "params-only", replacing('out("b.txt")', 'out("bb.txt")'), "b c", id="output"),
-        pytest.param(CHAIN, "pure", replacing('["tool-b"]', '["tool-b"], realizations=10'), "", id="realizations"),
+        pytest.param(CHAIN, "pure", replacing('["tool-c"]', '["tool-c"], realizations=10'), "", id="realizations"),
         pytest.param(CHAIN, "pure", replacing('Run("run"', 'Run("walk"'), "", id="name of the run"),
         pytest.param(CHAIN, "pure", replacing("lab = Lab([", 'lab = Lab(version="9", runs=['), "", id="version of the Lab"),
         pytest.param(CHAIN, "pure", replacing("size: int = 1", "size: int = 7"), "", id="a default that is not used"),

@@ -166,6 +166,8 @@ def test_a_dry_run_of_an_experiment_makes_no_lab(world: World) -> None:
 
 
 MANY = """
+import repx
+
 @stage(packages=["python3"], realizations=COUNT)
 def draw(result: Output = out("r.txt"), *, index: int = 0):
     with open("DIARY", "a") as diary:
@@ -181,7 +183,7 @@ def use(before: Input, result: Output = out("r.txt")):
     return 'echo use >> DIARY; cat "$before" > "$result"'
 
 def work():
-    use(before=draw())
+    use(before=repx.first(draw()))
     plain()
 
 lab = Lab(runs=[Run("work", work)])

@@ -85,9 +85,9 @@ def input_line(name: str, source: str) -> Line:
     return "input." + name, source
 
 
-def job_source(job_id: str, output: str) -> str:
-    """An input's source that is the output of another job."""
-    return "job %s %s" % (job_id, output)
+def job_source(job_id: str, output: str, selector: str = "") -> str:
+    """An input's source that is the output of another job, of those of its realizations that `selector` says."""
+    return "job %s %s%s" % (job_id, output, selector and " " + selector)
 
 
 def run_source(digest: str) -> str:

@@ -6,6 +6,9 @@ outcomes therefore parses 100,000 short lines.
 
     outcome   {"record": 1, "job", "stage", "version", "index", "key", "state": "succeeded" | "failed",
                "lab", "inputs": {name: digest | [digest] | null}, "outputs": {name: {"path", "digest", "size"}}}
+              and before "key", where they say something: "chosen": {input name: [index]}, what selectors have chosen;
+              "adopted": the job whose result this was at first; "private": true, it is never adopted; "numbers":
+              {output: text}, of a stage with several realizations, so that they can be compared without their outputs
     lines     {"fingerprint": the fields of `JobFingerprint`}: why the job has its id, without any Lab
     way       {"came_from": [the fields of `CameFrom`, first to last]}, where the result was made in another store
     attempt   the fields of `Attempt`; a log is {"file": name} where it is too long to stand here
@@ -67,6 +70,10 @@ class Outcome(NamedTuple):
     lab: str
     inputs: Mapping[str, Any]
     outputs: Mapping[str, OutputRecord]
+    chosen: Mapping[str, Sequence[int]] = {}
+    adopted: str = ""
+    is_private: bool = False
+    numbers: Mapping[str, str] = {}
 
 
 class LogFile(NamedTuple):
@@ -144,8 +151,13 @@ def encode_record(
     way: Sequence[CameFrom] = (),
 ) -> bytes:
     """The bytes of a record file."""
-    fields = {"record": FORMAT, **outcome._asdict(), "outputs": encode_outputs(outcome.outputs)}
-    fields["index"] = fields.pop("realization")
+    said = outcome._asdict()
+    index = said.pop("realization")
+    seldom = {"chosen": said.pop("chosen"), "adopted": said.pop("adopted"), "private": said.pop("is_private")}
+    seldom["numbers"] = said.pop("numbers")
+    head = {name: said.pop(name) for name in ("job", "stage", "version")}
+    fields = {"record": FORMAT, **head, **{name: value for name, value in seldom.items() if value}, **said}
+    fields.update(outputs=encode_outputs(outcome.outputs), index=index)
     own = [] if fingerprint is None else [_encode({_FINGERPRINT: fingerprint.json()})]
     if way:
         own.append(_encode({_CAME_FROM: [journey._asdict() for journey in way]}))
@@ -304,7 +316,18 @@ def _outcome(value: Any) -> Outcome:
     inputs = value["inputs"]
     if type(inputs) is not dict:
         raise TypeError("the record's inputs are not an object")
-    return Outcome(job, stage, version, value["index"], key, state, lab, inputs, parse_outputs(value["outputs"]))
+    chosen = value.get("chosen", {})
+    if not all(type(index) is int for indexes in chosen.values() for index in indexes):
+        raise TypeError("what the record says of chosen realizations is not a list of numbers each")
+    adopted, is_private = value.get("adopted", ""), value.get("private", False)
+    if type(adopted) is not str or type(is_private) is not bool:
+        raise TypeError("what the record says of its adoption is of the wrong kind")
+    numbers = value.get("numbers", {})
+    if not all(type(text) is str for text in numbers.values()):
+        raise TypeError("what the record says of numbers is not a text each")
+    outputs = parse_outputs(value["outputs"])
+    index = value["index"]
+    return Outcome(job, stage, version, index, key, state, lab, inputs, outputs, chosen, adopted, is_private, numbers)
 
 
 def _journey(value: Any) -> CameFrom:

@@ -73,7 +73,7 @@ def _input_lines(sources: Iterable[InputSource]) -> tuple[Line, ...]:
 def source_text(source: InputSource) -> str:
     """Where an input comes from, as it is hashed."""
     if isinstance(source, FromJob):
-        return job_source(source.job, source.output)
+        return job_source(source.job, source.output, source.selector.text if source.selector else "")
     if isinstance(source, FromRun):
         return run_source(source.digest)
     return ParamValue.from_lab(source.place, "path").identity()

@@ -17,6 +17,8 @@ from repx.agent.base.names import (
     is_stored_place,
     is_variable,
 )
+from repx.agent.base.selector import Selector, parse_selector
+from repx.agent.base.wire import InputSpec
 from repx.agent.lab.checks import (
     Check,
     are_plain,
@@ -34,11 +36,12 @@ from repx.agent.lab.stage import Stage
 
 
 class FromJob(NamedTuple):
-    """An input that is an output of another job."""
+    """An input that is an output of another job; with `selector`, of some of its realizations."""
 
     input: str
     job: str
     output: str
+    selector: Selector | None = None
 
 
 class FromRun(NamedTuple):
@@ -165,8 +168,11 @@ def _sources(mappings: list[Any], stage: Stage, wrong: list[str]) -> Iterator[In
         elif "job_id" in mapping:
             job, output = mapping["job_id"], mapping.get("source_output")
             if is_job_id(job) and is_output_name(output):
+                selector = parse_selector(mapping["selection"]) if "selection" in mapping else None
+                if ("selection" in mapping and selector is None) or (selector and not _takes(spec, selector)):
+                    wrong.append(f"its input {spec.name} has the selection {short(mapping['selection'])}")
                 # Each id and each output is named by many jobs, and kept once.
-                yield FromJob(spec.name, intern(job), intern(output))
+                yield FromJob(spec.name, intern(job), intern(output), selector)
             else:
                 wrong.extend(complaints(f"input {spec.name}", mapping, _FROM_JOB))
         elif "source_run" in mapping:
@@ -176,6 +182,10 @@ def _sources(mappings: list[Any], stage: Stage, wrong: list[str]) -> Iterator[In
             wrong.append(f"its input {spec.name} is {short(mapping.get('source_value'))}, outside the Lab")
         elif _fits(f"input {spec.name}", mapping, _STORED, wrong):
             yield Stored(spec.name, mapping["source_value"], mapping["digest"])
+
+
+def _takes(spec: InputSpec, selector: Selector) -> bool:
+    return spec.kind == "paths" or (spec.kind == "path" and not selector.is_list)
 
 
 def _is_mapping(mapping: Any) -> bool:

@@ -53,6 +53,10 @@ class Job:
         """The jobs it takes from, each once, in order."""
         return list(dict.fromkeys([source.job for source in self.inputs if isinstance(source, FromJob)]))
 
+    def selections(self) -> list[FromJob]:
+        """Those of its inputs that take some realizations of another job."""
+        return [source for source in self.inputs if isinstance(source, FromJob) and source.selector is not None]
+
     def runs_taken(self) -> list[str]:
         """The runs whose results it takes, each once, in order."""
         return list(dict.fromkeys([source.run for source in self.inputs if isinstance(source, FromRun)]))

@@ -11,7 +11,7 @@ from repx.dsl.assignments import ABSENT, OnAxis
 from repx.dsl.instantiate.recipes import ParamsView, RecipeBook, dynamic_resources, part_resources
 from repx.dsl.instantiate.surroundings import FromAxis, PipelineSource, PipelineSurroundings
 from repx.dsl.instantiate.tracer import Codes, Tracer
-from repx.dsl.node import Node
+from repx.dsl.node import Node, sources_of
 from repx.dsl.param_types import ParamSpec, check_fit, fitted
 from repx.dsl.scatter import ScatterGather
 from repx.dsl.stage import Stage
@@ -151,8 +151,7 @@ class NodePlan:
         """Axes that reach an input of this node, directly or through its producers."""
         axes: set[int] = set()
         for source in self._possible_sources():
-            if isinstance(source, Node):
-                axes.update(self.producers[source].slots)
+            axes.update(self.producers[source].slots)
         around = self.context.around
         wired = set(self.node._wires)
         for spec in self.stage.interface.inputs:
@@ -163,12 +162,7 @@ class NodePlan:
         return axes
 
     def _possible_sources(self) -> Iterator[Node]:
-        yield from (node for node in self.node._implicit if node in self.producers)
-        for given in self.node._wires.values():
-            for one in given if isinstance(given, list) else [given]:
-                node = getattr(one, "node", one) if not isinstance(one, Node) else one
-                if isinstance(node, Node) and node in self.producers:
-                    yield node
+        yield from (node for node in sources_of(self.node) if node in self.producers)
 
     def _anything_dynamic(self) -> bool:
         return self.dynamic or any(self.producers[node].dynamic for node in self._possible_sources())
@@ -199,7 +193,8 @@ class NodePlan:
         for name, sources in wiring:
             for source in sources:
                 if isinstance(source, FromNode):
-                    edges.append(Edge(name, current[self.producers[source.node].number], source.output))
+                    made = current[self.producers[source.node].number]
+                    edges.append(Edge(name, made, source.output, source.selector))
                 elif isinstance(source, FromAxis):
                     value = self.context.axis_values[source.axis][row[source.axis]]
                     assert isinstance(value, StoredPath)

@@ -185,7 +185,7 @@ class DirectExecutor:
             self._events.append(Requeued(unit))
         elif answer.state is State.SUCCEEDED:
             outcome = Realized(answer.directory, answer.outputs, answer.key)
-            self._forget(unit, Succeeded(unit, outcome, answer.is_found))
+            self._forget(unit, Succeeded(unit, outcome, answer.is_found, answer.is_adopted))
         elif answer.state is State.FAILED:
             self._forget(unit, Failed(unit, answer.attempt or Attempt()))
         elif answer.state is State.READY and not self._ends_ready:

@@ -52,11 +52,12 @@ class Requeued(NamedTuple):
 
 
 class Succeeded(NamedTuple):
-    """A unit's result stands under its key; `found` says that it did so already."""
+    """A unit's result stands under its key; `found` says that it did so already, `adopted` that of another job did."""
 
     unit: int
     outcome: Realized
     found: bool
+    adopted: bool = False
 
 
 class Failed(NamedTuple):
