@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from repx.agent.base.layout import Store
 from repx.agent.base.selector import SelectionError, Selector
 from repx.agent.base.state import State
+from repx.agent.in_use import REALIZES, using
 from repx.analysis.realizations import Realization, Realizations
 from repx.dsl.as_lab import Realizable, as_lab
 from repx.dsl.experiment import Lab, Run
@@ -30,9 +31,9 @@ from repx.realizer.commit import commit_of
 from repx.realizer.host import HostSoftware
 from repx.realizer.lab import WrittenLab, write_lab
 from repx.realizer.package_set import PackageSet
-from repx.store.links import keep_root
 from repx.store.location import open_store, store_error
 from repx.store.memory import open_memory
+from repx.store.roots import keep_realized
 from repx.store.writer import StoreWriter, open_writer
 
 if TYPE_CHECKING:
@@ -95,7 +96,10 @@ def realize_lab(
         if run not in names:
             raise unknown("run", run, names)
         graph = graph.sliced(run)
-    return _written(graph, packages, writer, experiment_folder(lab), watch)
+    with using(writer.store, REALIZES):
+        written = _written(graph, packages, writer, experiment_folder(lab), watch)
+        keep_realized(writer.store, "lab", experiment_name(lab), written.lab_id)
+    return written
 
 
 def _written(
@@ -119,7 +123,10 @@ def realize(
     Raises JobsFailedError when a job failed, and whatever `instantiate` raises.
     """
     if isinstance(target, Lab):
-        return LabDirectory(realize_lab(target, store=store).path)
+        place = open_store(store)
+        written = realize_lab(target, store=place)
+        keep_realized(place, "call", experiment_name(target), written.lab_id)
+        return LabDirectory(written.path)
     return realize_many([target], store=store, jobs=jobs)[0]
 
 
@@ -158,8 +165,9 @@ def realize_many(
     writer = open_writer(place, experiment_name(lab))
     with known_digests(writer.memory.sources):
         graph = instantiate(lab, software=resolver, placed=placed)
-    written = _written(graph, resolver, writer, experiment_folder(lab), _hear_nothing)
-    keep_root(place, written.path)
+    with using(place, REALIZES):
+        written = _written(graph, resolver, writer, experiment_folder(lab), _hear_nothing)
+        keep_realized(place, "call", experiment_name(lab), written.lab_id)
     directory = LabDirectory(written.path).owned(is_own=True)
     asked: list[tuple[JobId, Selector | None]] = [
         (placed[one.node], one.selector) if isinstance(one, Selected) else (placed[one], None)

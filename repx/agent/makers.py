@@ -14,9 +14,21 @@ def maker_name(kind: str) -> str:
 def is_abandoned(name: str) -> bool:
     """Whether a name's maker was a process that this one could ask the kernel about, and is gone."""
     fields = name.split(",")
-    if len(fields) != 7 or fields[1:4] != _maker()[:3] or not (fields[4].isdigit() and fields[5].isdigit()):
+    if not is_made_here(name) or not (fields[4].isdigit() and fields[5].isdigit()):
         return False
     return start_time(int(fields[4])) != int(fields[5])
+
+
+def is_made_here(name: str) -> bool:
+    """Whether a name's maker is one of the processes that this one can ask the kernel about."""
+    fields = name.split(",")
+    return len(fields) == 7 and fields[1:4] == _maker()[:3]
+
+
+def same_maker(name: str, other: str) -> bool:
+    """Whether two names were made by one process."""
+    fields = name.split(",")
+    return len(fields) == 7 and fields[1:6] == other.split(",")[1:6]
 
 
 def _maker() -> list[str]:

@@ -23,6 +23,7 @@ from repx.agent.base.state import State
 from repx.agent.capabilities import bwrap_problem
 from repx.agent.claim import HEARTBEAT_S, ScratchGoneError
 from repx.agent.host_path import find_command
+from repx.agent.in_use import using
 from repx.agent.lab.fault import LabFault
 from repx.agent.lab.lab import Lab
 from repx.agent.makers import maker_name
@@ -51,17 +52,14 @@ def main(argv: list[str]) -> int:
         parser.error("%r is not a number" % realization)
     store = Store(os.path.abspath(arguments.store))
     try:
-        job = _resolved(
-            store, Lab(arguments.lab).seen_from(store), identity, int(realization or 0), arguments.allow_drift
-        )
-    except (LabFault, ProgramsError) as error:
-        return _say_problem(error)
-    if job is None:
-        print("%s cannot run: what it takes has no result" % arguments.job)
-        return 1
-    try:
-        answer = _do(store, job, arguments.force)
-    except (OSError, ScratchGoneError) as error:
+        lab = Lab(arguments.lab).seen_from(store)
+        with using(store, lab.path):
+            job = _resolved(store, lab, identity, int(realization or 0), arguments.allow_drift)
+            if job is None:
+                print("%s cannot run: what it takes has no result" % arguments.job)
+                return 1
+            answer = _do(store, job, arguments.force)
+    except (LabFault, ProgramsError, OSError, ScratchGoneError) as error:
         return _say_problem(error)
     what = "found" if answer.is_found else str(answer.state)
     attempt = answer.attempt

@@ -25,6 +25,10 @@ _COMMANDS = {
     "pack": ("repx.cli.pack:pack", "Make one file of a Lab."),
     "unpack": ("repx.cli.pack:unpack", "Make a Lab of such a file."),
     "export": ("repx.cli.export:export", "Put outputs under names that people read."),
+    "pin": ("repx.cli.pin:pin", "Keep a Lab, or a job's outputs, whatever is collected."),
+    "unpin": ("repx.cli.pin:unpin", "Let go of what was pinned."),
+    "gc": ("repx.cli.gc:gc", "Throw away what nothing needs."),
+    "du": ("repx.cli.du:du", "Say what takes how much room."),
     "doctor": ("repx.cli.doctor:doctor", "Say what this machine can do."),
 }
 """Each subcommand with its module and its line of help, so that `repx --help` imports none of them."""

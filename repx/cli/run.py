@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 from collections.abc import Sequence
@@ -83,6 +84,7 @@ def run(
         warn_if_edited(lab, lab_path or "result")
     if not dry_run:
         verify_once(lab, store)
+        _keep(lab, lab_path or "result", store)
     if not (dry_run or force):
         settled = known_complete(lab, store, names)
         if settled is not None:
@@ -125,6 +127,16 @@ def run(
         if not continue_on_failure and report.count(State.CANCELLED):
             hint += "; --continue-on-failure (-k) runs all that does not need what failed"
         raise JobsFailedError("not everything succeeded", hint=hint)
+
+
+def _keep(lab: LabDirectory, path: str, store: Store) -> None:
+    """Let a Lab that is run be kept with its results, also one that was not realized into this store."""
+    from repx.errors import StoreError
+    from repx.store.roots import keep_link
+
+    # Where nothing can be written, nothing is made that would have to be kept.
+    with contextlib.suppress(StoreError):
+        keep_link(store, path, lab.lab_id)
 
 
 def _refuse_second(experiment: str, names: Sequence[str]) -> None:

@@ -74,7 +74,9 @@ def _input(one: Mapping[str, Any], chosen: Mapping[str, list[int]]) -> str:
 
 
 def _size(one: Mapping[str, Any]) -> str:
-    return size_text(one["size"]) if one["there"] else "(none yet)"
+    if one["there"]:
+        return size_text(one["size"])
+    return "(collected)" if "size" in one else "(none yet)"
 
 
 def _columns(rows: list[list[str]]) -> str:

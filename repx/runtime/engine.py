@@ -8,6 +8,7 @@ from functools import partial
 
 from repx.agent.base.layout import Store
 from repx.agent.base.state import ENDED, State
+from repx.agent.in_use import using
 from repx.agent.lab.run_file import Job
 from repx.agent.programs import Programs
 from repx.agent.publish import make_current
@@ -83,7 +84,8 @@ class Engine:
     def execute(self) -> Report:
         """Do what is missing. Raises SoftwareError or StoreError when nothing can be started at all."""
         try:
-            return self._execute()
+            with using(self._store, self._lab.path):
+                return self._execute()
         except OSError as error:
             raise store_error(error, self._store) from None
 

@@ -1,15 +1,14 @@
-"""The links that users have to Labs, such as ./result, and the roots that keep these Labs; reads no Lab."""
+"""The links that users have to Labs, such as ./result; reads no Lab."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from repx.agent.base.digest import digest_of_text
 from repx.agent.base.layout import Store
 from repx.agent.base.names import is_digest
 from repx.errors import StoreError
-from repx.store.location import store_error
+from repx.store.roots import keep_link
 
 
 def check_link(link: str) -> None:
@@ -54,15 +53,9 @@ def link_result(lab: str, link: str, store: Store) -> None:
             facts=[("the Lab", lab)],
             hint="the Lab itself is complete; choose another place for its link with: repx realize -o",
         ) from None
-    keep_root(store, os.path.abspath(link))
+    keep_link(store, link, os.path.basename(lab))
 
 
 def keep_root(store: Store, path: str) -> None:
-    """Let a Lab be kept: the one at `path`, or the one that a link there leads to as long as it does."""
-    root = Path(store.gcroots) / "auto" / digest_of_text(path)
-    try:
-        if not root.is_symlink() or os.readlink(root) != path:
-            root.unlink(missing_ok=True)
-            root.symlink_to(path)
-    except OSError as error:
-        raise store_error(error, store) from None
+    """Let the Lab at `path`, a directory in the store, be kept."""
+    keep_link(store, path, os.path.basename(path))
