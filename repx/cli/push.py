@@ -28,6 +28,7 @@ def push(names: Sequence[str], destination: str, lab_path: str | None, store_pat
 
     LAB: the path of a Lab, or the start of its id.
     """
+    from repx.agent.in_use import REALIZES, using
     from repx.cli.live_line import LiveLine
     from repx.lab.selection import select
     from repx.store.links import keep_root
@@ -43,7 +44,7 @@ def push(names: Sequence[str], destination: str, lab_path: str | None, store_pat
     verify_once(lab, store)
     other, is_new_store = destination_store(destination, store)
     try:
-        with LiveLine(quiet=as_json) as live:
+        with LiveLine(quiet=as_json) as live, using(other, REALIZES):
             live.show("the Lab")
             brought, is_new = bring_lab(lab, other, is_own=lab.is_own)
             keep_root(other, brought.path)
@@ -69,6 +70,7 @@ def pull(
     LAB: the start of the id of a Lab in SOURCE, which is brought as well, and linked. Without one it is ./result, or
     the one Lab that SOURCE has.
     """
+    from repx.agent.in_use import REALIZES, using
     from repx.cli.live_line import LiveLine
     from repx.lab.selection import select
     from repx.store.links import check_link, link_result
@@ -82,7 +84,7 @@ def pull(
     select(there or lab, names)
     is_new = False
     try:
-        with LiveLine(quiet=as_json) as live:
+        with LiveLine(quiet=as_json) as live, using(store, REALIZES):
             if there is not None:
                 check_link(output)
                 live.show("the Lab")

@@ -18,6 +18,7 @@ from repx.agent.base.modes import make_file_read_only
 from repx.agent.base.record import Attempt, Log, LogFile, Outcome, encode_record, read_attempts
 from repx.agent.base.state import State
 from repx.agent.claim import ClaimFile, take_over
+from repx.agent.in_use import using
 from repx.agent.lab.run_file import Job
 from repx.agent.makers import maker_name
 from repx.agent.publish import Batch, publish_success, recover_pending
@@ -64,9 +65,12 @@ class Receiver:
         self._waiting: list[_Waiting] = []
         self._waiting_bytes = 0
         self._number = 0
+        self._use = contextlib.ExitStack()
 
     def __enter__(self) -> Receiver:
         os.mkdir(self._staging, 0o700)
+        # What arrives is of a Lab that nothing may keep yet.
+        self._use.enter_context(using(self.store, self.lab.path))
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
@@ -77,6 +81,7 @@ class Receiver:
         finally:
             with contextlib.suppress(OSError):
                 remove_tree(self._staging)
+            self._use.close()
 
     def expect(self, unit: Unit) -> Look | None:
         """What a unit is here, and what stands of it; None while something that it takes has no result here."""

@@ -12,6 +12,7 @@ from repx.agent.base.files import link_tree, publish_file, read_if_there, remove
 from repx.agent.base.layout import Store
 from repx.agent.base.looks import SETTLED_NS
 from repx.agent.base.names import is_digest
+from repx.agent.in_use import REALIZES, using
 from repx.agent.lab.format import MANIFEST
 from repx.agent.makers import maker_name
 from repx.agent.recovery import recover_dead_runners
@@ -48,13 +49,14 @@ def unpack(path: str, store: Store, watch: Callable[[str], None]) -> Unpacked:
         store.create()
         recover_dead_runners(store)
         aside = f"{store.tmp}/{maker_name('unpack')}"
-        try:
-            os.mkdir(aside, 0o700)
-            os.mkdir(f"{aside}/content")
-            _extract(path, f"{aside}/content")
-            return _bring(path, f"{aside}/content", store, watch)
-        finally:
-            remove_tree(aside)
+        with using(store, REALIZES):
+            try:
+                os.mkdir(aside, 0o700)
+                os.mkdir(f"{aside}/content")
+                _extract(path, f"{aside}/content")
+                return _bring(path, f"{aside}/content", store, watch)
+            finally:
+                remove_tree(aside)
     except OSError as error:
         raise store_error(error, store) from None
 

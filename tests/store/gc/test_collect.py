@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from repx import Run
-from repx.agent.base.files import make_read_only
 from repx.agent.base.layout import CLAIM, COLLECTED, ITEMS, OUT, RECORD
+from repx.agent.base.modes import make_read_only
 from repx.agent.in_use import REALIZES, using
 from repx.agent.resolver import Resolver
 from repx.agent.runner import temporary_claim
