@@ -84,10 +84,10 @@ def run(
         warn_if_edited(lab, lab_path or "result")
     if not dry_run:
         verify_once(lab, store)
-        _keep(lab, lab_path or "result", store)
     if not (dry_run or force):
         settled = known_complete(lab, store, names)
         if settled is not None:
+            _keep(lab, lab_path or "result", store)
             print_nothing_to_run(settled, as_json=as_json)
             return
     progress = Progress(lab, quiet=as_json or not sys.stderr.isatty())
@@ -111,6 +111,7 @@ def run(
     if dry_run:
         print_plan(engine.survey(), lab, as_json=as_json)
         return
+    _keep(lab, lab_path or "result", store)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: engine.interrupt())
     report = engine.execute()

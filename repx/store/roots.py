@@ -59,6 +59,10 @@ def keep_link(store: Store, path: str, lab_id: str) -> None:
     path = os.path.abspath(path)
     digest = digest_of_text(path)
     name = f"link-{digest}-{lab_id}@{_host()}"
+    is_inside = os.path.dirname(path) in (store.labs, store.foreign)
+    if not is_inside and _read_link(f"{store.gcroots}/auto/{name}") == path:
+        # As long as it is there it counts, whenever it was made.
+        return
     with _told(store):
         _link(path, f"{store.gcroots}/auto/{name}")
         for other in os.listdir(f"{store.gcroots}/auto"):
