@@ -48,7 +48,7 @@ class Orders:
             if left is not None and left <= 0:
                 return None
             self.wait(left)
-        if self.ended or not self._ready:
+        if self.ended or self.dropped or not self._ready:
             return None
         return self._ready.popleft()
 

@@ -197,13 +197,13 @@ def chosen_indexes(inputs: Inputs) -> dict[str, list[int]]:
 def look_up(store: Store, job: str, index: int, key: str) -> Realized | None:
     """A complete or collected realization by job, index and resolved key."""
     directory = store.job(job)
-    if not os.path.exists(directory):
-        # Most jobs that are looked for have never run.
-        return None
     if index == 0:
         outputs = read_outputs(directory, key)
         if outputs is not None:
             return Realized(directory, outputs, key)
+    if not os.path.exists(directory):
+        # Most jobs that have no result have never run.
+        return None
     found = find_realization(directory, index, key)
     if found is not None:
         return Realized(found[0], found[1].outputs, key)

@@ -71,13 +71,14 @@ class Worker:
         _thread.start_new_thread(self._beat, ())
         try:
             while True:
+                # Before anything that was ordered later is answered for.
+                self._drop()
                 if not self._orders.has_next:
                     self._say()
                 message = self._orders.next(self._slot.time_to_commit())
                 if message is None:
                     if self._orders.ended:
                         break
-                    self._drop()
                     self._commit_if_old()
                 elif isinstance(message, JobOrder):
                     self._take(message)

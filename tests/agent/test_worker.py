@@ -335,6 +335,24 @@ def test_orders_given_ahead_are_dropped_when_told_so_and_after_a_failure(worker:
     assert not (worker.root / "never").exists()
 
 
+def test_what_was_dropped_is_answered_for_before_what_was_ordered_later(worker: Conversation) -> None:
+    worker.ask("echo one > r.txt", job="done")
+    lines: list[Message] = [
+        JobOrder(RUN, job_id("done"), force=True, unit=2),
+        Forget(),
+        JobOrder(RUN, job_id("done"), unit=3),
+    ]
+    # At once, so that they are read together: the last is answered for without any wait.
+    assert worker.process.stdin is not None
+    worker.process.stdin.write(b"".join(map(encode_message, lines)))
+    worker.process.stdin.flush()
+    answers = [worker.hear() for _ in range(2)]
+    assert [(answer.unit, str(answer.state), answer.is_found) for answer in answers] == [
+        (2, "ready", False),
+        (3, "succeeded", True),
+    ]
+
+
 @pytest.mark.parametrize("by", ["orders", "sigterm"])
 def test_the_end_of_orders_while_a_job_runs(worker: Conversation, by: str) -> None:
     worker.ask('echo one > "$out/r.txt"')

@@ -166,7 +166,7 @@ class DirectExecutor:
         elif answer is None or (answer.state is State.CANCELLED and not self._ends_ready):
             self._lose(worker)
         elif answer.unit in worker.ahead:
-            # Dropped before its turn came.
+            assert answer.state is State.READY, "what is answered before its turn was dropped"
             worker.ahead.remove(answer.unit)
             self._give_back(answer.unit)
         elif worker.unit is not None:
