@@ -6,10 +6,11 @@ import json
 import os
 from collections.abc import Sequence
 
-from repx.agent.base.files import random_name, read_if_there, remove_tree, write_file
+from repx.agent.base.files import read_if_there, remove_tree, write_file
 from repx.agent.base.fingerprint import JobFingerprint, Line, parse_lines, stage_digest
 from repx.agent.base.layout import Store
 from repx.agent.lab.identity import Identity
+from repx.agent.makers import maker_name
 
 
 class StageLines:
@@ -35,7 +36,7 @@ def keep_stage_lines(store: Store, lines: Sequence[Line]) -> None:
     if read_stage_lines(store, digest) is not None:
         return
     os.makedirs(store.stages, exist_ok=True)
-    beside = "%s/stage-%s" % (store.tmp, random_name())
+    beside = "%s/%s" % (store.tmp, maker_name("stage"))
     text = json.dumps(list(lines), ensure_ascii=False, indent=0) + "\n"
     try:
         write_file(beside, text.encode("utf-8", "surrogatepass"))

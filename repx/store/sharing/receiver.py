@@ -21,7 +21,8 @@ from repx.agent.claim import ClaimFile, take_over
 from repx.agent.in_use import using
 from repx.agent.lab.run_file import Job
 from repx.agent.makers import maker_name
-from repx.agent.publish import Batch, publish_success, recover_pending
+from repx.agent.publish import Batch, move_directory, publish_success, recover_pending
+from repx.agent.recovery import recover_dead_runners
 from repx.agent.resolve import Given, Realized, look_up
 from repx.agent.runner import temporary_claim
 from repx.agent.stage_lines import StageLines
@@ -68,6 +69,7 @@ class Receiver:
         self._use = contextlib.ExitStack()
 
     def __enter__(self) -> Receiver:
+        recover_dead_runners(self.store)
         os.mkdir(self._staging, 0o700)
         # What arrives is of a Lab that nothing may keep yet.
         self._use.enter_context(using(self.store, self.lab.path))
@@ -194,7 +196,12 @@ class Receiver:
             publish_file(f"{directory}/{COLLECTED}", record)
         else:
             made = f"{parcel.directory}/{OUT}"
-            directory = publish_success(job_directory, index, resolved.key, made, record, self.store.tmp)
+            directory = job_directory if index == 0 else realization(job_directory, index, resolved.key)
+            try:
+                publish_success(job_directory, index, resolved.key, made, record, self.store.tmp)
+            except OSError:
+                _undo(directory, made)
+                raise
         for old, new in logs:
             os.rename(f"{parcel.directory}/{old}", f"{directory}/{new}")
         return directory
@@ -216,6 +223,14 @@ class Receiver:
         )
         way = [*parcel.way[:-1], parcel.way[-1]._replace(time=time.time())]
         return encode_record(outcome, attempts, self._lines.fingerprint(job.identity), way)
+
+
+def _undo(directory: str, made: str) -> None:
+    """Take back outputs whose record could not be written, for a full disk most likely. The job's claim is held."""
+    with contextlib.suppress(OSError):
+        if not os.path.lexists(made):
+            move_directory(f"{directory}/{OUT}", made)
+            os.unlink(f"{directory}/{PENDING}")
 
 
 def _renumbered(parcel: Parcel, earlier: int) -> tuple[list[Attempt], list[tuple[str, str]]]:

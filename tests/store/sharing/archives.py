@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import sys
 import tarfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+
+import pytest
 
 Members = list[tuple[tarfile.TarInfo, bytes]]
 
@@ -35,6 +38,13 @@ def member(
     made = tarfile.TarInfo(name)
     made.type, made.linkname, made.size, made.mode = kind, target, len(data), 0o755
     return made, data
+
+
+def needs_zstandard() -> None:
+    """Skip where nothing compresses so."""
+    pytest.importorskip(
+        "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd", reason="optional: zstd"
+    )
 
 
 Change = Callable[[Members, str], Members]

@@ -25,7 +25,7 @@ from repx.store.sharing.compression import Decompressed
 from repx.store.sharing.pack import _tree
 from tests.machine import needs
 from tests.runtime.world import World
-from tests.store.sharing.archives import read_members, write_members
+from tests.store.sharing.archives import needs_zstandard, read_members, write_members
 from tests.store.sharing.neighbours import (
     RESULTS,
     Neighbours,
@@ -66,6 +66,7 @@ def test_results_come_along_where_they_are_asked_for(neighbours: Neighbours) -> 
 
 
 def test_the_same_lab_makes_the_same_file(neighbours: Neighbours) -> None:
+    needs_zstandard()
     here = neighbours.here
     names = [f"{number}.tar{ending}" for number in "12" for ending in ("", ".zst")]
     for name in names:
@@ -96,6 +97,8 @@ def test_an_archive_that_others_have_made_is_taken_too(neighbours: Neighbours, k
     here, there = neighbours.here, neighbours.there
     labs = (here.root / "result").resolve()
     archive = neighbours.root / f"made.{kind}"
+    if kind == "zst":
+        needs_zstandard()
     ok(here.repx("pack", "-o", "lab.tar.zst" if kind == "zst" else "lab.tar"))
     if kind == "zst":
         shutil.copy(here.root / "lab.tar.zst", archive)
@@ -178,6 +181,7 @@ def test_a_damaged_result_is_not_packed(neighbours: Neighbours) -> None:
 def test_without_zstandard_its_users_are_told_how_to_get_it(
     neighbours: Neighbours, first: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    needs_zstandard()
     ok(neighbours.here.repx("pack", "-o", "lab.tar.zst"))
     for module in ("compression.zstd", "backports.zstd"):
         monkeypatch.setitem(__import__("sys").modules, module, None)
