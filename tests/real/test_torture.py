@@ -1,0 +1,18 @@
+"""The torture of `benchmarks/torture.py`, shortened: killed anywhere, a run loses, doubles and spoils nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import repx
+
+TORTURE = Path(repx.__file__).parent.parent / "benchmarks" / "torture.py"
+
+
+def test_killed_again_and_again_everything_is_right_in_the_end() -> None:
+    argv = [sys.executable, str(TORTURE), "--kills", "8", "--jobs", "64"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=500)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "adopted" in done.stdout
