@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -30,7 +31,8 @@ class Example:
         shutil.copytree(EXAMPLES / name, self.folder, ignore=shutil.ignore_patterns("result", "__pycache__"))
         # The scripts of this environment first, so that `repx` and `python3` in a README are those under test.
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        self.environment = {**os.environ, "PATH": path, "REPX_STORE": str(place / "store")}
+        self.store = place / "store"
+        self.environment = {**os.environ, "PATH": path, "REPX_STORE": str(self.store)}
 
     def command(self, *words: str) -> str:
         """What a command prints; it must end well."""
@@ -63,8 +65,7 @@ class Example:
 
     def output(self, stage: str, file: str) -> list[Path]:
         """An output of every job of a stage."""
-        store = Path(self.environment["REPX_STORE"])
-        return [store / "outputs" / identity / "out" / file for identity in sorted(self.ids(stage))]
+        return [self.store / "outputs" / identity / "out" / file for identity in sorted(self.ids(stage))]
 
 
 def commands_of(name: str, section: str = "") -> list[str]:
@@ -131,6 +132,39 @@ def digits(example: Example, said: Said) -> None:
     assert f'"accuracy": {best["accuracy"]}' in said["repx show output pick best"]
 
 
+def ten_trainings(example: Example, said: Said) -> None:
+    assert example.jobs() == Counter(dataset=1, train=1, compare=1)
+    assert len(set(said["repx show output compare table"].splitlines()[1:])) == 10
+    assert said["python3 analysis.py"].startswith("10 models; ")
+
+
+def quickstart(example: Example, said: Said) -> None:
+    assert example.jobs() == Counter(anneal=1, plot=1)
+    assert "smallest lowest of" in said["repx show job plot"]
+    assert is_drawing(example.folder / "trace.svg", lines=1)
+
+
+def mnist(example: Example, said: Said) -> None:
+    assert example.jobs() == Counter(digits=1, train=1, show=1)
+    assert 0.5 < float(said["repx show output train accuracy"]) <= 1
+    readings = said["repx show output show readings"].splitlines()
+    assert [line[: len("0 is read as ")] for line in readings] == [f"{digit} is read as " for digit in range(10)]
+
+
+def ultimatum(example: Example, said: Said) -> None:
+    assert example.jobs() == Counter(history=1, plot=1)
+    assert is_drawing(example.folder / "histories.svg", lines=20)
+    assert len(set((example.folder / "histories.svg").read_text().splitlines())) == 22
+
+
+def mdrun(example: Example, said: Said) -> None:
+    assert example.jobs() == Counter(section=3, paste=1)
+    page = said["repx show output paste page"]
+    results = ["10000 throws\n", "3.50\n", "5 is the next throw; the mean was 3.5\n"]
+    assert re.findall(r"```result\n(.*?)```", page, re.DOTALL) == results
+    assert re.sub(r"\n```result\n.*?```\n", "", page, flags=re.DOTALL) == (example.folder / "document.md").read_text()
+
+
 def reference_lab(example: Example, said: Said) -> None:
     simulation = {
         "low_numbers": 4,
@@ -163,6 +197,11 @@ CLAIMS = {
     "param-sweep": param_sweep,
     "grading": grading,
     "digits": digits,
+    "mdrun": mdrun,
+    "mnist": mnist,
+    "quickstart": quickstart,
+    "ten-trainings": ten_trainings,
+    "ultimatum": ultimatum,
     "reference-lab": reference_lab,
 }
 
@@ -219,3 +258,9 @@ def tree(root: Path) -> dict[str, object]:
 def is_picture(path: Path) -> bool:
     """Whether a file is a PNG of some size."""
     return path.read_bytes().startswith(b"\x89PNG\r\n") and path.stat().st_size > 3000
+
+
+def is_drawing(path: Path, *, lines: int) -> bool:
+    """Whether a file is an SVG with so many lines of several points."""
+    drawn = ElementTree.parse(path).getroot().findall("{http://www.w3.org/2000/svg}polyline")
+    return len(drawn) == lines and all(len(line.attrib["points"].split()) > 100 for line in drawn)

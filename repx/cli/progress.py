@@ -220,7 +220,7 @@ def print_report(report: Report, lab: LabDirectory, *, as_json: bool) -> None:
     if report.adopted:
         line += f", {report.adopted} took the result of another that had the same inputs"
     if report.found:
-        line += f", {report.found} were done"
+        line += f", {report.found} {'was' if report.found == 1 else 'were'} done"
     for state in (State.FAILED, State.BLOCKED, State.CANCELLED):
         if report.count(state):
             line += f", {report.count(state)} {state.value}"
