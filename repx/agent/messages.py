@@ -45,7 +45,8 @@ class JobOrder(NamedTuple):
     a worker that finds these need not look for what is current. `cpus` and `time_s` are what the job has, `limits`
     what it has asked for. `after_success`: only if the job before it did not fail. `again`: somebody else had it when
     it was asked for before, and `failure` is the mark of the failure that stood there. `unit` is the runner's number
-    for it, which the answer gives back; `offset` is that of the job in its run file.
+    for it, which the answer gives back; `offset` is that of the job in its run file. With `aside` nothing is found or
+    published: the job is executed, and what it makes is put there. `env` are variables that it then gets as well.
     """
 
     run: str
@@ -64,6 +65,8 @@ class JobOrder(NamedTuple):
     failure: str | None = None
     unit: int = 0
     offset: int = 0
+    aside: str = ""
+    env: Mapping[str, str] = {}
 
 
 class Forget(NamedTuple):

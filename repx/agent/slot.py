@@ -91,6 +91,24 @@ class Slot:
             if answer is None or answer.is_found or answer.state is not State.SUCCEEDED:
                 self.claim.release(claimed)
 
+    def rehearse(self, job: ResolvedJob, aside: str) -> JobAnswer:
+        """Execute a job and put what it has made at `aside`: its result is not looked at, claimed or replaced."""
+        scratch = self._scratch
+        try:
+            scratch.prepare(job)
+            if self._cgroup is not None:
+                self.claim.say_cgroup(self._cgroup.path())
+            attempt, outputs = self._execution.run(job)
+            stdout, stderr, trace = scratch.logs.take(scratch.directory, 1)
+            attempt = attempt._replace(stdout=stdout, stderr=stderr, trace=trace)
+            state = _STATES.get(attempt.cause, State.FAILED)
+            if state is State.SUCCEEDED:
+                os.rename(scratch.out, aside)
+        except OSError as error:
+            return self.store_trouble(error, job.key)
+        seconds, told = attempt.end - attempt.start, _told(attempt, scratch.directory)
+        return JobAnswer(state, job.key, directory=aside, outputs=outputs, seconds=seconds, attempt=told)
+
     def time_to_commit(self) -> float | None:
         """Seconds until what is pending should be committed; None when nothing is."""
         if not self._batch:

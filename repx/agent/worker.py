@@ -117,6 +117,11 @@ class Worker:
             return JobAnswer(State.FAILED, attempt=Attempt(cause="lab", detail=str(fault)))
         except OSError as error:
             return self._slot.store_trouble(error)
+        if order.aside:
+            start = whole.start
+            return self._slot.rehearse(
+                whole._replace(start=start._replace(env={**start.env, **order.env})), order.aside
+            )
         answer = self._slot.do(whole, force=order.force, again=order.again, failure=order.failure)
         if answer.state is State.SUCCEEDED and order.realization == 0:
             # The next order may be of a job that takes this one's outputs.

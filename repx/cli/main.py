@@ -20,6 +20,7 @@ _COMMANDS = {
     "show": ("repx.cli.show:show_group", "Show one job, or its outputs."),
     "log": ("repx.cli.log:log", "Show what a job printed."),
     "status": ("repx.cli.status:status", "Say what is done, and what is not."),
+    "verify": ("repx.cli.verify:verify", "Run done jobs again, and compare."),
     "push": ("repx.cli.push:push", "Bring results to another store."),
     "pull": ("repx.cli.push:pull", "Bring results from another store."),
     "pack": ("repx.cli.pack:pack", "Make one file of a Lab."),

@@ -23,8 +23,7 @@ from repx.errors import LabError
 from repx.lab.directory import LabDirectory
 from repx.lab.run_order import RunOrder, Waits, blocked_by_runs
 from repx.lab.selection import Selection
-from repx.model.resources import Resources
-from repx.runtime.needs import DEFAULT_CPUS, DEFAULT_MEM, Needs
+from repx.runtime.needs import Needs, asked_for
 from repx.runtime.parking import Parking
 from repx.runtime.units import Unit
 
@@ -186,10 +185,7 @@ class UnitGraph:
     def ask(self, unit: Unit, hints: Hints) -> None:
         """Give a unit what it occupies, its time limit in seconds and its other limits, from its resource hints."""
         if hints not in self._needs:
-            resources = Resources.parse(hints.said())
-            needs = Needs(resources.cpus or DEFAULT_CPUS, resources.mem or DEFAULT_MEM)
-            limits = {"mem": resources.mem, "cpus": resources.cpus}
-            self._needs[hints] = needs, resources.time, {name: value for name, value in limits.items() if value}
+            self._needs[hints] = asked_for(hints)
         unit.needs, unit.time_s, unit.limits = self._needs[hints]
 
     def units_of(self, run: str) -> Iterator[Unit]:

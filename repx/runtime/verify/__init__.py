@@ -1,0 +1,1 @@
+"""Done jobs run again beside their results, compared with their records; publishes nothing."""
