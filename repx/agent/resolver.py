@@ -123,7 +123,9 @@ class Resolver:
             self._results.clear()
             self._open_runs.clear()
         self._missing.clear()
-        self._further = {place: one for place, one in self._further.items() if isinstance(one, Realized)}
+        # A forced run may put others in place of these, under the same keys: nobody tells of them one by one.
+        self._further.clear()
+        self.selections.forget()
 
     def outcome(self, job: Job, index: int = 0) -> Realized | None:
         """The realization that is valid for today's inputs; None when there is none."""
