@@ -30,6 +30,7 @@ _COMMANDS = {
     "unpin": ("repx.cli.pin:unpin", "Let go of what was pinned."),
     "gc": ("repx.cli.gc:gc", "Throw away what nothing needs."),
     "du": ("repx.cli.du:du", "Say what takes how much room."),
+    "why": ("repx.cli.why:why", "Say why jobs are to run, or have run."),
     "doctor": ("repx.cli.doctor:doctor", "Say what this machine can do."),
 }
 """Each subcommand with its module and its line of help, so that `repx --help` imports none of them."""
