@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from tests.test_examples import Example, commands_of
@@ -45,10 +44,9 @@ def test_two_people_run_what_neither_has_run(tmp_path: Path) -> None:
 def test_a_second_training_is_kept_beside_the_first_and_the_more_accurate_is_shown(tmp_path: Path) -> None:
     example, said = changed("mnist", tmp_path, "A second training")
     assert last_line(said[1]) == "2 jobs ran, 2 were done"
-    [model] = re.findall(r"model: realization (\d)", said[2])
-    accuracies = [float(path.read_text()) for path in sorted((example.store / "outputs").rglob("accuracy.txt"))]
-    assert len(set(accuracies)) == 2
-    assert accuracies[int(model)] == max(accuracies)
+    accuracies = [float(example.line(f"repx show output train accuracy --index {index}")) for index in (0, 1)]
+    assert accuracies[1] > accuracies[0]
+    assert "model: realization 1\n" in said[2]
 
 
 def test_a_late_section_runs_alone_and_an_early_one_spares_those_that_get_the_same_values(tmp_path: Path) -> None:
