@@ -6,7 +6,8 @@ import os
 import stat
 from collections.abc import Mapping
 
-from repx.agent.base.digest import TreeError, check_entry, digest_and_size
+from repx.agent.base.digest import TreeError, check_entry, digest_and_size, file_sha256
+from repx.agent.base.large_files import large_digests
 from repx.agent.base.modes import make_file_read_only, take_special_bits
 from repx.agent.base.record import OutputRecord
 
@@ -25,10 +26,15 @@ def collect_outputs(declared_paths: Mapping[str, str], out: str) -> tuple[dict[s
     if not stat.S_ISDIR(status.st_mode):
         return {}, _NO_OUT
     take_special_bits(out, status)
+    known = large_digests(out + "/" + path for path in declared_paths.values())
+
+    def sha256_of(path: str) -> str:
+        return known.get(path) or file_sha256(path)
+
     try:
         for name, path in declared_paths.items():
             try:
-                digest, size = digest_and_size(out + "/" + path, out, make_file_read_only)
+                digest, size = digest_and_size(out + "/" + path, out, make_file_read_only, sha256_of=sha256_of)
             except (FileNotFoundError, NotADirectoryError):
                 missing.append("%s ($out/%s)" % (name, path))
                 continue

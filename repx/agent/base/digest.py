@@ -24,6 +24,8 @@ MOST_LEVELS = 256
 Visit = Callable[[str, os.stat_result, str], None]
 LeaveOut = Callable[["os.DirEntry[str]"], bool]
 """Whether an entry of a directory is as if it were not there."""
+Sha256Of = Callable[[str], str]
+"""The SHA-256 (hex) of a file's bytes."""
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
@@ -100,15 +102,20 @@ def tree_digest(path: str, leave_out: LeaveOut | None = None) -> str:
 
 
 def digest_and_size(
-    path: str, root: str | None = None, visit: Visit | None = None, leave_out: LeaveOut | None = None
+    path: str,
+    root: str | None = None,
+    visit: Visit | None = None,
+    leave_out: LeaveOut | None = None,
+    sha256_of: Sha256Of | None = None,
 ) -> tuple[str, int]:
     """`tree_digest` and the sum of the files' sizes in bytes, in one walk; links may point anywhere below `root`.
 
     `visit` is called with every path, what lstat(2) says of it, and a file's SHA-256 in hex. What `leave_out` says is
-    as if it were not there.
+    as if it were not there. `sha256_of` reads a file, if it is not `file_sha256`.
     """
     top = os.path.abspath(path)
-    kind, inner, size = _entry(top, os.lstat(top), os.path.abspath(root) if root else top, visit, leave_out)
+    rules = _Rules(os.path.abspath(root) if root else top, visit, leave_out, sha256_of or file_sha256)
+    kind, inner, size = _entry(top, os.lstat(top), rules)
     return _top_digest(kind, inner), size
 
 
@@ -129,7 +136,7 @@ def tree_content(path: str) -> TreeContent:
         if stat.S_ISREG(status.st_mode):
             files.append((entry, sha256))
 
-    kind, inner, size = _entry(top, os.lstat(top), top, note, None)
+    kind, inner, size = _entry(top, os.lstat(top), _Rules(top, note, None, file_sha256))
     return TreeContent(_top_digest(kind, inner), size, tuple((file[len(top) + 1 :], digest) for file, digest in files))
 
 
@@ -158,19 +165,26 @@ def _top_digest(kind: bytes, inner: str) -> str:
     return hashlib.sha256(b"repx-tree 1\n%s %s\n" % (kind, inner.encode())).hexdigest()
 
 
-def _entry(
-    path: str, status: os.stat_result, root: str, visit: Visit | None, leave_out: LeaveOut | None
-) -> tuple[bytes, str, int]:
+class _Rules(NamedTuple):
+    """How a tree is read: where it begins, who is told of its entries, what is left out, how a file is hashed."""
+
+    root: str
+    visit: Visit | None
+    leave_out: LeaveOut | None
+    sha256_of: Sha256Of
+
+
+def _entry(path: str, status: os.stat_result, rules: _Rules) -> tuple[bytes, str, int]:
     mode = status.st_mode
-    sha256 = file_sha256(path) if stat.S_ISREG(mode) else ""
-    if visit is not None:
-        visit(path, status, sha256)
+    sha256 = rules.sha256_of(path) if stat.S_ISREG(mode) else ""
+    if rules.visit is not None:
+        rules.visit(path, status, sha256)
     if sha256:
         return (b"x" if mode & stat.S_IXUSR else b"f"), sha256, status.st_size
     if stat.S_ISLNK(mode):
-        return b"l", hashlib.sha256(os.fsencode(_link_target(path, root))).hexdigest(), 0
+        return b"l", hashlib.sha256(os.fsencode(_link_target(path, rules.root))).hexdigest(), 0
     if stat.S_ISDIR(mode):
-        return _directory(path, root, visit, leave_out)
+        return _directory(path, rules)
     raise TreeError(path, "a socket, pipe or device cannot be kept")
 
 
@@ -190,14 +204,15 @@ def _is_below(path: str, root: str) -> bool:
     return path == root or path.startswith(root + os.sep)
 
 
-def _directory(path: str, root: str, visit: Visit | None, leave_out: LeaveOut | None) -> tuple[bytes, str, int]:
-    check_depth(path, root)
+def _directory(path: str, rules: _Rules) -> tuple[bytes, str, int]:
+    check_depth(path, rules.root)
+    leave_out = rules.leave_out
     digest = hashlib.sha256()
     total = 0
     with os.scandir(path) as listing:
         counted = [entry for entry in listing if leave_out is None or not leave_out(entry)]
     for entry in sorted(counted, key=lambda entry: os.fsencode(entry.name)):
-        kind, inner, size = _entry(entry.path, entry.stat(follow_symlinks=False), root, visit, leave_out)
+        kind, inner, size = _entry(entry.path, entry.stat(follow_symlinks=False), rules)
         name = os.fsencode(entry.name)
         # The length goes first, so that no file name can imitate two entries.
         digest.update(b"%s %s %d:%s\n" % (kind, inner.encode(), len(name), name))
