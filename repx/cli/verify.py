@@ -5,12 +5,13 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from repx.cli.options import isolation_options, json_option, store_option
-from repx.errors import plural
+from repx.cli.options import isolation_options, json_option
+from repx.errors import UsageError, plural
 
 if TYPE_CHECKING:
     from repx.agent.programs import IsolationKind
@@ -22,6 +23,10 @@ _SHOWN = 5
 """How many jobs without a result are named."""
 
 
+_LAB_HELP = "The Lab, ./result unless said; without a path: check its files, and run nothing."
+_STORE_HELP = "The store; without a path: hash what is stored, put damage aside, and run nothing."
+
+
 @click.command()
 @click.argument("names", nargs=-1, metavar="[RUN|@GROUP|STAGE|JOB]...")
 @click.option(
@@ -30,9 +35,9 @@ _SHOWN = 5
 @click.option("--no-cause", is_flag=True, help="Do not run what differs again to see why.")
 @click.option("-j", "--jobs", type=click.IntRange(1), default=None, help="How many jobs at once; default: the CPUs.")
 @click.option("--allow-drift", is_flag=True, help="Accept that this machine's programs differ from the Lab's.")
-@click.option("--lab", "-l", "lab_path", default="result", show_default=True, help="The Lab.")
+@click.option("--lab", "-l", "labs", multiple=True, is_flag=False, flag_value="", help=_LAB_HELP, metavar="[PATH]")
+@click.option("--store", "stores", multiple=True, is_flag=False, flag_value="", help=_STORE_HELP, metavar="[PATH]")
 @isolation_options
-@store_option
 @json_option
 def verify(
     names: Sequence[str],
@@ -40,9 +45,9 @@ def verify(
     no_cause: bool,
     jobs: int | None,
     allow_drift: bool,
-    lab_path: str,
+    labs: Sequence[str],
+    stores: Sequence[str],
     isolation: IsolationKind | None,
-    store_path: str | None,
     as_json: bool,
 ) -> None:
     """Run done jobs again, aside, and compare what they make with what is recorded, byte for byte.
@@ -54,9 +59,20 @@ def verify(
     from repx.cli.render import print_json
     from repx.runtime.local import isolation_on
     from repx.runtime.verify.again import verify_results
-    from repx.store.location import open_lab, store_error, verify_once
+    from repx.store.location import open_lab, open_store, store_error, verify_once
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    lab_path, store_path = next(filter(None, labs), "result"), next(filter(None, stores), None)
+    if "" in (*labs, *stores):
+        if names or sample:
+            raise UsageError(
+                "--lab or --store without a path checks files, and runs no job", hint="name no job with it"
+            )
+        try:
+            _check_files(lab_path if "" in labs else "", store_path, with_store="" in stores, as_json=as_json)
+        except OSError as error:
+            raise store_error(error, open_store(store_path)) from None
+        return
     lab, store = open_lab(lab_path, store_path)
     verify_once(lab, store)
     try:
@@ -79,6 +95,44 @@ def verify(
     else:
         _print(found)
     if not found.succeeded:
+        sys.exit(1)
+
+
+def _check_files(lab_path: str, store_path: str | None, *, with_store: bool, as_json: bool) -> None:
+    """Check the files of a Lab, of a store, or of both."""
+    from repx.cli.live_line import LiveLine
+    from repx.cli.render import print_json, print_lines
+    from repx.lab.verification import verify as verify_lab
+    from repx.store.damage import check_store
+    from repx.store.location import open_lab, open_store
+
+    if lab_path:
+        lab, _ = open_lab(lab_path, store_path)
+        verify_lab(lab)
+        if not with_store:
+            answer = {"lab": lab.path, "whole": True}
+            print_json(answer) if as_json else print_lines([f"{lab_path}: it is what its manifest says"])
+            return
+    store = open_store(store_path)
+    if not Path(store.outputs).is_dir():
+        raise UsageError(f"{store.root} is not a store")
+    with LiveLine(quiet=as_json) as live:
+        found = check_store(store, live.show)
+    if as_json:
+        damages = [one._asdict() for one in found.damages]
+        print_json({"results": found.results, "labs": found.labs, "busy": found.busy, "damages": damages})
+    else:
+        lines = []
+        for one in found.damages:
+            lines += [f"damaged {one.kind}: {one.name}", f"  {one.why}"]
+            lines += [f"  put aside: {one.moved}"] if one.moved else []
+        counts = f"{found.results} {plural('result', found.results)}, {found.labs} {plural('Lab', found.labs)}"
+        lines.append(f"{store.root}: {counts}: {len(found.damages) or 'nothing'} damaged")
+        lines += [f"{found.busy} that somebody works on were left; look again later"] if found.busy else []
+        if found.damages:
+            lines.append("to make it again: repx run; a damaged Lab: repx run EXPERIMENT.py")
+        print_lines(lines)
+    if found.damages or found.busy:
         sys.exit(1)
 
 

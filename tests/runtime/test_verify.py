@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 from tests.runtime.world import World, a_world, tree
@@ -196,3 +198,61 @@ def test_parts_realizations_and_results_of_runs_are_made_again_as_well(world: Wo
     assert world.repx("verify", step[:12], "--no-cause").status == 1
     (other,) = [job["job"] for job in answer["jobs"] if job["stage"] == "work" and job["verdict"] == "reproduced"]
     assert world.repx("verify", other[:12]).stdout == "1 result made again: 1 reproduced\n"
+
+
+def damaged(world: World) -> tuple[str, str]:
+    """Change a byte of the source's result, without a new look: the size and the times are as they were."""
+    (world.root / "chance").write_text("one\n")
+    world.write(FAILS.replace("CHANCE", str(world.root / "chance")))
+    assert world.repx("run", "experiment.py").status == 0
+    (directory,) = world.job_directories("source")
+    file = directory / "out" / "r.txt"
+    before = file.stat()
+    file.chmod(0o644)
+    file.write_text("ten\n")
+    file.chmod(before.st_mode & 0o777)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    return directory.name, str(file)
+
+
+def test_a_whole_store_is_whole(world: World) -> None:
+    world.realize(PARTS)
+    assert world.run().status == 0
+    before = tree(world.store / "outputs")
+    done = world.repx("verify", "--store")
+    assert (done.status, done.stdout) == (0, f"{world.store}: 7 results, 1 Lab: nothing damaged\n")
+    assert tree(world.store / "outputs") == before
+    assert world.repx("verify", "--lab").stdout == "result: it is what its manifest says\n"
+
+
+def test_a_damaged_result_is_put_aside_and_made_again(world: World) -> None:
+    job, _ = damaged(world)
+    assert world.run().answer["found"] == 2
+    done = world.repx("verify", "--store", "--json")
+    assert done.status == 1
+    (damage,) = done.answer["damages"]
+    assert (damage["kind"], damage["name"]) == ("result", job)
+    assert (Path(damage["moved"]) / "out" / "r.txt").read_text() == "ten\n"
+    assert world.run().answer["found"] == 1
+    assert world.output("source", "r.txt") == "one\n"
+    assert world.repx("verify", "--store").status == 0
+
+
+def test_a_damaged_key_and_stage_are_put_aside_and_a_damaged_lab_heals(world: World) -> None:
+    damaged(world)
+    world.repx("verify", "--store")
+    for folder in ("keys", "stages"):
+        next(iter((world.store / folder).iterdir())).unlink()
+        file = world.store / folder / ("0" * 32)
+        file.write_text("nonsense\n")
+    (lab,) = (world.store / "labs").iterdir()
+    script = next(path for path in lab.glob("store/*/bin/*") if path.is_file())
+    script.parent.chmod(0o755)
+    script.chmod(0o755)
+    script.write_bytes(script.read_bytes() + b"\n")
+    done = world.repx("verify", "--store", "--json")
+    assert sorted(one["kind"] for one in done.answer["damages"]) == ["key", "lab", "stage"]
+    assert world.repx("verify", "--lab").status == 2
+    assert world.repx("run").status == 2
+    assert world.repx("run", "experiment.py").status == 0
+    assert world.repx("verify", "--store").status == 0

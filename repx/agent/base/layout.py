@@ -18,6 +18,7 @@
 <store>/gcroots/auto/{links,labs,calls}/     links to what must be kept: made on the way,
                 /pinned/<name>               and by the user
 <store>/verified/<digest of a path>          what a Lab's files looked like when they were last hashed
+<store>/quarantine/<name>                    what was found damaged, put aside; nobody's any more
 <store>/tmp/<maker>/                         a runner's: heartbeat, slot-<n>/{in,out,tmp,home}, logs, claim of each
            /use,<maker>                      says which Lab somebody is using now
            /trash,<maker>                    what is being deleted
