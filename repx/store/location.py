@@ -57,10 +57,12 @@ def open_lab(
     """
     if os.path.isfile(path):
         # Imported here: nearly every Lab is a directory.
+        from repx.store.sharing.compression import is_archive
         from repx.store.sharing.unpack import archived_lab
 
-        store = store if isinstance(store, Store) else open_store(store)
-        path = archived_lab(os.fspath(path), store)
+        if is_archive(os.fspath(path)):
+            store = store if isinstance(store, Store) else open_store(store)
+            path = archived_lab(os.fspath(path), store)
     lab = LabDirectory(os.fspath(path))
     found = store if isinstance(store, Store) else store_of(lab, store)
     return lab.seen_from(found), found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import zlib
 from importlib import import_module
 from typing import Any, BinaryIO, Protocol
@@ -14,6 +15,7 @@ ZSTD = ".zst"
 
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _GZIP_MAGIC = b"\x1f\x8b"
+_TAR_MAGIC, _TAR_MAGIC_AT = b"ustar", 257
 
 MOST_RATIO = 200
 """Bytes that one byte of an archive may become. Experiments and tables become some ten."""
@@ -40,6 +42,17 @@ class _Plain:
 
     def close(self) -> None:
         return
+
+
+def is_archive(path: str) -> bool:
+    """Whether a file says that it is an archive: by how it begins, or else by its name, as one does that is damaged."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_TAR_MAGIC_AT + len(_TAR_MAGIC))
+    except OSError:
+        return False
+    is_named_so = any(f".{ending}" in os.path.basename(path) for ending in ("tar", "tgz"))
+    return is_named_so or head.startswith((_ZSTD_MAGIC, _GZIP_MAGIC)) or head.endswith(_TAR_MAGIC)
 
 
 def compressed(file: BinaryIO, name: str) -> Writer:
