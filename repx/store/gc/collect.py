@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from repx.agent.base.files import remove_tree
+from repx.agent.base.files import link_exclusive, remove_tree
 from repx.agent.base.layout import CLAIM, COLLECTED, FAILED, ITEMS, OUT, PENDING, RECORD, Store
 from repx.agent.base.record import read_outcome
 from repx.agent.claim import ClaimFile
@@ -98,6 +98,7 @@ class _Collector:
         self._done = done
         self._trash: list[str] = []
         self._items: dict[str, str] = {}
+        self._keys: set[str] = set()
 
     def collect(self) -> None:
         """First what needs no room on the disk: that may be full."""
@@ -116,6 +117,7 @@ class _Collector:
             self._signs = self._signs_without_roots()
             self._take_trees([f"{self._store.objects}/{name}" for name in dead.objects])
             self._take_outputs(dead.outputs)
+            self._name_again()
             self._take_trees(dead.labs)
             self._forget()
             self._sweep_keys()
@@ -216,6 +218,17 @@ class _Collector:
                 key = self._store.key(outcome.key)
                 if os.path.samefile(key, f"{directory}/{COLLECTED}"):
                     os.unlink(key)
+                    self._keys.add(outcome.key)
+
+    def _name_again(self) -> None:
+        """Let those results be found by their keys that had been adopted, or made, under a key that is gone now."""
+        gone = set(self._plan.dead.outputs)
+        for one in self._plan.look.picture.outputs if self._keys else ():
+            record = f"{directory_of(self._store, one.place)}/{RECORD}"
+            outcome = None if one.place in gone else read_outcome(record)
+            if outcome is not None and outcome.key in self._keys:
+                with contextlib.suppress(OSError):
+                    link_exclusive(record, self._store.key(outcome.key))
 
     @contextlib.contextmanager
     def _claim(self) -> Iterator[ClaimFile]:

@@ -381,3 +381,19 @@ def test_there_is_nothing_to_collect_from_where_there_is_no_store(tmp_path: Path
 
     with pytest.raises(StoreError, match="there is no store"):
         refuse_missing_store(Filled(tmp_path).store)
+
+
+def test_a_key_leads_on_to_another_result_that_stands_under_it(tmp_path: Path) -> None:
+    filled = Filled(tmp_path)
+    old, new = filled.lab(chain(1)), filled.lab(chain(2))
+    filled.keep(new)
+    resolver = Resolver(new, filled.store)
+    job = next(job for job in new.jobs() if job.stage.name == "take")
+    outcome = resolver.outcome(job)
+    assert outcome is not None
+    # As where the job of the old Lab was the first to have this key, and the other one has adopted its result.
+    origin = filled.directory(next(job.id for job in old.jobs() if job.stage.name == "take"))
+    (origin / RECORD).write_bytes((filled.directory(job.id) / RECORD).read_bytes())
+    os.link(origin / RECORD, filled.store.key(outcome.key))
+    filled.collect()
+    assert os.path.samefile(filled.store.key(outcome.key), filled.directory(job.id) / RECORD)
