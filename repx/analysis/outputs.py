@@ -95,7 +95,7 @@ def _collected(job: str) -> UsageError:
     return UsageError(
         f"the outputs of job {job} were collected",
         facts=[("kept", "its record: it counts as done, and a job that needs its outputs makes them again")],
-        hint=f"make them again: repx run --force {job[:12]}",
+        hint=f"make them again: repx run --outputs {job[:12]}",
     )
 
 

@@ -205,6 +205,7 @@ def print_report(report: Report, lab: LabDirectory, *, as_json: bool) -> None:
             "jobs": len(report.units),
             "found": report.found,
             "adopted": report.adopted,
+            "collected": report.collected,
             **counts,
             "failures": failures,
             "trouble": report.trouble,
@@ -215,6 +216,7 @@ def print_report(report: Report, lab: LabDirectory, *, as_json: bool) -> None:
     ran = report.count(State.SUCCEEDED) - report.found - report.adopted
     if ran + report.adopted == 0 and report.succeeded:
         print_nothing_to_run(len(report.units), as_json=False)
+        _note_collected(report)
         return
     line = f"{ran} {plural('job', ran)} ran"
     if report.adopted:
@@ -231,13 +233,22 @@ def print_report(report: Report, lab: LabDirectory, *, as_json: bool) -> None:
     lines += [f"  {text}" for text in report.trouble]
     lines += [f"  not as the Lab was made with: {text}" for text in report.drift]
     say("\n".join(lines), is_answer=True)
+    _note_collected(report)
+
+
+def _note_collected(report: Report) -> None:
+    if report.collected:
+        count = f"the outputs of {report.collected} {plural('job', report.collected)} that are done were collected"
+        say(f"{count}; to have them again: repx run --outputs [RUN|STAGE|JOB]")
 
 
 def print_nothing_to_run(jobs: int, *, as_json: bool) -> None:
     """Print that all jobs are done already."""
     if as_json:
         counts = {state.value: jobs if state is State.SUCCEEDED else 0 for state in State if state in ENDED}
-        told = json.dumps({"jobs": jobs, "found": jobs, "adopted": 0, **counts, "failures": [], "trouble": []})
+        told = json.dumps(
+            {"jobs": jobs, "found": jobs, "adopted": 0, "collected": 0, **counts, "failures": [], "trouble": []}
+        )
     else:
         told = f"all {jobs} jobs are done; nothing to run" if jobs != 1 else "the one job is done; nothing to run"
     say(told, is_answer=True)

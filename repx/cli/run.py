@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("-j", "--jobs", type=click.IntRange(1), default=None, help="How many jobs at once; default: the CPUs.")
 @click.option("--mem", default=None, help="Memory to share out, such as 64G; default: what there is.")
 @click.option("--force", is_flag=True, help="Run what is named again, done or not.")
+@click.option("--outputs", is_flag=True, help="Also make again what is named where its outputs were collected.")
 @click.option("-k", "--continue-on-failure", is_flag=True, help="Run everything that does not need what failed.")
 @click.option("--dry-run", is_flag=True, help="Say what would run, at most; start nothing.")
 @click.option("--allow-drift", is_flag=True, help="Accept that this machine's programs differ from the Lab's.")
@@ -43,6 +44,7 @@ def run(
     jobs: int | None,
     mem: str | None,
     force: bool,
+    outputs: bool,
     continue_on_failure: bool,
     dry_run: bool,
     allow_drift: bool,
@@ -57,6 +59,7 @@ def run(
     from repx.agent.programs import NATIVE
     from repx.cli.edited import warn_if_edited
     from repx.cli.progress import Progress, print_nothing_to_run, print_plan, print_report
+    from repx.lab.selection import select
     from repx.runtime.limits import parse_memory
     from repx.runtime.local import isolation_on, local_engine
     from repx.runtime.targets import find_target
@@ -84,7 +87,7 @@ def run(
         warn_if_edited(lab, lab_path or "result")
     if not dry_run:
         verify_once(lab, store)
-    if not (dry_run or force):
+    if not (dry_run or force or outputs):
         settled = known_complete(lab, store, names)
         if settled is not None:
             _keep(lab, lab_path or "result", store)
@@ -104,6 +107,7 @@ def run(
         jobs=jobs,
         mem=None if mem is None else parse_memory(mem),
         force=force,
+        wanted=select(lab, names).asked if outputs else (),
         continue_on_failure=continue_on_failure,
         allow_drift=allow_drift,
         isolation=chosen,

@@ -103,6 +103,11 @@ class Report:
         return sum(unit.adopted for unit in self.units)
 
     @property
+    def collected(self) -> int:
+        """How many of these have no outputs any more: they were collected."""
+        return sum(unit.outcome is not None and unit.outcome.is_collected for unit in self.units)
+
+    @property
     def failed(self) -> list[Unit]:
         """Those that failed, in order."""
         return [unit for unit in self.units if unit.state is State.FAILED]

@@ -12,31 +12,30 @@ from collections.abc import Sequence
 
 from repx.agent.base.digest import digest_of_text
 from repx.agent.base.files import publish_file, read_if_there
-from repx.agent.base.layout import COLLECTED, RECORD, Store
+from repx.agent.base.layout import RECORD, Store
 from repx.agent.lab.run_file import RunFile
 from repx.agent.resolve import Realized
 from repx.lab.directory import LabDirectory
 
 _FORMAT = "repx-complete-runs 1"
 
-_COLLECTED = "-"
-"""In place of the number of a layout: the outputs were collected, and the record alone is looked at."""
-
 
 def remember_complete(store: Store, run: RunFile, outcomes: Sequence[Realized]) -> None:
-    """Note that all jobs of a run are done; `outcomes` are theirs, with further realizations and steps."""
+    """Note that all jobs of a run are done; `outcomes` are theirs, with further realizations and steps.
+
+    Where outputs were collected nothing is noted: whoever runs it is to hear of that.
+    """
+    if any(outcome.is_collected for outcome in outcomes):
+        return
     layouts: dict[tuple[str, ...], int] = {}
     lines = []
     for outcome in outcomes:
-        place = outcome.directory.removeprefix(store.outputs + "/")
-        status = os.stat(f"{outcome.directory}/{COLLECTED if outcome.is_collected else RECORD}")
-        if outcome.is_collected:
-            lines.append(f"{_COLLECTED} {status.st_ino} {status.st_mtime_ns} {place}")
-            continue
+        status = os.stat(f"{outcome.directory}/{RECORD}")
         paths = tuple(output.path for output in outcome.outputs.values())
         if any("\n" in path or "\t" in path for path in paths):
             return
         layout = layouts.setdefault(paths, len(layouts))
+        place = outcome.directory.removeprefix(store.outputs + "/")
         lines.append(f"{layout} {status.st_ino} {status.st_mtime_ns} {place}")
     head = [_FORMAT, str(len(outcomes)), str(len(layouts)), *("\t".join(paths) for paths in layouts)]
     publish_file(_place(store, run), ("\n".join(head + lines) + "\n").encode())
@@ -82,12 +81,11 @@ def _is_complete(store: Store, run: RunFile, places: set[str]) -> bool:
         for line in lines[3 + layouts : -1]:
             layout, inode, changed, place = line.split(" ", 3)
             directory = f"{outputs}/{place}"
-            is_collected = layout == _COLLECTED
-            status = stat(f"{directory}/{COLLECTED if is_collected else RECORD}")
+            status = stat(f"{directory}/{RECORD}")
             if status.st_ino != int(inode) or status.st_mtime_ns != int(changed):
                 return False
             places.add(place)
-            for path in () if is_collected else paths[int(layout)]:
+            for path in paths[int(layout)]:
                 stat(f"{directory}/out/{path}", follow_symlinks=False)
     except (OSError, ValueError, IndexError):
         return False

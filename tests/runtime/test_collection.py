@@ -44,17 +44,24 @@ def test_what_was_collected_is_done_and_is_made_again_for_a_job_that_runs(world:
     world.diary.write_text("")
     for _ in range(2):
         done = world.run()
-        assert (done.status, done.answer["found"]) == (0, 4)
+        assert (done.status, done.answer["found"], done.answer["collected"]) == (0, 4, 4)
     assert not world.entries()
     assert [row["status"] for row in world.repx("list", "jobs", "--json").answer] == ["succeeded"] * 4
     shown = world.repx("show", "output", "double[n=1]")
     assert shown.status == 2
     assert "were collected" in shown.stderr
-    assert "repx run --force" in shown.stderr
+    assert "repx run --outputs" in shown.stderr
+    assert world.run("--outputs", "double[n=1]").answer["collected"] == 0
+    assert sorted(world.entries()) == ["double", "make 1"]
+    assert world.repx("show", "output", "double[n=1]", "result").stdout == "2\n"
     world.realize(LATER)
     assert world.run().status == 0
-    assert sorted(world.entries()) == ["double", "make 1", "make 2"]
-    assert sorted(path.read_text() for path in world.store.glob("outputs/*-double-1/out/r.txt")) == ["3\n", "6\n"]
+    assert sorted(world.entries().elements()) == ["double", "double", "double", "make 1", "make 2"]
+    assert sorted(path.read_text() for path in world.store.glob("outputs/*-double-1/out/r.txt")) == [
+        "2\n",
+        "3\n",
+        "6\n",
+    ]
     assert not list(world.store.glob(f"outputs/*-make-1/{COLLECTED}"))
 
 

@@ -396,4 +396,4 @@ def test_a_key_leads_on_to_another_result_that_stands_under_it(tmp_path: Path) -
     (origin / RECORD).write_bytes((filled.directory(job.id) / RECORD).read_bytes())
     os.link(origin / RECORD, filled.store.key(outcome.key))
     filled.collect()
-    assert os.path.samefile(filled.store.key(outcome.key), filled.directory(job.id) / RECORD)
+    assert Path(filled.store.key(outcome.key)).samefile(filled.directory(job.id) / RECORD)
