@@ -41,13 +41,15 @@ def find_changes(
     earlier_of: Callable[[str], EarlierJobs | None],
     lines_of: StageLinesOf,
     kept: Container[str] = (),
+    counterparts: dict[str, str] | None = None,
 ) -> list[Change]:
     """The changes of jobs, each after those it takes from, the largest of each stage first.
 
     `earlier_of` has the earlier jobs by the name of a stage; those in `kept` are jobs of today as well.
+    `counterparts`, when given, is filled with the nearest earlier job of each.
     """
     found: dict[tuple[object, ...], Change] = {}
-    counterparts: dict[str, str] = {}
+    counterparts = {} if counterparts is None else counterparts
     between: dict[tuple[str, str], tuple[Difference, ...]] = {}
     for job in jobs:
         earlier = earlier_of(job.name)

@@ -1,14 +1,19 @@
-"""`repx list`: runs, jobs, dependencies, groups."""
+"""`repx list`: runs, jobs, dependencies, groups, Labs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from repx.cli.list_jobs import jobs, print_jobs
 from repx.cli.options import json_option, lab_option, opened, quiet_option, store_option
-from repx.cli.render import print_json, print_lines, print_table
+from repx.cli.render import note, print_json, print_lines, print_table
+
+if TYPE_CHECKING:
+    from repx.analysis.lab_history import LabEntry
 
 
 class _ListGroup(click.Group):
@@ -25,7 +30,7 @@ class _ListGroup(click.Group):
 
 @click.group("list", cls=_ListGroup)
 def list_group() -> None:
-    """List runs (what a bare `repx list` does), jobs, deps, groups."""
+    """List runs (what a bare `repx list` does), jobs, deps, groups, labs."""
 
 
 @list_group.command("runs")
@@ -104,6 +109,39 @@ def groups(name: str | None, lab_path: str, store_path: str | None, quiet: bool,
     else:
         rows = [[group, " ".join(members)] for group, members in sorted(lab.groups.items())]
         print_table(["group", "runs"], rows, empty="this Lab has no groups")
+
+
+@list_group.command("labs")
+@click.option("--all", "whole", is_flag=True, help="Look at every job, where that takes long as well.")
+@store_option
+@quiet_option
+@json_option
+def labs(whole: bool, store_path: str | None, quiet: bool, as_json: bool) -> None:
+    """The Labs that the store knows, the latest first: when, from what, how many of their jobs are done."""
+    from repx.analysis.lab_history import lab_history
+    from repx.store.location import open_store
+
+    entries = lab_history(open_store(store_path), whole=whole)
+    if as_json:
+        print_json([entry.json() for entry in entries])
+    elif quiet:
+        print_lines(entry.id for entry in entries)
+    else:
+        titles = ["lab", "when", "commit", "jobs", "done", "experiment", "remark"]
+        rows = [_lab_cells(entry) for entry in entries]
+        print_table(titles, rows, numbers=["jobs", "done"], empty="this store has no Labs")
+        if any(entry.jobs and entry.done is None for entry in entries):
+            note("? has not been looked at: repx list labs --all")
+
+
+def _lab_cells(entry: LabEntry) -> list[str]:
+    when = f"{datetime.fromtimestamp(entry.made_at, UTC).astimezone():%Y-%m-%d %H:%M}"
+    name, dash, dirty = entry.commit.partition("-")
+    done = "?" if entry.done is None and entry.jobs else str(entry.done or 0)
+    pins = f"pinned: {' '.join(entry.names)}" if entry.names else ""
+    remark = "collected" if entry.is_gone else "damaged" if not entry.runs else "brought" if entry.is_foreign else ""
+    cells = [entry.id[:12], when, name[:10] + dash + dirty or "-", str(entry.jobs), done, entry.experiment or "-"]
+    return [*cells, "; ".join(filter(None, (remark, pins)))]
 
 
 def _kinds(after: Mapping[str, str]) -> list[str]:

@@ -16,7 +16,7 @@ from repx.errors import RepxError, UsageError
 _COMMANDS = {
     "realize": ("repx.cli.realize:realize", "Build the Lab of an experiment."),
     "run": ("repx.cli.run:run", "Run what is missing."),
-    "list": ("repx.cli.list:list_group", "List runs, jobs, dependencies, groups."),
+    "list": ("repx.cli.list:list_group", "List runs, jobs, dependencies, groups, Labs."),
     "show": ("repx.cli.show:show_group", "Show one job, or its outputs."),
     "log": ("repx.cli.log:log", "Show what a job printed."),
     "status": ("repx.cli.status:status", "Say what is done, and what is not."),
@@ -30,6 +30,7 @@ _COMMANDS = {
     "unpin": ("repx.cli.pin:unpin", "Let go of what was pinned."),
     "gc": ("repx.cli.gc:gc", "Throw away what nothing needs."),
     "du": ("repx.cli.du:du", "Say what takes how much room."),
+    "diff": ("repx.cli.diff:diff", "Say in what two Labs differ, or two states of an experiment."),
     "why": ("repx.cli.why:why", "Say why jobs are to run, or have run."),
     "doctor": ("repx.cli.doctor:doctor", "Say what this machine can do."),
 }

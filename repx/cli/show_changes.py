@@ -65,7 +65,7 @@ def diff_lines(scripts: Mapping[tuple[str, str], ScriptChange], *, whole: bool) 
 
 def _causes(change: Change, script: ScriptChange | None) -> Iterator[str]:
     if not change.before:
-        yield "never ran, nor did another job of this stage"
+        yield "new: there is no earlier job of this stage"
         return
     for one in change.of_stage:
         if one.kind is not Kind.SCRIPT:
