@@ -154,3 +154,10 @@ def test_a_selection_gives_what_it_chooses(tmp_path: Path) -> None:
     assert found[0].load_text("score") == "3\n"
     assert [one.index for one in repx.realize_many(repx.latest(drawn), store=store, progress=False)] == [3]
     assert set(found.to_dataframe()["index"]) == {0, 1, 2, 3}
+
+
+def test_what_a_result_holds_may_be_a_param_of_what_is_realized_next(tmp_path: Path) -> None:
+    [nine] = repx.realize_many(square(number=3), store=str(tmp_path), progress=False)
+    [last] = repx.realize_many(square(number=int(nine.load_text("result"))), store=str(tmp_path), progress=False)
+    assert last.params == {"number": 9}
+    assert last.load_text("result") == "81"

@@ -82,7 +82,9 @@ class AnyStage:
             return f"call it: {self.name}({given.name}(…))"
         if isinstance(given, ItemRef | OuterInput | OutputRef):
             kinds = ("item",) if isinstance(given, ItemRef) else ("path", "paths")
-            name = next((spec.name for spec in self.interface.inputs if spec.kind in kinds), None)
+            fitting = [spec.name for spec in self.interface.inputs if spec.kind in kinds]
+            same = [name for name in fitting if isinstance(given, OutputRef) and name == given.name]
+            name = next(iter(same + fitting), None)
             return f"give it by name: {self.name}({name}=…)" if name else f"{self.name!r} takes no such input"
         return "positions take the results of other stages, wired by name; give everything else by name"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -204,3 +205,15 @@ def test_a_dry_run_changes_nothing(world: World) -> None:
     assert {name: seen for name, seen in tree(world.store).items() if name != "tmp"} == {
         name: seen for name, seen in before.items() if name != "tmp"
     }
+
+
+def test_what_takes_room_is_told_by_stage_and_part(world: World) -> None:
+    world.realize(CHAIN)
+    parts = {row["name"]: row for row in json.loads(world.repx("du", "--json").stdout)}
+    assert parts["outputs"]["files"] == 0
+    assert parts["labs"]["bytes"] > 0
+    assert world.run().status == 0
+    made = {row["name"]: row for row in json.loads(world.repx("du", "--json").stdout)}
+    assert made["outputs"]["files"] > 0
+    assert made["all"]["bytes"] > parts["all"]["bytes"]
+    assert {row["name"] for row in json.loads(world.repx("du", "--stages", "--json").stdout)} >= {"make", "double"}

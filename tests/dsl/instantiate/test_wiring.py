@@ -88,6 +88,18 @@ def test_a_list_may_be_empty_or_of_whole_nodes_and_paths(experiments: Experiment
     assert sources(job(graph, "collect")) == [("parts", "one.value"), ("parts", "make.log"), ("parts", "x.txt")]
 
 
+def test_a_result_given_to_a_param_is_refused(experiments: Experiments) -> None:
+    for given in ("one()", "one().value", "repx.latest(one())"):
+        text = experiments.error(pipeline(f"make(n={given})"))
+        assert "param 'n' of stage 'make' was given" in text
+        assert "annotate it as n: Input" in text
+
+
+def test_an_output_given_by_position_is_told_by_which_name_to_give_it(experiments: Experiments) -> None:
+    assert "give it by name: both(log=…)" in experiments.error(pipeline("made = make()\nboth(made, made.log)"))
+    assert "give it by name: both(data=…)" in experiments.error(pipeline("both(one().value)"))
+
+
 def test_a_list_for_one_path_is_refused(experiments: Experiments) -> None:
     text = experiments.error(pipeline("use(data=[one(), one()])"))
     assert "input 'data' of stage 'use' takes one path and was given a list of 2" in text
