@@ -89,7 +89,7 @@ def test_a_list_may_be_empty_or_of_whole_nodes_and_paths(experiments: Experiment
 
 
 def test_a_result_given_to_a_param_is_refused(experiments: Experiments) -> None:
-    for given in ("one()", "one().value", "repx.latest(one())"):
+    for given in ("one()", "one().value"):
         text = experiments.error(pipeline(f"make(n={given})"))
         assert "param 'n' of stage 'make' was given" in text
         assert "annotate it as n: Input" in text
