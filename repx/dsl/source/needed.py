@@ -282,6 +282,8 @@ class NeededStatements:
         else:
             names = {name for _, bindings in self.module.each() for name in bindings.by_name}
             hint = did_you_mean(name, names | _BUILTINS) or f"bind {name} at the top level, or make it a param"
+            if name == "index":
+                hint = "the number of a realization is a param of the stage: *, index: int = 0"
             self._problem(source.at(use.line), f"{name} is not bound anywhere", hint)
 
     def _star(self) -> tuple[SourceLocation, str] | None:

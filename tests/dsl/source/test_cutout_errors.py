@@ -56,6 +56,7 @@ CASES = {
         "from pathlib import Path\nHERE = Path(__file__).parent\ndef work():\n    return HERE\n", 4, "HERE names", "repx.path",
     ),
     "unbound": ("FACTOR = 1\ndef work():\n    return FACTR\n", 3, "FACTR is not bound", "did you mean FACTOR"),
+    "the number of a realization": ("def work():\n    return index\n", 2, "index is not bound", "*, index: int = 0"),
     "unbound builtin": ("def work():\n    return lenn([])\n", 2, "lenn is not bound", "did you mean len"),
     "unbound in a helper": ("def h():\n    return nothing_like_it\ndef work():\n    return h()\n", 2, "nothing_like", "param"),
     "type checking": (
