@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from repx.store.gc.reading import Look
     from repx.store.roots import Root
 
-_KINDS = {"labs": "Labs", "outputs": "outputs", "records": "records", "objects": "objects", "notes": "notes"}
+_KINDS = {"labs": "Labs", "outputs": "outputs", "objects": "objects", "notes": "notes"}
 _SHOWN = 5
 
 
@@ -182,7 +182,7 @@ def status(store_path: str | None, as_json: bool) -> None:
             ("store", store.root),
             ("roots", ", ".join(f"{count} {_ROOT_WORDS[kind]}" for kind, count in roots.items() if count) or "none"),
             ("used by", "\n".join(_user(use.lab) for use in look.uses) or "nobody now"),
-            *((word, _count_text(plan, kind)) for kind, word in _KINDS.items() if kind != "records"),
+            *((word, _count_text(plan, kind)) for kind, word in _KINDS.items()),
             ("could go", f"{size_text(plan.size.bytes)}: repx gc --dry-run"),
         ]
     )

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from repx.agent.base.files import remove_tree
 from repx.agent.base.layout import Store
 from repx.agent.base.record import Attempt, OutputRecord
+from repx.agent.in_use import using
 from repx.agent.makers import maker_name
 from repx.agent.programs import Isolation, Programs
 from repx.agent.resolve import ResultsInput
@@ -61,12 +62,14 @@ class Rehearsals:
         self._budget = budget
         self._show = show
         self._aside = f"{store.tmp}/{maker_name('verify')}"
+        self._use = using(store, lab.path)
         self._count = 0
         self._written: set[str] = set()
         self._executors: dict[str, DirectExecutor] = {}
 
     def __enter__(self) -> Rehearsals:
         self._store.create()
+        self._use.__enter__()
         # What a job makes is out of others' reach until it is a result.
         os.mkdir(self._aside, 0o700)
         return self
@@ -75,6 +78,7 @@ class Rehearsals:
         for executor in self._executors.values():
             executor.close()
         remove_tree(self._aside)
+        self._use.__exit__(None, None, None)
 
     def make(
         self, subjects: Iterable[Subject], place: str = "", *, env: Mapping[str, str] | None = None, cpus: int = 0

@@ -116,6 +116,7 @@ class _Collector:
             # Roots that went have changed the signs.
             self._signs = self._signs_without_roots()
             self._take_trees([f"{self._store.objects}/{name}" for name in dead.objects])
+            self._take_trees(self._plan.look.quarantine)
             self._take_outputs(dead.outputs)
             self._name_again()
             self._take_trees(dead.labs)

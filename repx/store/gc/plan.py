@@ -55,11 +55,12 @@ def make_plan(store: Store, policy: Policy, caches: Iterable[str] = (), *, measu
         "outputs": (len(dead.outputs), len(picture.outputs)),
         "records": (len(forgotten), len(look.records) + len({one.place.job for one in picture.outputs})),
         "objects": (len(dead.objects), len(picture.objects) + len(picture.caches)),
+        "damaged": (len(look.quarantine), len(look.quarantine)),
         "notes": (len(dead.notes), len(picture.notes)),
         "roots": (len(roots), len(look.roots)),
         "caches": (len(old_caches), len(old_caches)),
     }
-    sizes = _sizes(store, picture.outputs, dead, forgotten, old_caches) if measures else {}
+    sizes = _sizes(store, look, dead, forgotten, old_caches) if measures else {}
     return Plan(look, dead, roots, forgotten, old_caches, sizes, counts)
 
 
@@ -96,14 +97,13 @@ def _files(store: Store, outputs: Iterable[Kept], dead: Dead) -> Iterator[str]:
                 yield f"{directory}/{name}"
 
 
-def _sizes(
-    store: Store, outputs: Iterable[Kept], dead: Dead, forgotten: Sequence[str], caches: Iterable[str]
-) -> dict[str, Size]:
+def _sizes(store: Store, look: Look, dead: Dead, forgotten: Sequence[str], caches: Iterable[str]) -> dict[str, Size]:
     measure = Measure()
     sizes = {
-        "outputs": measure.trees(_files(store, outputs, dead)),
+        "outputs": measure.trees(_files(store, look.picture.outputs, dead)),
         "objects": measure.trees(f"{store.objects}/{name}" for name in dead.objects),
         "labs": measure.trees(dead.labs),
+        "damaged": measure.trees(look.quarantine),
         "notes": measure.trees(f"{store.verified}/{name}" for name in dead.notes),
         "caches": measure.trees(caches),
     }

@@ -23,6 +23,7 @@ from repx.agent.base.layout import (
 )
 from repx.agent.base.names import is_digest, is_job_id
 from repx.agent.in_use import REALIZES, Use, uses_of
+from repx.store.damage import QUARANTINE
 from repx.store.gc.labs import picture_lab
 from repx.store.gc.picture import Kept, Place, StorePicture, counting_roots
 from repx.store.roots import Root, lab_at, read_roots
@@ -63,6 +64,8 @@ class Look:
     uses: list[Use]
     strangers: list[str] = field(default_factory=list)
     records: list[str] = field(default_factory=list)
+    quarantine: list[str] = field(default_factory=list)
+    """What was found damaged and put aside, by path: nobody's any more."""
 
     @property
     def unreadable(self) -> list[str]:
@@ -101,6 +104,9 @@ def look_at(store: Store, policy: Policy, now: float | None = None) -> Look:
     look = Look(StorePicture({}), roots, counting, uses)
     stored = list(_stored_labs(store, look))
     outputs = _Outputs(store, look, young)
+    look.quarantine = [
+        entry.path for entry in _scan(f"{store.root}/{QUARANTINE}") if young is None or _changed(entry.path) < young
+    ]
     kept_labs, is_unclear = _kept_labs(store, look, stored, young)
     look.picture = StorePicture(
         labs={path: picture_lab(path, store, outputs.asides) for path in sorted(kept_labs)},

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from repx.agent.base.layout import Store
 from repx.agent.base.names import is_job_id
+from repx.store.damage import QUARANTINE
 from repx.store.gc.sizes import Measure, Size
 
 
@@ -27,6 +28,7 @@ def usage_by_kind(store: Store, cache: str) -> list[Usage]:
         "labs": [store.labs, store.foreign],
         "objects": [store.objects],
         "outputs": [store.outputs],
+        "damaged": [f"{store.root}/{QUARANTINE}"],
         "keys": [store.keys],
         "stages": [store.stages],
         "notes": [store.verified],

@@ -15,6 +15,7 @@ from repx.agent.in_use import REALIZES, using
 from repx.agent.resolver import Resolver
 from repx.agent.runner import temporary_claim
 from repx.errors import StoreError, UsageError
+from repx.store.damage import check_store
 from repx.store.gc.collect import collect
 from repx.store.gc.reading import Policy
 from repx.store.roots import keep_link, pin, read_roots, unpin
@@ -397,3 +398,16 @@ def test_a_key_leads_on_to_another_result_that_stands_under_it(tmp_path: Path) -
     os.link(origin / RECORD, filled.store.key(outcome.key))
     filled.collect()
     assert Path(filled.store.key(outcome.key)).samefile(filled.directory(job.id) / RECORD)
+
+
+def test_what_was_found_damaged_and_put_aside_goes(tmp_path: Path) -> None:
+    filled = Filled(tmp_path)
+    lab = filled.lab(chain(1))
+    filled.keep(lab)
+    job = min(ids(lab))
+    (filled.directory(job) / OUT / next((filled.directory(job) / OUT).iterdir()).name).write_text("changed")
+    assert check_store(filled.store, lambda _: None).damages
+    assert len(names_in(filled.store.root + "/quarantine")) > 0
+    filled.collect()
+    assert names_in(filled.store.root + "/quarantine") == []
+    assert job not in filled.having(OUT)
