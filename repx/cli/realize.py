@@ -38,7 +38,8 @@ def realize(
     show_notes(written.notes)
     if as_json:
         answer = {"lab": written.lab_id, "path": written.path, "link": output, "new": written.is_new}
-        say(json.dumps({**answer, "runs": written.runs, "jobs": written.jobs}), is_answer=True)
+        counts = {"runs": written.runs, "jobs": written.jobs, "realizations": written.realizations}
+        say(json.dumps({**answer, **counts}), is_answer=True)
     else:
         then = f"run it: repx run{'' if output == 'result' else f' --lab {shlex.quote(output)}'}"
         say(f"{written.summary(output)}\n  {written.path}\n{then}", is_answer=True)

@@ -49,11 +49,14 @@ class WrittenLab:
     is_new: bool
     runs: int
     jobs: int
+    realizations: int
     notes: tuple[Finding, ...] = ()
 
     def summary(self, link: str) -> str:
-        """One line: `result: 2 runs, 21 jobs`."""
+        """One line: `result: 2 runs, 21 jobs`; also the realizations, which a run counts, where they are more."""
         what = f"{self.runs} {plural('run', self.runs)}, {self.jobs} {plural('job', self.jobs)}"
+        if self.realizations > self.jobs:
+            what += f" with {self.realizations} realizations in all"
         return f"{link}: {what}{'' if self.is_new else ', unchanged'}"
 
 
@@ -149,9 +152,9 @@ class _LabWriter:
         return self._written(target, lab_id, is_new=is_new)
 
     def _written(self, target: str, lab_id: str, *, is_new: bool) -> WrittenLab:
-        return WrittenLab(
-            target, lab_id, is_new, len(self.graph.runs), sum(1 for _ in self.graph.jobs()), self.graph.notes
-        )
+        realizations = [job.stage.realizations for job in self.graph.jobs()]
+        counts = len(self.graph.runs), len(realizations), sum(realizations)
+        return WrittenLab(target, lab_id, is_new, *counts, self.graph.notes)
 
     def _write_stage(self, recipe: StageRecipe) -> None:
         rendered = self.stages[recipe] = stage_files(recipe, self.base)

@@ -235,6 +235,9 @@ def test_realize_and_run_say_how_much_there_is(world: World) -> None:
     path = (world.root / "my lab").readlink()
     assert said == ["my lab: 2 runs, 4 jobs", f"  {path}", "run it: repx run --lab 'my lab'"]
     assert world.repx("run", "experiment.py").stdout.splitlines() == ["result: 2 runs, 4 jobs, unchanged", "4 jobs ran"]
+    world.write(EXPERIMENT.replace("@bash", "@bash(realizations=2)"))
+    twice = world.repx("realize", "experiment.py").stdout.splitlines()[0]
+    assert twice == "result: 2 runs, 4 jobs with 7 realizations in all"
 
 
 def test_without_a_terminal_only_the_answer_is_printed(world: World) -> None:
