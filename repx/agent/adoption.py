@@ -14,7 +14,8 @@ from typing import NamedTuple
 from repx.agent.base.files import link_tree, read_if_there, remove_tree
 from repx.agent.base.layout import OUT, Store
 from repx.agent.base.record import Outcome, RecordError, decode_outcome, find_realization
-from repx.agent.resolve import ResultsInput
+from repx.agent.lab.stage import Stage
+from repx.agent.resolve import Inputs, ResultsInput
 from repx.agent.resolved_job import ResolvedJob
 
 
@@ -26,18 +27,27 @@ class Adoptable(NamedTuple):
 
 
 def is_private(job: ResolvedJob, *, force: bool) -> bool:
-    """Whether a job's result is its own alone: it was made in spite of what is there, or takes more than its key says.
+    """Whether a job's result is its own: made in spite of what is there, or of more than its key says."""
+    return force or takes_more_than_its_key(job.job.stage, job.inputs)
+
+
+def takes_more_than_its_key(stage: Stage, inputs: Inputs) -> bool:
+    """Whether two jobs with one key may compute something else.
 
     The results of a run name the ids of jobs, among their paths: a script can see what it is not to depend on.
     """
-    stage = job.job.stage
-    takes_results = any(isinstance(value, ResultsInput) for value in job.inputs.values())
-    return force or stage.is_impure or takes_results or stage.hash_mode != "pure"
+    takes_results = any(isinstance(value, ResultsInput) for value in inputs.values())
+    return stage.is_impure or takes_results or stage.hash_mode != "pure"
 
 
 def find_adoptable(store: Store, job: ResolvedJob) -> Adoptable | None:
     """A complete result of another job under the key of this one."""
-    data = read_if_there(store.key(job.key))
+    return find_under_key(store, job.job.id, job.realization, job.key)
+
+
+def find_under_key(store: Store, job: str, index: int, key: str) -> Adoptable | None:
+    """A complete result of another job than this under a key, for all who may take it."""
+    data = read_if_there(store.key(key))
     if data is None:
         return None
     try:
@@ -45,9 +55,9 @@ def find_adoptable(store: Store, job: ResolvedJob) -> Adoptable | None:
         directory = store.job(named.job)
     except (RecordError, ValueError):
         return None
-    if named.job == job.job.id or named.realization != job.realization:
+    if named.job == job or named.realization != index:
         return None
-    found = find_realization(directory, job.realization, job.key)
+    found = find_realization(directory, index, key)
     if found is None or found[1].is_private:
         return None
     return Adoptable(*found)

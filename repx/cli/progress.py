@@ -14,6 +14,7 @@ from repx.agent.base.state import ENDED, State
 from repx.agent.lab.inherited import Inherited
 from repx.agent.lab.run_file import Job
 from repx.agent.scatter import SCATTER, PartJob
+from repx.cli.bill import bill_json, bill_lines
 from repx.cli.live_line import LiveLine
 from repx.cli.render import print_lines
 from repx.cli.streams import say
@@ -24,6 +25,7 @@ from repx.lab.plain_text import last_words, plain_lines
 from repx.lab.script_places import ScriptPlaces
 from repx.lab.selection import stage_of as stage_name
 from repx.lab.titles import Titles
+from repx.runtime.bill import Bill
 from repx.runtime.report import Report, reason_text, stage_of, unit_title
 from repx.runtime.units import Unit
 from repx.store.attempts import cause_text
@@ -129,8 +131,11 @@ def log_tail(unit: Unit) -> tuple[str, list[str]]:
     return "", []
 
 
-def print_plan(report: Report, lab: LabDirectory, *, as_json: bool) -> None:
-    """Print for each stage how many jobs are done, how many would run, and why; then the first jobs by name."""
+def print_plan(report: Report, lab: LabDirectory, bill: Bill, changes: Sequence[str], *, as_json: bool) -> None:
+    """Print for each stage how many jobs are done, how many would run, and why; the bill; the first jobs by name.
+
+    `changes` are lines that say what has changed since earlier versions of the jobs ran.
+    """
     # "At most": a job that waits for one that would run may still find a result of the same content.
     reasons: dict[str, Counter[str]] = {}
     for unit in report.units:
@@ -139,7 +144,14 @@ def print_plan(report: Report, lab: LabDirectory, *, as_json: bool) -> None:
     would_run = Counter({stage: sum(counts.values()) for stage, counts in reasons.items()})
     done = Counter(stage_of(unit) for unit in report.units if unit.found)
     if as_json:
-        plan = {"run": would_run, "reuse": done, "because": reasons, "at_most": True}
+        plan = {
+            "run": would_run,
+            "reuse": done,
+            "because": reasons,
+            "at_most": True,
+            "bill": bill_json(bill),
+            "changes": changes,
+        }
         print_lines([json.dumps(plan)])
         return
     if not would_run:
@@ -166,6 +178,9 @@ def print_plan(report: Report, lab: LabDirectory, *, as_json: bool) -> None:
     lines += ["", *(f"  {title:<{width}}  {reason}" for title, reason in named)]
     if total > len(named):
         lines.append(f"  … and {total - len(named)} more")
+    if changes:
+        lines += ["", "since earlier ones ran:", *(f"  {plain_lines(one)[0]}" for one in changes)]
+    lines += ["", "the bill:", *bill_lines(bill)]
     print_lines(lines)
 
 

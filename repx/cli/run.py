@@ -21,6 +21,7 @@ from repx.store.location import open_lab, open_store, verify_once
 if TYPE_CHECKING:
     from repx.agent.programs import IsolationKind
     from repx.dsl.experiment import Lab
+    from repx.runtime.engine import Engine
 
 
 @click.command()
@@ -58,7 +59,7 @@ def run(
     from repx.agent.base.state import State
     from repx.agent.programs import NATIVE
     from repx.cli.edited import warn_if_edited
-    from repx.cli.progress import Progress, print_nothing_to_run, print_plan, print_report
+    from repx.cli.progress import Progress, print_nothing_to_run, print_report
     from repx.lab.selection import select
     from repx.runtime.limits import parse_memory
     from repx.runtime.local import isolation_on, local_engine
@@ -113,7 +114,7 @@ def run(
         isolation=chosen,
     )
     if dry_run:
-        print_plan(engine.survey(), lab, as_json=as_json)
+        _print_plan(engine, lab, names, store, as_json=as_json)
         return
     _keep(lab, lab_path or "result", store)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -173,10 +174,21 @@ def _plan_unwritten(definition: Lab, names: Sequence[str], store: Store, *, forc
 
     from repx import api
     from repx.agent.programs import NATIVE
-    from repx.cli.progress import Progress, print_plan
+    from repx.cli.progress import Progress
     from repx.runtime.local import local_engine
 
     with TemporaryDirectory(prefix="repx-") as aside:
         lab = LabDirectory(api.realize_lab(definition, store=aside).path).owned(is_own=True)
         engine = local_engine(lab, names, store=store, watcher=Progress(lab, quiet=True), force=force, isolation=NATIVE)
-        print_plan(engine.survey(), lab, as_json=as_json)
+        _print_plan(engine, lab, names, store, as_json=as_json)
+
+
+def _print_plan(engine: Engine, lab: LabDirectory, names: Sequence[str], store: Store, *, as_json: bool) -> None:
+    from repx.analysis.why import explain
+    from repx.cli.progress import print_plan
+    from repx.cli.why import told_changes
+    from repx.runtime.bill import make_bill
+
+    report = engine.survey()
+    told = told_changes(explain(lab, store, names)) if any(unit.reason is not None for unit in report.units) else []
+    print_plan(report, lab, make_bill(report, store), told, as_json=as_json)

@@ -66,6 +66,14 @@ def unwritten_lab(
         yield LabDirectory(written.path).owned(is_own=True), store
 
 
+def told_changes(found: Why) -> list[str]:
+    """A line for each change of jobs of which earlier versions are in the store."""
+    from repx.cli.show_changes import change_line, print_order
+
+    changes = [one for one in print_order(found.changes) if one.before and not one.is_added and not found.is_past]
+    return [change_line(one, found.scripts.get((one.before, one.after))) for one in changes]
+
+
 def _lines(found: Why, *, whole: bool) -> Iterator[str]:
     from repx.cli.show_changes import change_line, diff_lines, print_order
 

@@ -220,8 +220,13 @@ def test_a_dry_run_says_what_each_stage_would_do_and_why(world: World) -> None:
     ]
     named = [re.sub(r"[0-9a-z]{12} +", "", line.strip()) for line in lines[5:]]
     assert sorted(named[:2]) == ["make[n=1] never ran", "make[n=3] never ran"]
-    assert named[2:] == ["look after others"]
+    assert named[2:6] == ["look after others", "", "the bill:", "jobs  1 reused, at most 3 to run"]
+    assert named[6].startswith("time  about ")
+    assert named[6].endswith("by 1 earlier attempt (too few to say how sure that is); not known for 1 of look")
     answer = world.run("--dry-run").answer
+    bill = answer.pop("bill")
+    assert (bill["reused"], bill["adopted"], bill["run"], bill["unknown"]) == (1, 0, 3, {"look": 1})
+    assert answer.pop("changes") == []
     because = {"make": {"never ran": 2}, "look": {"after others": 1}}
     assert answer == {"run": {"make": 2, "look": 1}, "reuse": {"make": 1}, "because": because, "at_most": True}
     assert tree(world.store) == before

@@ -142,7 +142,8 @@ def test_a_dry_run_says_at_most_and_writes_nothing(world: World) -> None:
     said = world.repx("run", "--dry-run", "--json")
     because = {"source": {"never ran": 1}, "middle": {"after others": 1}, "end": {"after others": 1}}
     would_run = {"source": 1, "middle": 1, "end": 1}
-    assert said.answer == {"run": would_run, "reuse": {}, "because": because, "at_most": True}
+    plan = {name: said.answer[name] for name in ("run", "reuse", "because", "at_most")}
+    assert plan == {"run": would_run, "reuse": {}, "because": because, "at_most": True}
     assert "at most" in world.repx("run", "--dry-run").stdout
     assert tree(world.store) == before
     world.run("source")
