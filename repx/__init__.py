@@ -63,6 +63,7 @@ _HOMES = {
     "repx.dsl.select": ("best", "every", "exact", "first", "latest"),
     "repx.dsl.stage": ("bash", "stage"),
     "repx.dsl.sweep": ("concat", "product", "zip"),
+    "repx.debugging": ("debug",),
     "repx.errors": ("JobsFailedError", "RepxError"),
     "repx.model.resources": ("Resources",),
     "repx.model.values": ("package",),

@@ -115,6 +115,20 @@ def _written(
     return written
 
 
+def realize_node(node: Node, store: Store) -> tuple[WrittenLab, JobId]:
+    """Write the Lab of a node, and keep it as one of the calls of its experiment; with the id of the node's job."""
+    lab = as_lab([node])
+    placed: dict[Node, JobId] = {}
+    packages = resolver_of(lab)
+    writer = open_writer(store, experiment_name(lab))
+    with known_digests(writer.memory.sources):
+        graph = instantiate(lab, software=packages, placed=placed)
+    with using(store, REALIZES):
+        written = _written(graph, packages, writer, experiment_folder(lab), _hear_nothing)
+        keep_realized(store, "call", experiment_name(lab), written.lab_id)
+    return written, placed[node]
+
+
 def realize(
     target: Lab | Node | Selected, *, store: str | None = None, jobs: int | None = None
 ) -> LabDirectory | Realization:

@@ -58,6 +58,26 @@ def run(
     return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
 
 
+def attached(argv: Sequence[str], *, cwd: str, env: Mapping[str, str], words: Sequence[str] = ()) -> int:
+    """Let a program have our own standard streams, the terminal with them, until it ends; its exit status.
+
+    Words that are too long for a command line are read by it from a descriptor, each ended by a NUL: `{descriptor}` in
+    `argv` stands for its number.
+    """
+    with tempfile.TemporaryFile() as file:
+        file.write(b"".join(os.fsencode(word) + b"\0" for word in words))
+        file.seek(0)
+        number = file.fileno()
+        done = subprocess.run(  # noqa: S603 - argv lists only; this is the door
+            [str(number) if word == "{descriptor}" else word for word in argv],
+            cwd=cwd,
+            env=env,
+            pass_fds=[number] if words else (),
+            check=False,
+        )
+    return done.returncode
+
+
 @contextlib.contextmanager
 def started(argvs: Sequence[Sequence[str]]) -> Iterator[Callable[[float], list[Completed]]]:
     """Programs at work while the caller does something else; what is given waits for all of them, for some seconds.

@@ -55,12 +55,7 @@ class Execution:
 
     def _damaged(self, attempt: Attempt, changed: Sequence[InputMark]) -> Attempt:
         """A job that has written to its inputs fails, and what it has spoiled is nobody's result any more."""
-        for top in {mark.top for mark in changed}:
-            if top.startswith(self._outputs + "/"):
-                with contextlib.suppress(OSError):
-                    # A result is read-only.
-                    os.chmod(os.path.dirname(top), stat.S_IRWXU)
-                    remove_tree(top)
+        discard_spoiled(self._outputs, changed)
         names = ", ".join(sorted({mark.input for mark in changed}))
         detail = "it has written to its input %s: copy what is to be changed" % names
         return attempt._replace(cause=attempt.cause or "input", detail=attempt.detail or detail)
@@ -93,3 +88,13 @@ class Execution:
         if self._input is None:
             self._input, self._held = os.pipe()
         return self._input
+
+
+def discard_spoiled(outputs: str, changed: Sequence[InputMark]) -> None:
+    """Take away the outputs of others that a job has written to."""
+    for top in {mark.top for mark in changed}:
+        if top.startswith(outputs + "/"):
+            with contextlib.suppress(OSError):
+                # A result is read-only.
+                os.chmod(os.path.dirname(top), stat.S_IRWXU)
+                remove_tree(top)

@@ -22,7 +22,7 @@ from repx.agent.claim import ClaimFile, ScratchGoneError, take_over
 from repx.agent.execution import Execution
 from repx.agent.job import Pause
 from repx.agent.messages import JobAnswer
-from repx.agent.outputs import cannot_be_kept
+from repx.agent.outputs import cannot_be_kept, collect_outputs
 from repx.agent.publish import Batch, publish_failure, publish_success, recover_pending
 from repx.agent.resolve import Given, chosen_indexes
 from repx.agent.resolved_job import ResolvedJob
@@ -108,6 +108,34 @@ class Slot:
             return self.store_trouble(error, job.key)
         seconds, told = attempt.end - attempt.start, _told(attempt, scratch.directory)
         return JobAnswer(state, job.key, directory=aside, outputs=outputs, seconds=seconds, attempt=told)
+
+    def prepare(self, job: ResolvedJob) -> Scratch:
+        """Have everything in place that a job finds when it begins, for somebody who does it by hand."""
+        self._scratch.prepare(job)
+        return self._scratch
+
+    def keep(self, job: ResolvedJob, attempt: Attempt, *, replace: bool) -> JobAnswer:
+        """Publish what somebody has made by hand in the scratch's `out`: the job's own result, and nobody else's.
+
+        A result that stands is found, unless it is to be replaced.
+        """
+        outputs, complaint = collect_outputs(job.job.stage.outputs, self._scratch.out)
+        if complaint:
+            return JobAnswer(State.FAILED, job.key, attempt=attempt._replace(cause="output", detail=complaint))
+        claimed = job.directory(self._store)
+        is_new = _make_if_new(claimed)
+        kept = self._take(claimed, is_new=is_new)
+        if kept is None:
+            return JobAnswer(State.RUNNING, job.key)
+        answer = None
+        try:
+            answer = self._find(job, kept, claimed) if kept and not replace else None
+            answer = answer or self._publish(job, claimed, [attempt], outputs, is_new=not kept, force=True)
+            return answer
+        finally:
+            # As in `do`: what is pending keeps its claim.
+            if answer is None or answer.is_found or answer.state is not State.SUCCEEDED:
+                self.claim.release(claimed)
 
     def time_to_commit(self) -> float | None:
         """Seconds until what is pending should be committed; None when nothing is."""

@@ -20,6 +20,7 @@ _COMMANDS = {
     "show": ("repx.cli.show:show_group", "Show one job, or its outputs."),
     "log": ("repx.cli.log:log", "Show what a job printed."),
     "status": ("repx.cli.status:status", "Say what is done, and what is not."),
+    "debug-run": ("repx.cli.debug_run:debug_run", "Do a job by hand, as it runs."),
     "verify": ("repx.cli.verify:verify", "Run done jobs again, and compare."),
     "push": ("repx.cli.push:push", "Bring results to another store."),
     "pull": ("repx.cli.push:pull", "Bring results from another store."),

@@ -164,6 +164,9 @@ def _told(found: Verification, one: Judged) -> list[str]:
     first = found.firsts.get(one.subject.name, "")
     lines += [f"  first: {first}, from which this is made, differs itself"] if first else []
     lines += [f"  likely cause: {one.cause.name}: {one.cause.seen}"] if one.cause else []
+    attempt = one.subject.attempt()
+    if attempt is not None and attempt.detail and not attempt.cause:
+        lines.append(f"  the result was {attempt.detail}")
     if outcome is not None and outcome.adopted:
         lines.append(f"  adopted: the result is that of {outcome.adopted}")
     return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 from collections.abc import Iterator, Sequence
@@ -91,6 +92,20 @@ def find_subjects(lab: LabDirectory, resolver: Resolver, names: Sequence[str], s
     return Found(subjects, missing, impure, sampled_of)
 
 
+def part_of(lab: LabDirectory, resolver: Resolver, name: str) -> tuple[Job, PartJob] | None:
+    """A part of a scatter-gather by the start of its id, and the whole; None where there is none."""
+    for run in lab.runs.values():
+        if len(name) < 4 or not any(stage.parts is not None for stage in run.stages.values()):
+            continue
+        for job in run.jobs():
+            whole = resolver.scatter_gather(job) if job.parts is not None else None
+            with contextlib.suppress(ItemsError):
+                for part in whole.walk(resolver.look_up_part) if whole is not None else ():
+                    if part.job is not None and part.job.id.startswith(name):
+                        return job, part.job
+    return None
+
+
 def unusable_input(inputs: Inputs) -> str:
     """The name of an input that is not there any more; empty where all are."""
     for name, given in inputs.items():
@@ -108,31 +123,12 @@ def _named(lab: LabDirectory, resolver: Resolver, names: Sequence[str]) -> list[
         try:
             jobs.update((job.id, job) for job in listed_jobs(lab, name))
         except UsageError:
-            whole, part = _whole_of(lab, resolver, name)
-            if not part:
+            found = part_of(lab, resolver, name)
+            if found is None:
                 raise
-            jobs[whole.id] = whole
-            parts[whole.id] = part
+            jobs[found[0].id] = found[0]
+            parts[found[0].id] = found[1].id
     return [(job, parts.get(job.id, "")) for job in sorted_jobs(lab, list(jobs.values()), resolver.inherited)]
-
-
-def _whole_of(lab: LabDirectory, resolver: Resolver, name: str) -> tuple[Job, str]:
-    """The scatter-gather of a part, by the start of its id, and that id; empty where there is none."""
-    job = None
-    for run in lab.runs.values():
-        if len(name) < 4 or not any(stage.parts is not None for stage in run.stages.values()):
-            continue
-        for job in run.jobs():
-            whole = resolver.scatter_gather(job) if job.parts is not None else None
-            if whole is None:
-                continue
-            try:
-                for part in whole.walk(resolver.look_up_part):
-                    if part.job is not None and part.job.id.startswith(name):
-                        return job, part.job.id
-            except ItemsError:
-                continue
-    raise UsageError(f"there is no run, group, stage or job {name!r}", hint="see them: repx list jobs")
 
 
 def _subjects_of(job: Job, resolver: Resolver, titles: Titles, run: int) -> Iterator[Subject | str]:
