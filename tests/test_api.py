@@ -161,3 +161,12 @@ def test_what_a_result_holds_may_be_a_param_of_what_is_realized_next(tmp_path: P
     [last] = repx.realize_many(square(number=int(nine.load_text("result"))), store=str(tmp_path), progress=False)
     assert last.params == {"number": 9}
     assert last.load_text("result") == "81"
+
+
+def test_what_is_done_by_hand_does_not_displace_what_has_run_meanwhile(tmp_path: Path) -> None:
+    with repx.debug(square(number=4), store=str(tmp_path)) as job:
+        [meanwhile] = repx.realize_many(square(number=4), store=str(tmp_path), progress=False)
+        job.outputs["result"].write_text("15")
+        with pytest.raises(JobsFailedError, match="the job has a result"):
+            job.keep()
+    assert meanwhile.load_text("result") == "16"

@@ -12,7 +12,7 @@ HEAD = ("repx realize experiment.py", "repx run --lab ./result")
 def changed(name: str, place: Path, section: str) -> tuple[Example, list[str]]:
     """An example that has been run, and what each command of a section of its README then printed."""
     example = Example(name, place)
-    for line in HEAD:
+    for line in commands_of(name):
         example.line(line)
     return example, [example.line(line) for line in commands_of(name, section)]
 
@@ -64,3 +64,9 @@ def test_a_value_that_no_section_can_hand_on_is_an_error_of_its_section(tmp_path
     said = example.line("repx run -k || test $? = 1")
     assert last_line(said.partition("  failed")[0]) == "3 jobs ran, 1 failed, 1 blocked"
     assert "cannot pickle 'generator' object" in said
+
+
+def test_what_was_made_by_hand_stays_with_the_script_that_it_was_made_for(tmp_path: Path) -> None:
+    _, said = changed("repl", tmp_path, "Mend it")
+    assert last_line(said[1]) == "2 jobs ran"
+    assert said[2].startswith("1.414214: loss ")

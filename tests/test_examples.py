@@ -151,6 +151,13 @@ def mnist(example: Example, said: Said) -> None:
     assert [line[: len("0 is read as ")] for line in readings] == [f"{digit} is read as " for digit in range(10)]
 
 
+def repl(example: Example, said: Said) -> None:
+    assert example.jobs() == Counter(train=1, report=1)
+    assert "model.json\n" in said["repx debug-run train -c 'run_job || ls -l'"]
+    assert said["repx show output report page"] == "1.414214: loss below 1e-30\n"
+    assert "made by hand: run_job || echo" in said["repx show job train"]
+
+
 def ultimatum(example: Example, said: Said) -> None:
     assert example.jobs() == Counter(history=1, plot=1)
     assert is_drawing(example.folder / "histories.svg", lines=20)
@@ -200,6 +207,7 @@ CLAIMS = {
     "mdrun": mdrun,
     "mnist": mnist,
     "quickstart": quickstart,
+    "repl": repl,
     "ten-trainings": ten_trainings,
     "ultimatum": ultimatum,
     "reference-lab": reference_lab,
