@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from repx.agent.base.files import remove_tree
 from tests.runtime.world import World, a_world, tree
 
 __all__ = ["a_world"]
@@ -256,3 +257,46 @@ def test_a_damaged_key_and_stage_are_put_aside_and_a_damaged_lab_heals(world: Wo
     assert world.repx("run").status == 2
     assert world.repx("run", "experiment.py").status == 0
     assert world.repx("verify", "--store").status == 0
+
+
+ALIKE = """
+@bash
+def made(result: Output = out("r.txt"), *, name: str):
+    return 'echo "${#name}" > "$result"'
+
+@bash
+def taken(before: Input, result: Output = out("r.txt")):
+    return 'echo taken >> DIARY; cat "$before" CHANCE > "$result"'
+
+lab = Lab(runs=[Run("work", lambda: [taken(before=made(name=name)) for name in ("ab", "cd")])])
+"""
+
+
+def test_what_was_adopted_is_made_by_its_own_job_and_of_what_was_collected_digests_are_compared(world: World) -> None:
+    chance = world.root / "chance"
+    chance.write_text("one\n")
+    world.realize(ALIKE.replace("CHANCE", str(chance)))
+    for name in ("ab", "cd"):
+        assert world.run(f"taken[name={name}]").status == 0
+    assert world.entries() == {"taken": 1}
+    answer = world.repx("verify", "taken", "--json").answer
+    assert [job["verdict"] for job in answer["jobs"]] == ["reproduced", "reproduced"]
+    (adopted,) = [job["adopted_from"] for job in answer["jobs"] if job["adopted_from"]]
+    assert world.entries() == {"taken": 3}
+    # As a collection leaves it: the record without its outputs.
+    directory = world.store / "outputs" / adopted
+    (directory / "record.jsonl").rename(directory / "collected.jsonl")
+    remove_tree(str(directory / "out"))
+    assert world.repx("verify", adopted).status == 0
+    chance.write_text("two\n")
+    done = world.repx("verify", adopted, "--no-cause")
+    assert done.status == 1
+    assert "result: its digest differs; its bytes are not there to be compared, they were collected" in done.stdout
+    # What takes from something that was collected has nothing to be run with.
+    for upstream in world.job_directories("made"):
+        (upstream / "record.jsonl").rename(upstream / "collected.jsonl")
+        remove_tree(str(upstream / "out"))
+    answer = world.repx("verify", adopted, "--json").answer
+    assert [(job["verdict"], job["why"].partition(" was")[0]) for job in answer["jobs"]] == [
+        ("cannot run", "its input before")
+    ]
