@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from repx.agent.base.files import remove_tree
+from repx.lab.directory import LabDirectory
+from repx.lab.verification import verify
 from tests.machine import needs_programs
 from tests.real.worlds import ENTER_ROOT, NAMESPACES, ROOT, World, world
 
@@ -139,3 +141,19 @@ def test_the_labs_own_repx_is_what_is_installed_here(copied: tuple[World, Path])
     ours = made.repx("list", "jobs", "--lab", str(place / "lab"), "--json")
     assert listed.stdout == ours
     assert (ROOT / "repx").is_dir()
+
+
+def test_a_lab_with_its_closure_goes_through_a_file_and_through_a_store(copied: tuple[World, Path]) -> None:
+    made, place = copied
+    archive, shared, mine = (str(place / name) for name in ("lab.tar", "shared", "mine"))
+    made.repx("pack", str(place / "lab"), "-o", archive)
+    made.repx("unpack", archive, "-o", str(place / "unpacked"), "--store", mine)
+    verify(LabDirectory(place / "unpacked"))
+    assert "6 jobs ran" in made.repx("run", "--bwrap", "--lab", str(place / "unpacked"), "--store", mine)
+    made.repx("push", "--lab", str(place / "unpacked"), shared, "--store", mine)
+    (brought,) = (Path(shared) / "foreign").iterdir()
+    verify(LabDirectory(brought))
+    for name in LabDirectory(brought).closure.paths:  # type: ignore[union-attr]  # it has one
+        known = Path(shared) / "objects" / name
+        assert known.is_symlink() or known.is_dir() or known.is_file()
+    assert "nothing to run" in made.repx("run", "--bwrap", "--lab", str(brought), "--store", shared)
