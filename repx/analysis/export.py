@@ -64,15 +64,17 @@ def plan_export(
     telling = _telling(lab, jobs, inherited)
     exported, missing = [], 0
     for job in jobs:
-        for index in range(job.stage.realizations):
-            made = resolver.outcome(job, index)
-            if made is None or made.is_collected:
+        realizations = resolver.selections.realizations(job)
+        missing += len(realizations.missing)
+        several = len(realizations.made) + len(realizations.missing) > 1
+        for index, made in realizations.made.items():
+            if made.is_collected:
                 missing += 1
                 continue
             for name, output in made.outputs.items():
                 if outputs and name not in outputs:
                     continue
-                values = _own_values(job, index, name, output) | {"params": telling[job.id]}
+                values = _own_values(job, str(index) if several else "", name, output) | {"params": telling[job.id]}
                 place = fill(fields, values, job, inherited)
                 exported.append(Exported(place, made.path(name), output, job, index, name))
     _check_names(exported, fields, lab, inherited)
@@ -110,7 +112,7 @@ def _telling(lab: LabDirectory, jobs: Sequence[Job], inherited: Inherited) -> di
     }
 
 
-def _own_values(job: Job, index: int, name: str, output: OutputRecord) -> dict[str, Any]:
+def _own_values(job: Job, index: str, name: str, output: OutputRecord) -> dict[str, Any]:
     file = PurePosixPath(output.path).name
     ending = "".join(PurePosixPath(file).suffixes[-2:] if ".tar." in file else PurePosixPath(file).suffixes[-1:])
     return {
@@ -118,7 +120,7 @@ def _own_values(job: Job, index: int, name: str, output: OutputRecord) -> dict[s
         "version": job.stage.version,
         "run": job.run.name,
         "job": job.id[:12],
-        "index": index if job.stage.realizations > 1 else "",
+        "index": index,
         "output": name if name.endswith(ending) and ending else name + ending,
         "file": file,
     }

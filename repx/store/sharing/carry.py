@@ -63,7 +63,7 @@ def carry(names: Sequence[str], sender: Sender, receiver: Receiver, watch: Calla
     titles = Titles(lab.job)
     jobs = select(lab, names).jobs
     with receiver:
-        for unit in units(lab, jobs, receiver.items):
+        for unit in units(lab, jobs, receiver.items, sender.added):
             _carry_one(unit, sender, receiver, carried, titles, watch)
     carried.taken, carried.size = receiver.taken, receiver.size
     carried.there += receiver.met

@@ -67,7 +67,7 @@ def _results(lab: LabDirectory, store: Store) -> Iterator[tuple[str, Realized]]:
     """The results that stand today, once each, sorted: with their places below `outputs/` in a store of their own."""
     view = StoreView(lab, store)
     found: dict[str, Realized] = {}
-    for unit in units(lab, {job.id: job for job in lab.jobs()}, view.items):
+    for unit in units(lab, {job.id: job for job in lab.jobs()}, view.items, view.added):
         look = view.look(unit)
         if look is not None and look.made is not None:
             number = look.realization

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -19,12 +19,14 @@ from repx.agent.base.record import Attempt, Log, LogFile, Outcome, encode_record
 from repx.agent.base.state import State
 from repx.agent.claim import ClaimFile, take_over
 from repx.agent.in_use import using
+from repx.agent.lab.job_line import FromJob
 from repx.agent.lab.run_file import Job
 from repx.agent.makers import maker_name
 from repx.agent.publish import Batch, move_directory, publish_success, recover_pending
 from repx.agent.recovery import recover_dead_runners
-from repx.agent.resolve import Given, Realized, look_up
+from repx.agent.resolve import Given, Realized, chosen_indexes, look_up
 from repx.agent.runner import temporary_claim
+from repx.agent.selections import numbers_of
 from repx.agent.stage_lines import StageLines
 from repx.errors import StoreError
 from repx.lab.directory import LabDirectory
@@ -87,6 +89,9 @@ class Receiver:
 
     def expect(self, unit: Unit) -> Look | None:
         """What a unit is here, and what stands of it; None while something that it takes has no result here."""
+        if any(one.expected.realization for one in self._waiting) and _takes_selections(unit.job):
+            # A selector counts what is in place.
+            self.flush()
         return self._view.look(unit)
 
     def items(self, job: Job) -> list[str]:
@@ -220,9 +225,25 @@ class Receiver:
             self.lab.lab_id,
             {name: _digests(value) for name, value in resolved.inputs.items()},
             parcel.outputs,
+            chosen_indexes(resolved.inputs),
+            parcel.outcome.adopted,
+            parcel.outcome.is_private,
+            self._numbers(expected, parcel),
         )
         way = [*parcel.way[:-1], parcel.way[-1]._replace(time=time.time())]
         return encode_record(outcome, attempts, self._lines.fingerprint(job.identity), way)
+
+    def _numbers(self, expected: Look, parcel: Parcel) -> Mapping[str, str]:
+        """What selectors compare of a result whose stage has several realizations."""
+        if expected.job.stage.realizations == 1:
+            return {}
+        if parcel.is_collected:
+            return parcel.outcome.numbers
+        return numbers_of(parcel.outputs, f"{parcel.directory}/{OUT}")
+
+
+def _takes_selections(job: Job) -> bool:
+    return any(isinstance(source, FromJob) and source.selector is not None for source in job.inputs)
 
 
 def _undo(directory: str, made: str) -> None:
@@ -250,7 +271,7 @@ def _renumbered(parcel: Parcel, earlier: int) -> tuple[list[Attempt], list[tuple
             stdout=renamed(attempt.stdout, f"stdout-{number}.log"),
             stderr=renamed(attempt.stderr, f"stderr-{number}.log"),
         )
-        for number, attempt in enumerate(parcel.attempts or (Attempt(),), earlier + 1)
+        for number, attempt in enumerate(parcel.attempts, earlier + 1)
     ]
     return attempts, logs
 

@@ -14,12 +14,14 @@ from repx.agent.base.record import (
     Attempt,
     CameFrom,
     LogFile,
+    Outcome,
     OutputRecord,
     RecordError,
     decode_attempts,
     decode_outcome,
     decode_way,
 )
+from repx.agent.lab.run_file import Job
 from repx.agent.resolve import Inputs, Realized
 from repx.agent.scatter import SCATTER
 from repx.lab.directory import LabDirectory
@@ -45,10 +47,15 @@ class Parcel(NamedTuple):
     """
 
     directory: str
-    outputs: Mapping[str, OutputRecord]
+    outcome: Outcome
     attempts: tuple[Attempt, ...]
     way: tuple[CameFrom, ...]
     is_collected: bool = False
+
+    @property
+    def outputs(self) -> Mapping[str, OutputRecord]:
+        """Its outputs by name."""
+        return self.outcome.outputs
 
 
 class Sender(Protocol):
@@ -56,6 +63,9 @@ class Sender(Protocol):
 
     def offer(self, unit: Unit) -> Offer | None:
         """What stands there of a unit; None when nothing does."""
+
+    def added(self, job: Job) -> list[int]:
+        """The indexes of realizations that were added there to those that the job's stage has."""
 
     def fetch(self, unit: Unit, offer: Offer, place: str) -> Parcel:
         """Bring a result to an empty directory here. Raises DamagedError, and StoreError where it cannot be read."""
@@ -88,6 +98,10 @@ class DirectorySender:
         found = (Offer(look.made, look.resolved.inputs) for look in looks if look is not None and look.made is not None)
         return next(found, None)
 
+    def added(self, job: Job) -> list[int]:
+        """The indexes of realizations that were added there to those that the job's stage has."""
+        return self._views[0].added(job)
+
     def fetch(self, unit: Unit, offer: Offer, place: str) -> Parcel:
         """Bring a result to an empty directory here."""
         source = offer.made.directory
@@ -119,7 +133,7 @@ class DirectorySender:
                 raise DamagedError(f"{error.filename}: {error.strerror}") from None
             raise
         journey = CameFrom(self._how, self._place, os.uname().nodename, 0.0, offer.made.key)
-        return Parcel(place, outcome.outputs, tuple(attempts), (*way, journey), is_collected)
+        return Parcel(place, outcome, tuple(attempts), (*way, journey), is_collected)
 
     def _fetch_items(self, unit: Unit, offer: Offer, place: str) -> None:
         """Bring the list of a scatter that was collected: without it nobody can tell which steps there were."""

@@ -23,14 +23,18 @@ Items = Callable[[Job], Iterable[str]]
 """The work items of a scatter-gather whose scatter has been carried; none where it has not."""
 
 
-def units(lab: LabDirectory, jobs: Mapping[str, Job], items: Items) -> Iterator[Unit]:
+Added = Callable[[Job], Iterable[int]]
+"""The indexes of realizations that a job has beyond those that its stage has."""
+
+
+def units(lab: LabDirectory, jobs: Mapping[str, Job], items: Items, added: Added) -> Iterator[Unit]:
     """The units of some jobs, which are closed under inputs; `items` is asked when the scatter has been handled."""
     for job in in_order(lab, jobs):
         if job.stage.parts is not None:
             yield Unit(job, step=SCATTER)
             for item in dict.fromkeys(items(job)):
                 yield from (Unit(job, step=step.name, item=item) for step in job.stage.parts.steps)
-        yield from (Unit(job, index) for index in range(job.stage.realizations))
+        yield from (Unit(job, index) for index in [*range(job.stage.realizations), *added(job)])
 
 
 def in_order(lab: LabDirectory, jobs: Mapping[str, Job]) -> Iterator[Job]:

@@ -10,6 +10,7 @@ from repx.agent.lab.run_file import Job
 from repx.agent.resolve import Realized, Resolved
 from repx.agent.resolver import Resolver
 from repx.agent.scatter import ItemsError, PartJob
+from repx.agent.selections import added_indexes
 from repx.lab.directory import LabDirectory
 from repx.store.sharing.units import Unit
 
@@ -28,6 +29,7 @@ class StoreView:
 
     def __init__(self, lab: LabDirectory, store: Store) -> None:
         self.lab = lab
+        self._store = store
         self._resolver = Resolver(lab, store)
 
     def look(self, unit: Unit) -> Look | None:
@@ -53,7 +55,13 @@ class StoreView:
             return [] if whole is None or scatter is None else whole.items(scatter)
         return []
 
+    def added(self, job: Job) -> list[int]:
+        """The indexes of realizations that were added to those that the stage has."""
+        return added_indexes(self._store, job.id, job.stage.realizations)
+
     def note(self, look: Look, made: Realized) -> None:
         """A result stands now, or is about to."""
-        if look.realization == 0:
+        if look.realization:
+            self._resolver.note_further(look.job.id, look.realization, made)
+        else:
             self._resolver.note(look.job.id, made)

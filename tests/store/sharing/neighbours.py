@@ -13,6 +13,7 @@ from repx.agent.base.files import walk
 from tests.runtime.world import Done, World
 
 EXPERIMENT = """
+import repx
 @bash
 def make(data: Output = out("data.txt"), *, seed: int):
     return '''
@@ -53,18 +54,25 @@ def report(sweep: Results, raw: Input, summary: Output = out("summary.txt")):
 def noisy(noise: Output = out("noise.txt"), *, index: int = 0):
     return '''echo noisy >> DIARY; echo "$index" > "$noise" '''
 
+@bash
+def pick(noises: Inputs, best: Input, sum: Output = out("sum.txt")):
+    return '''echo pick >> DIARY; cat "${noises[@]}" "$best" > "$sum" '''
+
+def choose():
+    noise = noisy()
+    pick(noises=repx.every(noise), best=repx.best(noise, largest="noise"))
+
 def simulate():
     double(data=make().data)
 
-import repx
 sweep = Run("sweep", simulate, params={"seed": [1, 2]})
 scatter = Run("scatter", lambda: parts(data=make(seed=1).data))
 strict = Run("strict", report, after=[sweep], params={"raw": repx.files("raw")})
-lab = Lab(runs=[sweep, scatter, strict, Run("repeat", noisy)])
+lab = Lab(runs=[sweep, scatter, strict, Run("repeat", noisy), Run("choose", choose)])
 """
 
-RESULTS = 11
-"""Two of make and double each, split, two of work, collect, report, two of noisy."""
+RESULTS = 12
+"""Two of make and double each, split, two of work, collect, report, two of noisy, pick."""
 
 
 class Neighbours:

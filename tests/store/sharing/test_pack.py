@@ -56,7 +56,7 @@ def test_results_come_along_where_they_are_asked_for(neighbours: Neighbours) -> 
     here, there = neighbours.here, neighbours.there
     assert ok(here.repx("pack", "result", "-o", "full.tar", "--results", "--json")).answer["results"] == RESULTS
     done = ok(there.repx("unpack", str(here.root / "full.tar")))
-    assert f"result: 4 runs, 7 jobs, {RESULTS} results" in done.stdout
+    assert f"result: 5 runs, 8 jobs, {RESULTS} results" in done.stdout
     assert sorted(contents(there.store).values()) == sorted(contents(here.store).values())
     assert neighbours.nothing_runs(there)
     record = (there.job_directories("split")[0] / "record.jsonl").read_bytes()

@@ -158,6 +158,38 @@ def test_results_of_other_inputs_are_left(neighbours: Neighbours) -> None:
     assert (pulled["taken"], pulled["there"], pulled["other_inputs"]) == (RESULTS - 4, 2, 2)
 
 
+def test_what_was_collected_arrives_as_collected_and_is_filled_where_it_is_whole(neighbours: Neighbours) -> None:
+    here, there, shared = neighbours.here, neighbours.there, neighbours.root / "shared"
+    ok(here.repx("push", str(shared)))
+    for stage in ("split", "work", "make"):
+        for directory in here.job_directories(stage):
+            if stage == "split":
+                os.link(directory / "out/items.json", directory / "items")
+            (directory / "record.jsonl").rename(directory / "collected.jsonl")
+            remove_tree(str(directory / "out"))
+    pulled = ok(there.repx("pull", str(here.store), "--json")).answer
+    assert (pulled["taken"], pulled["collected"], pulled["missing"]) == (RESULTS - 5, 5, 0)
+    assert neighbours.nothing_runs(there)
+    assert "5 only as records" in ok(here.repx("push", str(neighbours.root / "more"))).stdout
+    assert ok(there.repx("list", "jobs", "parts", "--steps", "--json")).stdout.count('"step": "work"') == 2
+    filled = ok(there.repx("pull", str(shared), "--json")).answer
+    assert (filled["taken"], filled["there"]) == (5, RESULTS - 5)
+    assert contents(there.store) == contents(shared)
+    ok(here.repx("pack", "-o", "collected.tar", "--results"))
+    unpacked = ok(
+        there.repx("unpack", str(here.root / "collected.tar"), "--store", str(neighbours.root / "u"), "--json")
+    )
+    assert (unpacked.answer["taken"], unpacked.answer["collected"]) == (RESULTS - 5, 5)
+
+
+def test_a_choice_is_told_in_the_record_that_arrives(neighbours: Neighbours) -> None:
+    here, there = neighbours.here, neighbours.there
+    ok(there.repx("pull", str(here.store)))
+    assert there.outcome("pick") == here.outcome("pick")
+    assert there.outcome("pick").chosen == {"best": [1], "noises": [0, 1]}
+    assert there.outcome("report").is_private, "others do not adopt it there either"
+
+
 def test_two_pushes_at_once_bring_everything_once(neighbours: Neighbours) -> None:
     here, shared = neighbours.here, neighbours.root / "shared"
     commands = [here.start("push", str(shared), "--json") for _ in range(3)]
