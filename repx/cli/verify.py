@@ -37,6 +37,7 @@ _STORE_HELP = "The store; without a path: hash what is stored, put damage aside,
 @click.option("--allow-drift", is_flag=True, help="Accept that this machine's programs differ from the Lab's.")
 @click.option("--lab", "-l", "labs", multiple=True, is_flag=False, flag_value="", help=_LAB_HELP, metavar="[PATH]")
 @click.option("--store", "stores", multiple=True, is_flag=False, flag_value="", help=_STORE_HELP, metavar="[PATH]")
+@click.option("--isolation", type=click.Choice(("native", "bwrap", "podman", "docker")), help="The same by its name.")
 @isolation_options
 @json_option
 def verify(
@@ -63,6 +64,10 @@ def verify(
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     lab_path, store_path = next(filter(None, labs), "result"), next(filter(None, stores), None)
+    if store_path is not None and not Path(store_path).is_dir():
+        raise UsageError(
+            f"there is no store at {store_path}", hint="to check the files of a store: repx verify --store"
+        )
     if "" in (*labs, *stores):
         if names or sample:
             raise UsageError(

@@ -300,3 +300,47 @@ def test_what_was_adopted_is_made_by_its_own_job_and_of_what_was_collected_diges
     assert [(job["verdict"], job["why"].partition(" was")[0]) for job in answer["jobs"]] == [
         ("cannot run", "its input before")
     ]
+
+
+def test_what_somebody_works_on_is_left_for_the_next_look(world: World) -> None:
+    world.realize(
+        """
+@bash
+def slow(result: Output = out("r.txt")):
+    return 'echo slow >> DIARY; until [ -e GATE ]; do sleep 0.05; done; echo 1 > "$result"'
+
+lab = Lab(runs=[Run("work", slow)])
+""".replace("GATE", str(world.root / "gate"))
+    )
+    (world.root / "gate").touch()
+    assert world.run().status == 0
+    (world.root / "gate").unlink()
+    (directory,) = world.job_directories("slow")
+    (directory / "out" / "r.txt").chmod(0o644)
+    (directory / "out" / "r.txt").write_text("2\n")
+    world.diary.write_text("")
+    running = world.start("run", "--force", "slow")
+    world.wait_for_entry("slow")
+    done = world.repx("verify", "--store", "--json")
+    assert (done.status, done.answer["busy"], done.answer["damages"]) == (1, 1, [])
+    (world.root / "gate").touch()
+    assert running.end().status == 0
+    assert world.repx("verify", "--store").status == 0
+    assert world.output("slow", "r.txt") == "1\n"
+
+
+def test_commonest_mistakes(world: World) -> None:
+    world.realize(FAILS.replace("CHANCE", str(world.diary)))
+    assert world.run().status == 0
+    for argv, said in (
+        (("--store", "nowhere"), "there is no store at nowhere"),
+        (("--lab", "--sample", "2"), "checks files, and runs no job"),
+        (("--sample", "0"), "invalid value for '--sample'"),
+        (("source[n=1]",), "there is no param 'n'"),
+        (("--isolation", "bwrap"), "shuts jobs in with the closure of their Lab"),
+    ):
+        done = world.repx("verify", *argv)
+        assert done.status == 2, argv
+        assert said in done.stderr, done.stderr
+    assert not (world.root / "nowhere").exists()
+    assert world.repx("verify", "--isolation", "native").status == 0
