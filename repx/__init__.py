@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from repx.errors import JobsFailedError as JobsFailedError
     from repx.errors import RepxError as RepxError
     from repx.model.resources import Resources as Resources
+    from repx.model.retry import Retry as Retry
     from repx.model.values import package as package
 
 from repx.agent.base.version import VERSION
@@ -66,6 +67,7 @@ _HOMES = {
     "repx.debugging": ("debug",),
     "repx.errors": ("JobsFailedError", "RepxError"),
     "repx.model.resources": ("Resources",),
+    "repx.model.retry": ("Retry",),
     "repx.model.values": ("package",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -41,7 +41,10 @@ class Execution:
         attempt = self._execute(job)
         if job.start.passed:
             attempt = attempt._replace(passed_env=told_variables(job.start.passed))
-        kill_descendants()
+        peak, cpu = kill_descendants()
+        if job.start.sandbox is not None and job.start.sandbox.kind == "bwrap":
+            # Bubblewrap does not wait for the process that has run the job, which therefore ends as a child of ours.
+            attempt = attempt._replace(max_rss=max(attempt.max_rss, peak), cpu=round(attempt.cpu + cpu, 6))
         changed = changed_inputs(marks)
         if changed:
             return self._damaged(attempt, changed), {}

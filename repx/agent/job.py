@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -43,6 +44,8 @@ class StartedJob:
         self._generations = command.generations
         self._is_known = False
         self._end: os.waitid_result | None = None
+        self._reaped: list[resource.struct_rusage] = []
+        """What was used by those that ended after their leader."""
         self._began = time.monotonic()
         descriptor = _readable(command.words) if command.words else None
         try:
@@ -88,8 +91,9 @@ class StartedJob:
             # done, nobody else can be given the group's id.
             kill_group(self.pid)
         _, status, usage = os.wait4(self.pid, 0)
+        self._reaped.append(usage)
         detail = ""
-        if status == 0 and not stopped and has_group(self.pid):
+        if status == 0 and not stopped and has_group(self.pid, self._reaped):
             stopped, detail = self._wait_for_group(deadline, pause)
         ended = time.monotonic()
         exit_status = os.waitstatus_to_exitcode(status)
@@ -103,8 +107,8 @@ class StartedJob:
             signal=-exit_status if exit_status < 0 else None,
             cause=cause,
             detail=detail,
-            max_rss=usage.ru_maxrss * 1024,
-            cpu=round(usage.ru_utime + usage.ru_stime, 6),
+            max_rss=max(one.ru_maxrss for one in self._reaped) * 1024,
+            cpu=round(sum(one.ru_utime + one.ru_stime for one in self._reaped), 6),
         )
 
     def make_known(self) -> None:
@@ -171,7 +175,7 @@ class StartedJob:
         return self._has_ended() and not group_members(self.pid)
 
     def _has_no_group(self) -> bool:
-        return not has_group(self.pid)
+        return not has_group(self.pid, self._reaped)
 
 
 def _readable(words: Sequence[str]) -> int:

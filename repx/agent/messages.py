@@ -7,7 +7,7 @@ job of that Lab. Both ends are the same program of the same user, so nothing is 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Union
 
 from repx.agent.base.record import Attempt, OutputRecord, encode_outputs, parse_attempt, parse_outputs
@@ -47,6 +47,8 @@ class JobOrder(NamedTuple):
     it was asked for before, and `failure` is the mark of the failure that stood there. `unit` is the runner's number
     for it, which the answer gives back; `offset` is that of the job in its run file. With `aside` nothing is found or
     published: the job is executed, and what it makes is put there. `env` are variables that it then gets as well.
+    `spent` retries it has had; `lost` are the begin, the end and the host of attempts whose workers were killed, so
+    that nobody has recorded them.
     """
 
     run: str
@@ -67,6 +69,12 @@ class JobOrder(NamedTuple):
     offset: int = 0
     aside: str = ""
     env: Mapping[str, str] = {}
+    spent: int = 0
+    lost: Sequence[tuple[float, float, str]] | None = None
+
+    def lost_attempts(self) -> list[Attempt]:
+        """The lost ones as a record has them."""
+        return [Attempt(*one, cause="worker", detail="its worker was killed") for one in self.lost or ()]
 
 
 class Forget(NamedTuple):
@@ -85,7 +93,9 @@ class JobAnswer(NamedTuple):
 
     Succeeded, with `is_found` where that was done already and `is_adopted` where another job had done it; failed or
     cancelled, with the attempt; running, where somebody else works on it, with the mark of the `failure` that stands
-    there; ready, where it was dropped before it was begun. `seconds` is what its script took.
+    there; ready, where it was dropped before it was begun. `seconds` is what its script took, `peak` the bytes of
+    memory that it used, `spent` how many retries it has had. With `wants_memory` it is to be tried again with more,
+    which is the runner's to give, and within `time_s`, which may have grown.
     """
 
     state: State
@@ -98,6 +108,10 @@ class JobAnswer(NamedTuple):
     failure: str | None = None
     unit: int = 0
     is_adopted: bool = False
+    peak: int = 0
+    spent: int = 0
+    wants_memory: bool = False
+    time_s: float | None = None
 
 
 class Trouble(NamedTuple):

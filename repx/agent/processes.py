@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -70,11 +71,14 @@ def kill_group(group: int, grace_s: float = 0.0) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def has_group(group: int) -> bool:
-    """Whether a process of a group is left whose leader has been reaped. Those that have ended are reaped by this."""
+def has_group(group: int, reaped: list[resource.struct_rusage]) -> bool:
+    """Whether a process of a group is left whose leader has been reaped.
+
+    Those that have ended are reaped by this; what they have used is added to `reaped`.
+    """
     try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+        while (ended := os.wait4(-1, os.WNOHANG))[0]:
+            reaped.append(ended[2])
     except ChildProcessError:
         # All that a job starts becomes a child of ours when its parent ends (`supervisor.become_subreaper`).
         return False

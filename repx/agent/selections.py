@@ -43,6 +43,8 @@ class Selections:
         self._store = store
         self._look = look
         self._chosen: dict[tuple[str, str], list[int]] = {}
+        self._expected: dict[str, int] = {}
+        """The realization that is being added to a job."""
 
     def realizations(self, job: Job) -> RealizationsOf:
         """All realizations of a job: as many as its stage has, and those that were added to them.
@@ -51,7 +53,10 @@ class Selections:
         """
         found = RealizationsOf({}, [])
         count = job.stage.realizations
-        for index in [*range(count), *added_indexes(self._store, job.id, count)]:
+        added = set(added_indexes(self._store, job.id, count))
+        if job.id in self._expected:
+            added.add(self._expected[job.id])
+        for index in [*range(count), *sorted(added)]:
             one = self._look(job, index)
             if isinstance(one, Awaited):
                 raise AwaitedError
@@ -74,6 +79,10 @@ class Selections:
             self._chosen[place] = indexes
         return [(index, made[index]) for index in indexes]
 
+    def expect(self, job: str, index: int) -> None:
+        """A realization is being added to a job, of which nothing may stand yet."""
+        self._expected[job] = index
+
     def forget(self) -> None:
         """Choose anew: there may be other realizations by now."""
         self._chosen.clear()
@@ -81,12 +90,20 @@ class Selections:
 
 def added_indexes(store: Store, job: str, count: int) -> list[int]:
     """The indexes from `count` on for which a job keeps something: realizations beyond those its stage has."""
+    return sorted({index for index, _ in _places(store, job) if index >= count})
+
+
+def realization_directories(store: Store, job: str, index: int) -> list[str]:
+    """Where a job keeps something of a further realization, under whatever key."""
+    return ["%s/%s" % (store.job(job), name) for found, name in _places(store, job) if found == index]
+
+
+def _places(store: Store, job: str) -> list[tuple[int, str]]:
     try:
         names = os.listdir(store.job(job))
     except OSError:
         return []
-    indexes = {int(match[1]) for match in map(_PLACE.match, names) if match is not None}
-    return sorted(index for index in indexes if index >= count)
+    return [(int(match[1]), match[0]) for match in map(_PLACE.match, names) if match is not None]
 
 
 def _number(made: Realized, index: int, output: str) -> float:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 
 from repx.agent.adoption import find_adoptable, is_private, link_outputs
 from repx.agent.base.files import mark_of_file
-from repx.agent.base.layout import CLAIM, COLLECTED, FAILURE, PENDING, Store
+from repx.agent.base.layout import CLAIM, COLLECTED, FAILURE, PENDING, RECORD, Store
 from repx.agent.base.record import (
     Attempt,
     Outcome,
@@ -57,21 +58,29 @@ class Slot:
         self._batch = Batch(store, self.claim)
         self._lines = StageLines(store)
         self._oldest = 0.0
+        self._lost: Sequence[Attempt] = ()
+        """Attempts at the job of which no record tells yet."""
 
-    def do(self, job: ResolvedJob, *, force: bool, again: bool = False, failure: str | None = None) -> JobAnswer:
-        """Do one job. What a disk refuses becomes a failed job. `again` and `failure` are as in `JobOrder`.
+    def do(
+        self,
+        job: ResolvedJob,
+        *,
+        force: bool,
+        again: bool = False,
+        failure: str | None = None,
+        spent: int = 0,
+        lost: Sequence[Attempt] = (),
+    ) -> JobAnswer:
+        """Do one job. What a disk refuses becomes a failed job. The last four are as in `JobOrder`.
 
         Raises ScratchGoneError when somebody has taken this slot for dead and removed its files.
         """
         # Each realization is claimed by itself, so that several run at once.
         claimed = job.directory(self._store)
+        self._lost = lost
         try:
             is_new = _make_if_new(claimed)
             seen = None if is_new else mark_of_file(claimed + "/" + FAILURE)
-            if again and seen not in (None, failure):
-                outcome = read_outcome(claimed + "/" + FAILURE)
-                if outcome is not None and (outcome.key, outcome.state) == (job.key, State.FAILED):
-                    return JobAnswer(State.FAILED, job.key, attempt=_FAILED_ELSEWHERE)
             kept = self._take(claimed, is_new=is_new)
             if kept is None:
                 return JobAnswer(State.RUNNING, job.key, failure=seen)
@@ -80,9 +89,11 @@ class Slot:
         answer = None
         try:
             answer = self._find(job, kept, claimed) if kept and (again or not force) else None
+            if answer is None and again and FAILURE in kept:
+                answer = _failed_elsewhere(job, claimed, failure, spent)
             if answer is None and not force:
                 answer = self._adopt(job, claimed, is_new=not kept)
-            answer = answer or self._attempt(job, claimed, is_new=not kept, force=force)
+            answer = answer or self._try(job, claimed, spent, is_new=not kept, force=force)
             return answer
         except OSError as error:
             return self.store_trouble(error, job.key)
@@ -193,6 +204,22 @@ class Slot:
         directory, outcome = found
         return JobAnswer(State.SUCCEEDED, job.key, True, directory, outcome.outputs)
 
+    def _try(self, job: ResolvedJob, claimed: str, spent: int, *, is_new: bool, force: bool) -> JobAnswer:
+        """Attempt a job, and once more where its stage says so: its claim is kept, each attempt has its record.
+
+        Memory is shared among the slots of a runner, which is asked for more.
+        """
+        while True:
+            answer = self._attempt(job, claimed, is_new=is_new, force=force)._replace(spent=spent)
+            if not _has_retry(job, answer.attempt, spent):
+                return answer
+            assert answer.attempt is not None, "it has failed"
+            spent, is_new = spent + 1, False
+            if answer.attempt.cause == "memory":
+                return answer._replace(wants_memory=True, spent=spent, time_s=job.time_s)
+            if answer.attempt.cause == "timeout" and job.time_s:
+                job = job._replace(time_s=2 * job.time_s)
+
     def _attempt(self, job: ResolvedJob, claimed: str, *, is_new: bool, force: bool) -> JobAnswer:
         self._scratch.prepare(job)
         # Nothing begins under a claim that somebody may have taken while this machine stood still.
@@ -204,7 +231,8 @@ class Slot:
         if not self.claim.holds(claimed):
             # Taken over while this machine did not answer: whoever has it now decides.
             return JobAnswer(State.RUNNING, job.key)
-        earlier = [] if is_new else [one for name in _EARLIER for one in read_attempts(claimed + "/" + name)]
+        earlier = [*([] if is_new else _earlier_attempts(claimed, job.key, force=force)), *self._lost]
+        self._lost = ()
         stdout, stderr, trace = self._scratch.logs.take(claimed, len(earlier) + 1)
         attempt = attempt._replace(stdout=stdout, stderr=stderr, trace=trace)
         return self._publish(job, claimed, [*earlier, attempt], outputs, is_new=is_new, force=force)
@@ -232,7 +260,7 @@ class Slot:
             detail = cannot_be_kept(error, scratch.out, claimed + "/out", self._store.job(job.job.id) + "/out")
             failed = attempt._replace(cause="output", detail=detail)
             return self._publish(job, claimed, [*attempts[:-1], failed], {}, is_new=is_new, force=force)
-        return JobAnswer(state, job.key, directory=directory, outputs=outputs, seconds=seconds)
+        return JobAnswer(state, job.key, directory=directory, outputs=outputs, seconds=seconds, peak=attempt.max_rss)
 
     def _adopt(self, job: ResolvedJob, claimed: str, *, is_new: bool) -> JobAnswer | None:
         """The result of another job that computed the same; None when there is none."""
@@ -302,6 +330,38 @@ def _make_if_new(directory: str) -> bool:
         os.makedirs(directory, exist_ok=True)
         return False
     return True
+
+
+def _earlier_attempts(directory: str, key: str, *, force: bool) -> list[Attempt]:
+    """The attempts that the next record has, too, first to last: with `force` also those of the result it replaces."""
+    names: tuple[str, ...] = _EARLIER
+    if force:
+        outcome = read_outcome(directory + "/" + RECORD)
+        names = (RECORD, *names) if outcome is not None and outcome.key == key else names
+    found = {one.start: one for name in names for one in read_attempts(directory + "/" + name)}
+    return [found[start] for start in sorted(found)]
+
+
+def _has_retry(job: ResolvedJob, attempt: Attempt | None, spent: int) -> bool:
+    retries = job.job.stage.retries
+    return attempt is not None and spent < retries.times and retries.covers(attempt)
+
+
+def _failed_elsewhere(job: ResolvedJob, claimed: str, before: str | None, spent: int) -> JobAnswer | None:
+    """What another runner's failure is for this one; None where there is only that which stood there `before`.
+
+    Nobody works on the job any more. Where the failure was for memory, both runners may try again, with more.
+    """
+    outcome = read_outcome(claimed + "/" + FAILURE)
+    if outcome is None or (outcome.key, outcome.state) != (job.key, State.FAILED):
+        return None
+    if mark_of_file(claimed + "/" + FAILURE) == before:
+        return None
+    last = next(reversed(read_attempts(claimed + "/" + FAILURE)), _FAILED_ELSEWHERE)
+    if last.cause == "memory" and _has_retry(job, last, spent):
+        attempt = _told(last, claimed)
+        return JobAnswer(State.FAILED, job.key, attempt=attempt, spent=spent + 1, wants_memory=True, time_s=job.time_s)
+    return JobAnswer(State.FAILED, job.key, attempt=_FAILED_ELSEWHERE)
 
 
 def _digests(given: Given) -> object:

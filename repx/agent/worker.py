@@ -122,7 +122,14 @@ class Worker:
             return self._slot.rehearse(
                 whole._replace(start=start._replace(env={**start.env, **order.env})), order.aside
             )
-        answer = self._slot.do(whole, force=order.force, again=order.again, failure=order.failure)
+        answer = self._slot.do(
+            whole,
+            force=order.force,
+            again=order.again,
+            failure=order.failure,
+            spent=order.spent,
+            lost=order.lost_attempts(),
+        )
         if answer.state is State.SUCCEEDED and order.realization == 0:
             # The next order may be of a job that takes this one's outputs.
             self._noted += 1

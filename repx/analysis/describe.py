@@ -6,7 +6,7 @@ from typing import Any
 
 from repx.agent.base.files import read_if_there
 from repx.agent.base.layout import RECORD, Store
-from repx.agent.base.record import RecordError, decode_way, read_outcome
+from repx.agent.base.record import Attempt, RecordError, decode_way, read_outcome
 from repx.agent.lab.inherited import Inherited, is_same
 from repx.agent.lab.job_line import FromJob, FromRun, InputSource, Stored
 from repx.agent.lab.run_file import Job
@@ -18,6 +18,10 @@ from repx.lab.params import named
 from repx.store.attempts import all_attempts, cause_text
 
 _ATTEMPT = ("start", "end", "host", "exit", "signal", "cause", "detail", "max_rss", "cpu", "isolation", "passed_env")
+
+
+_MOST_EARLIER = 20
+"""Earlier attempts that are described, the last ones."""
 
 
 def describe_job(job: Job, lab: LabDirectory, store: Store) -> dict[str, Any]:
@@ -46,6 +50,7 @@ def describe_job(job: Job, lab: LabDirectory, store: Store) -> dict[str, Any]:
         "source": stage.source,
         "script": f"{lab.path}/{stage.executable}",
         "realizations": stage.realizations,
+        "added": statuses.added(job),
         "params": {name: named(value) for name, value in job.params.items()},
         "inherited": {
             name: {"value": named(effective.one[name]), "from": origin} for name, origin in origins.items() if origin
@@ -100,11 +105,14 @@ def _way(directory: str) -> dict[str, Any]:
 def _attempts(directory: str) -> dict[str, Any]:
     attempts = all_attempts(directory)
     if not attempts:
-        return {"attempts": 0, "attempt": None}
-    last = attempts[-1]
-    told = {name: getattr(last, name) for name in _ATTEMPT} | {"isolation": last.isolation or None}
-    told["failure"] = cause_text(last) or None
-    return {"attempts": len(attempts), "attempt": told}
+        return {"attempts": 0, "attempt": None, "earlier": []}
+    *earlier, last = map(_attempt, attempts)
+    return {"attempts": len(attempts), "attempt": last, "earlier": earlier[-_MOST_EARLIER:]}
+
+
+def _attempt(one: Attempt) -> dict[str, Any]:
+    told = {name: getattr(one, name) for name in _ATTEMPT} | {"isolation": one.isolation or None}
+    return told | {"failure": cause_text(one) or None}
 
 
 def _origin(job: Job, name: str, inherited: Inherited) -> str:

@@ -63,6 +63,11 @@ class Row(NamedTuple):
         return attempts[-1].end - attempts[-1].start if attempts else None
 
     @property
+    def added(self) -> list[int]:
+        """The indexes of the results that it has beyond those of its stage."""
+        return self.statuses.added(self.job)
+
+    @property
     def status(self) -> State:
         """How it stands: looked at only when asked, for that reads its record."""
         return self.statuses.of(self.job)

@@ -57,8 +57,6 @@ def find_log(lab: LabDirectory, store: Store, name: str, index: int = 0, attempt
 
 
 def _directory(job: Any, lab: LabDirectory, store: Store, index: int) -> str:
-    if not 0 <= index < job.stage.realizations:
-        count = job.stage.realizations
-        raise UsageError(f"job {job.id} has {count} {plural('realization', count)}; there is no index {index}")
     statuses = Statuses(lab, store)
+    statuses.check_index(job, index)
     return statuses.directory(job, index)

@@ -13,7 +13,7 @@ from repx.agent.base.state import State
 from repx.agent.lab.run_file import Job
 from repx.analysis.statuses import Statuses
 from repx.analysis.steps import StoredJob
-from repx.errors import UsageError, nearest, plural
+from repx.errors import UsageError, nearest
 from repx.lab.directory import LabDirectory
 
 
@@ -79,10 +79,8 @@ def result_of(
             raise _collected(job.id)
         outputs = job.record.outputs
         return _result(job.id, job.directory, outputs)
-    if not 0 <= index < job.stage.realizations:
-        count = job.stage.realizations
-        raise UsageError(f"job {job.id} has {count} {plural('realization', count)}; there is no index {index}")
     statuses = statuses or Statuses(lab, store)
+    statuses.check_index(job, index)
     outcome = statuses.results.outcome(job, index)
     if outcome is None:
         raise _no_result(job.id, statuses.of(job), statuses.directory(job, index), statuses.blocked_by(job))

@@ -6,11 +6,14 @@ from collections import Counter
 from collections.abc import Iterable
 
 from repx.agent.base.layout import Store, realization
+from repx.agent.base.selector import ranges
 from repx.agent.base.state import State
 from repx.agent.lab.run_file import Job, RunFile
 from repx.agent.resolver import Resolver
+from repx.agent.selections import added_indexes
 from repx.analysis.status import unfinished_status
 from repx.analysis.steps import PartStatus, parts_of
+from repx.errors import UsageError, plural
 from repx.lab.directory import LabDirectory
 from repx.lab.run_order import RunOrder, blocked_by_runs
 from repx.store.complete_runs import known_complete
@@ -74,6 +77,21 @@ class Statuses:
         directory = self._store.job(job.id)
         resolved = self.results.resolve(job, index) if index else None
         return directory if resolved is None else realization(directory, index, resolved.key)
+
+    def added(self, job: Job) -> list[int]:
+        """The indexes of the results that a job has beyond those of its stage."""
+        indexes = added_indexes(self._store, job.id, job.stage.realizations)
+        return [index for index in indexes if self.results.outcome(job, index) is not None]
+
+    def check_index(self, job: Job, index: int) -> None:
+        """Raise UsageError for a realization that a job does not have."""
+        count = job.stage.realizations
+        if not 0 <= index < count and index not in added_indexes(self._store, job.id, count):
+            added = self.added(job)
+            more = f", and {ranges(added)} was added" if added else ""
+            raise UsageError(
+                f"job {job.id} has {count} {plural('realization', count)}{more}; there is no index {index}"
+            )
 
     def parts(self, job: Job) -> Iterable[PartStatus]:
         """The parts of a scatter-gather job, see `repx.analysis.steps`."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from repx.agent.base.layout import Store
+from repx.agent.base.selector import ranges
 from repx.cli.options import json_option, lab_option, opened, quiet_option, store_option
 from repx.cli.render import duration_text, print_json_array, print_lines, print_table
 from repx.lab.directory import LabDirectory
@@ -111,19 +112,29 @@ def _print_table(
         is_small = len(first) <= SORTED and not query.params
         params = query.params or (listing.varying(first)[:_VARYING] if is_small else [])
         took = ["took"] if is_small else []
-        titles = ["job", "status", *took, *params, *(["item"] if steps else []), *(["outputs"] if output_paths else [])]
+        has_added = is_small and any(row.added for row in first)
+        titles = [
+            "job",
+            "status",
+            *took,
+            *(["added"] if has_added else []),
+            *params,
+            *(["item"] if steps else []),
+            *(["outputs"] if output_paths else []),
+        ]
 
         def cells() -> Iterator[list[str]]:
             for row in chain(first, some):
+                added = [ranges(row.added) or "-"] if has_added else []
                 values = [_values(row, name) for name in params]
                 outputs = [" ".join(row.outputs.values()) or "-"] if output_paths else []
                 times = [duration_text(row.duration_s)] if is_small else []
-                yield [row.job.id, row.status.value, *times, *values, *(["-"] if steps else []), *outputs]
+                yield [row.job.id, row.status.value, *times, *added, *values, *(["-"] if steps else []), *outputs]
                 for part in listing.parts(row.job) if steps else ():
                     values = [shown(part.params[name]) if name in part.params else "-" for name in params]
                     identity = "  " + (part.id or f"({part.step})")
                     rest = [_shortened(part), *(["-"] if output_paths else [])]
-                    yield [identity, part.status.value, *(["-"] if is_small else []), *values, *rest]
+                    yield [identity, part.status.value, *["-" for _ in (*took, *added)], *values, *rest]
 
         print_table(titles, cells(), numbers=took, empty="no jobs")
 
@@ -158,6 +169,7 @@ def _as_json(listing: Listing, row: Row, steps: bool) -> dict[str, Any]:
         "stage": row.job.stage.name,
         "run": row.job.run.name,
         "status": row.status.value,
+        "added": row.added,
         "params": dict(row.params),
         "outputs": dict(row.outputs),
     }

@@ -10,6 +10,7 @@ from itertools import groupby, islice
 from typing import Any
 
 from repx.agent.base.record import Attempt
+from repx.agent.base.selector import ranges
 from repx.agent.base.state import ENDED, State
 from repx.agent.lab.inherited import Inherited
 from repx.agent.lab.run_file import Job
@@ -221,6 +222,8 @@ def print_report(report: Report, lab: LabDirectory, *, as_json: bool) -> None:
             "found": report.found,
             "adopted": report.adopted,
             "collected": report.collected,
+            "retried": report.retried,
+            "added": [unit.name for unit in report.added if unit.state is State.SUCCEEDED],
             **counts,
             "failures": failures,
             "trouble": report.trouble,
@@ -238,13 +241,16 @@ def print_report(report: Report, lab: LabDirectory, *, as_json: bool) -> None:
         line += f", {report.adopted} took the result of another that had the same inputs"
     if report.found:
         line += f", {report.found} {'was' if report.found == 1 else 'were'} done"
+    if report.retried:
+        line += f", {report.retried} took more than one attempt"
     for state in (State.FAILED, State.BLOCKED, State.CANCELLED):
         if report.count(state):
             line += f", {report.count(state)} {state.value}"
-    lines = [line]
+    lines = [line, *_added_lines(report)]
     places = ScriptPlaces(lab)
     for unit in report.failed:
-        lines.append(f"  failed: {unit_title(unit, titles)}: {reason_text(unit.attempt, places.told)}")
+        tried = f" (attempt {unit.retries + 1})" if unit.retries else ""
+        lines.append(f"  failed: {unit_title(unit, titles)}{tried}: {reason_text(unit.attempt, places.told)}")
     lines += [f"  {text}" for text in report.trouble]
     lines += [f"  not as the Lab was made with: {text}" for text in report.drift]
     say("\n".join(lines), is_answer=True)
@@ -255,6 +261,21 @@ def _note_collected(report: Report) -> None:
     if report.collected:
         count = f"the outputs of {report.collected} {plural('job', report.collected)} that are done were collected"
         say(f"{count}; to have them again: repx run --outputs [RUN|STAGE|JOB]")
+
+
+def _added_lines(report: Report) -> Iterator[str]:
+    """For each stage which realizations its jobs have been given, and who does not see them."""
+    by_stage: dict[str, list[Unit]] = {}
+    for unit in report.added:
+        if unit.state is State.SUCCEEDED:
+            by_stage.setdefault(stage_of(unit), []).append(unit)
+    for stage, units in by_stage.items():
+        which = ranges({unit.index for unit in units})
+        line = f"  added: realization {which} of {stage}"
+        line += f", to {len(units)} jobs" if len(units) > 1 else ""
+        if any(unit.job is not None and unit.job.stage.realizations == 1 for unit in units):
+            line += "; what takes it without a selector keeps realization 0"
+        yield line
 
 
 def print_nothing_to_run(jobs: int, *, as_json: bool) -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--mem", default=None, help="Memory to share out, such as 64G; default: what there is.")
 @click.option("--force", is_flag=True, help="Run what is named again, done or not.")
 @click.option("--outputs", is_flag=True, help="Also make again what is named where its outputs were collected.")
+@click.option("--again", multiple=True, metavar="STAGE|JOB", help="Add a realization, keep the others; repeatable.")
 @click.option("-k", "--continue-on-failure", is_flag=True, help="Run everything that does not need what failed.")
 @click.option("--dry-run", is_flag=True, help="Say what would run, at most; start nothing.")
 @click.option("--allow-drift", is_flag=True, help="Accept that this machine's programs differ from the Lab's.")
@@ -46,6 +47,7 @@ def run(
     mem: str | None,
     force: bool,
     outputs: bool,
+    again: Sequence[str],
     continue_on_failure: bool,
     dry_run: bool,
     allow_drift: bool,
@@ -69,6 +71,10 @@ def run(
     # Until the engine handles signals: SIGTERM clears a half-made Lab as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     find_target(target_name)
+    if force and again:
+        raise UsageError(
+            "one of --force and --again can be given", hint="--force replaces results, --again adds to them"
+        )
     if names and names[0].endswith(".py"):
         if lab_path is not None:
             raise UsageError("both an experiment and --lab were given", hint="give one of them")
@@ -78,7 +84,9 @@ def run(
         store = open_store(store_path)
         _refuse_second(experiment, names)
         if dry_run:
-            _plan_unwritten(api.load(experiment, packages, store=store), names, store, force=force, as_json=as_json)
+            _plan_unwritten(
+                api.load(experiment, packages, store=store), names, store, force=force, again=again, as_json=as_json
+            )
             return
         lab = _realized(api.load(experiment, packages, store=store), store, as_json=as_json)
     elif packages is not None:
@@ -88,13 +96,15 @@ def run(
         warn_if_edited(lab, lab_path or "result")
     if not dry_run:
         verify_once(lab, store)
-    if not (dry_run or force or outputs):
+    if not (dry_run or force or outputs or again):
         settled = known_complete(lab, store, names)
         if settled is not None:
             _keep(lab, lab_path or "result", store)
             print_nothing_to_run(settled, as_json=as_json)
             return
     progress = Progress(lab, quiet=as_json or not sys.stderr.isatty())
+    if force and not dry_run:
+        progress.notice("--force makes results anew in place of those that are there; --again keeps them and adds one")
     chosen = NATIVE
     if not dry_run:
         chosen = isolation_on(lab, target_name, isolation)
@@ -109,6 +119,7 @@ def run(
         mem=None if mem is None else parse_memory(mem),
         force=force,
         wanted=select(lab, names).asked if outputs else (),
+        again=again,
         continue_on_failure=continue_on_failure,
         allow_drift=allow_drift,
         isolation=chosen,
@@ -168,7 +179,9 @@ def _realized(definition: Lab, store: Store, *, as_json: bool) -> LabDirectory:
     return LabDirectory(written.path).owned(is_own=True)
 
 
-def _plan_unwritten(definition: Lab, names: Sequence[str], store: Store, *, force: bool, as_json: bool) -> None:
+def _plan_unwritten(
+    definition: Lab, names: Sequence[str], store: Store, *, force: bool, again: Sequence[str], as_json: bool
+) -> None:
     """Print the plan for an experiment; its Lab is made in a temporary store, so that a dry run changes nothing."""
     from tempfile import TemporaryDirectory
 
@@ -179,7 +192,9 @@ def _plan_unwritten(definition: Lab, names: Sequence[str], store: Store, *, forc
 
     with TemporaryDirectory(prefix="repx-") as aside:
         lab = LabDirectory(api.realize_lab(definition, store=aside).path).owned(is_own=True)
-        engine = local_engine(lab, names, store=store, watcher=Progress(lab, quiet=True), force=force, isolation=NATIVE)
+        engine = local_engine(
+            lab, names, store=store, watcher=Progress(lab, quiet=True), force=force, again=again, isolation=NATIVE
+        )
         _print_plan(engine, lab, names, store, as_json=as_json)
 
 

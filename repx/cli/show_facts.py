@@ -20,8 +20,9 @@ def job_facts(job: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "runs", " ".join(job.get("runs", []))
     yield "status", job["status"] + (f", because of {job['because_of']}" if job.get("because_of") else "")
     yield "steps", ", ".join(f"{count} {status}" for status, count in job.get("steps", {}).items())
-    if job.get("realizations", 1) > 1:
-        yield "realizations", str(job["realizations"])
+    if job.get("realizations", 1) > 1 or job.get("added"):
+        added = f", and {ranges(job['added'])} added" if job["added"] else ""
+        yield "realizations", f"{job['realizations']}{added}"
     yield "params", _columns([[name, shown(value)] for name, value in job.get("params", {}).items()])
     inherited = [[name, shown(one["value"]), f"from {one['from']}"] for name, one in job.get("inherited", {}).items()]
     yield "inherited", _columns(inherited)
@@ -48,10 +49,19 @@ def _attempt(job: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     number = f"attempt {job['attempts']}" if job["attempts"] > 1 else "attempt"
     yield number, f"{began:%Y-%m-%d %H:%M:%S %z}, {took:.3g} s on {last['host']}{inside}, {ended}"
     yield "used", f"{size_text(last['max_rss'])} of memory at most, {last['cpu']:.3g} s of CPU"
+    yield "earlier attempts", _columns(_earlier(job))
     passed = last["passed_env"].items()
     yield "let through", _columns([[name, "(not recorded)" if text is None else text] for name, text in passed])
     # Of a success it is a remark, such as that it was made by hand.
     yield "failure" if last["cause"] else "note", last["failure"] or ""
+
+
+def _earlier(job: Mapping[str, Any]) -> list[list[str]]:
+    first = job["attempts"] - len(job["earlier"])
+    return [
+        [str(number), f"{one['end'] - one['start']:.3g} s", size_text(one["max_rss"]), one["failure"] or "succeeded"]
+        for number, one in enumerate(job["earlier"], first)
+    ]
 
 
 def _journey(one: Mapping[str, Any]) -> str:

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar
 
+from repx.agent.base.retries import Retries
 from repx.agent.lab.format import REALIZATIONS_LIMIT
 from repx.dsl.handed import Handed
 from repx.errors import DefinitionError, SourceLocation, nearest
 from repx.model.names import check_name, check_version
 from repx.model.resources import NOTHING_SAID, Resources
+from repx.model.retry import Retry, read_retries
 from repx.model.values import PackageRef
 
 Dynamic = Callable[[Any], Any]
@@ -34,6 +36,7 @@ class StageKeywords(TypedDict, total=False):
     outputs: Dynamic | None
     realizations: int | None
     impure: bool
+    retries: Retry | int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class StageOptions:
     dynamic_resources: Dynamic | None
     realizations: int | None
     impure: bool
+    retries: Retries
     script_file: Path | None
 
     @property
@@ -76,6 +80,7 @@ def read_options(
     outputs: Any = None,
     realizations: Any = None,
     impure: Any = False,
+    retries: Any = 0,
 ) -> StageOptions:
     """The options of the stage that a function of this name becomes. Raises DefinitionError."""
     called = check_name("stage", function if name is None or callable(name) else name, location)
@@ -114,6 +119,7 @@ def read_options(
         dynamic_resources=_later("resources", called, resources, location) if callable(resources) else None,
         realizations=realizations,
         impure=bool(impure),
+        retries=read_retries(called, retries, location),
         script_file=script,
     )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from repx.agent.base.fingerprint import Line
+from repx.agent.base.retries import NO_RETRIES, Retries
 from repx.agent.base.selector import Selector
 from repx.agent.base.wire import InputSpec, Wire
 from repx.errors import SourceLocation
@@ -84,6 +85,7 @@ class StageRecipe:
     impure: bool
     hash_mode: HashMode
     location: SourceLocation
+    retries: Retries = NO_RETRIES
     doc: str = ""
     dynamic_inputs: bool = False
     dynamic_outputs: bool = False

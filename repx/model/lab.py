@@ -46,6 +46,8 @@ def stage_json(recipe: StageRecipe, executable: str, software: str, source: str)
         "source": source,
         "fingerprint": [list(line) for line in recipe.lines],
     }
+    if recipe.retries.times:
+        stage["retries"] = recipe.retries.json()
     if recipe.doc:
         stage["doc"] = recipe.doc
     return stage

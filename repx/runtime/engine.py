@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from repx.agent.base.layout import Store
 from repx.agent.base.state import ENDED, State
 from repx.agent.in_use import using
 from repx.agent.lab.run_file import Job
+from repx.agent.lab.stage import Stage
 from repx.agent.programs import Programs
 from repx.agent.publish import make_current
 from repx.agent.recovery import recover_dead_runners
@@ -17,9 +18,11 @@ from repx.agent.resolve import Realized, ResultsInput
 from repx.agent.resolver import Resolver
 from repx.agent.runner import temporary_claim
 from repx.agent.scatter import PartJob
+from repx.agent.selections import added_indexes
 from repx.lab.directory import LabDirectory
 from repx.lab.selection import Selection
 from repx.model.garbage import no_collection
+from repx.runtime.added import next_index
 from repx.runtime.branches import Branches
 from repx.runtime.executors.executor import (
     Cancelled,
@@ -35,6 +38,7 @@ from repx.runtime.executors.executor import (
 )
 from repx.runtime.graph import UnitGraph
 from repx.runtime.orders import Orders
+from repx.runtime.peaks import Peaks, stage_with_script
 from repx.runtime.report import Options, Report, SafeWatcher, Watcher
 from repx.runtime.units import Unit
 from repx.runtime.waits import Waits
@@ -68,11 +72,15 @@ class Engine:
         self._resolver = Resolver(lab, store)
         self._written: set[str] = set()
         """Runs whose results stand as files."""
-        self._orders = Orders(lab, self._resolver, programs)
+        self._orders = Orders(lab, store, self._resolver, programs)
         self._graph: UnitGraph
         self._executor: Executor | None = None
         self._ready: list[Unit] = []
         self._given = 0
+        self._peaks = Peaks()
+        self._added: dict[str, int] = {}
+        self._seen_added: dict[str, tuple[int, Sequence[int]]] = {}
+        """Of jobs with several realizations how many their stage has, and which were there beyond them at first."""
         self._stop_reason = ""
 
     def survey(self) -> Report:
@@ -95,7 +103,7 @@ class Engine:
             recover_dead_runners(self._store)
         self._make_graph(dry=False)
         self.grown()
-        report = Report(self._graph.units)
+        report = Report(self._graph.units, added=[unit for unit in self._graph.units if self._is_added(unit)])
         if self._ready:
             self._executor = self._start_executor()
             try:
@@ -126,6 +134,17 @@ class Engine:
     def is_forced(self, job: Job | PartJob) -> bool:
         """Whether a job is to run, done or not; the parts of a scatter-gather go with the whole."""
         return self._options.force and (job.whole if isinstance(job, PartJob) else job.id) in self._selection.asked
+
+    def added(self, job: Job) -> Sequence[int]:
+        """The realization that is to be added to a job."""
+        if job.id not in self._options.again:
+            return ()
+        index = self._added[job.id] = next_index(self._store, job)
+        if job.id in self._seen_added:
+            count, indexes = self._seen_added[job.id]
+            self._seen_added[job.id] = count, sorted({*indexes, index})
+        self._resolver.selections.expect(job.id, index)
+        return (index,)
 
     def is_wanted(self, job: Job | PartJob) -> bool:
         """Whether somebody will look at the outputs of a job."""
@@ -159,9 +178,19 @@ class Engine:
 
     def _make_graph(self, *, dry: bool) -> None:
         with no_collection():
+            self._see_added()
             self._graph = UnitGraph(self._lab, self._resolver, self._selection, self, dry=dry)
             self._graph.build(Branches(self._graph).open_scatter)
             self._graph.resolve_ready()
+
+    def _see_added(self) -> None:
+        """Look which realizations there are beyond those of the stages, before anybody chooses among them."""
+        jobs = self._selection.jobs.values()
+        several = {job.id for job in jobs if job.stage.realizations > 1}
+        several.update(source.job for job in jobs for source in job.selections())
+        for identity in several:
+            count = self._selection.jobs[identity].stage.realizations
+            self._seen_added[identity] = count, added_indexes(self._store, identity, count)
 
     # -- working
 
@@ -183,12 +212,23 @@ class Engine:
             self._graph.resolve_ready()
 
     def _work_of(self, unit: Unit) -> Work:
-        return Work(unit.number, unit.run, unit.needs, partial(self._order, unit))
+        assert unit.job is not None
+        stage = stage_with_script(unit.job)
+        return Work(
+            unit.number, unit.run, unit.needs, partial(self._order, unit), stage.retries, partial(self._more, stage)
+        )
+
+    def _more(self, stage: Stage, had: int, is_first: bool) -> int:
+        """Bytes of memory for a job of a stage to which `had` was too little."""
+        return self._peaks.more_than(had, stage, self._graph.units, is_first=is_first)
 
     def _order(self, unit: Unit) -> Order:
         assert unit.job is not None
         self._write_results(unit)
-        return self._orders.order(unit, force=self.is_forced(unit.job))
+        return self._orders.order(unit, force=self.is_forced(unit.job), is_added=self._is_added(unit))
+
+    def _is_added(self, unit: Unit) -> bool:
+        return unit.job is not None and self._added.get(unit.job.id) == unit.index
 
     def _write_results(self, unit: Unit) -> None:
         """Have the files there that name the results of runs, where a unit takes some."""
@@ -215,7 +255,9 @@ class Engine:
             return
         self._given -= 1
         if isinstance(event, Succeeded):
-            unit.adopted = event.adopted
+            unit.adopted, unit.retries = event.adopted, event.retries
+            if unit.job is not None and event.peak:
+                self._peaks.note(stage_with_script(unit.job), event.peak)
             self._graph.succeed(unit, event.outcome, found=event.found)
         elif isinstance(event, Cancelled):
             unit.attempt = event.attempt
@@ -224,7 +266,7 @@ class Engine:
             self._fail(unit, event, executor)
 
     def _fail(self, unit: Unit, event: Failed, executor: Executor) -> None:
-        unit.attempt = event.attempt
+        unit.attempt, unit.retries = event.attempt, event.retries
         self._graph.end(unit, State.FAILED)
         if not self._options.continue_on_failure and not self._stop_reason:
             # Nothing new begins; what runs may finish.
@@ -235,5 +277,8 @@ class Engine:
         """Note the runs that are complete, so that the next look at them is a quick one."""
         with contextlib.suppress(OSError):
             for name in self._selection.runs:
-                done = [unit.outcome for unit in self._graph.units_of(name) if unit.outcome is not None]
-                remember_complete(self._store, self._lab.run(name), done)
+                units = list(self._graph.units_of(name))
+                done = [unit.outcome for unit in units if unit.outcome is not None]
+                ids = {unit.job.id for unit in units if unit.job is not None}
+                added = {job: self._seen_added[job] for job in ids if job in self._seen_added}
+                remember_complete(self._store, self._lab.run(name), done, added)

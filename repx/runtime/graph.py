@@ -39,6 +39,9 @@ class Hooks(Protocol):
     def is_forced(self, job: Job | PartJob) -> bool:
         """Whether a job is to run, done or not."""
 
+    def added(self, job: Job) -> Sequence[int]:
+        """The indexes of realizations that are to be made beyond those that the job's stage has."""
+
     def is_wanted(self, job: Job | PartJob) -> bool:
         """Whether the outputs of a job are to be there in the end, though its record would do."""
 
@@ -87,7 +90,7 @@ class UnitGraph:
         places = {name: number for number, name in enumerate(self._lab.runs)}
         for job in self._selection.jobs.values():
             unit = self._by_job[job.id] = self.add(places[job.run.name], job)
-            for index in range(1, job.stage.realizations):
+            for index in (*range(1, job.stage.realizations), *self._hooks.added(job)):
                 unit.realizations += (self.add(unit.run, job, index),)
         order = RunOrder(self._lab, self._selection.runs)
         for unit in self.units:
@@ -220,8 +223,8 @@ class UnitGraph:
         first = self._by_job[source.job]
         if source.selector is None:
             return (first,)
-        units = (first, *first.realizations)
-        return [units[index] for index in self.resolver.chosen_of(source) if index < len(units)]
+        units = {unit.index: unit for unit in (first, *first.realizations)}
+        return [units[index] for index in self.resolver.chosen_of(source) if index in units]
 
     def _selection_blocker(self, job: Job) -> Unit | None:
         """A realization without a result, because of which a selector of a job cannot choose."""

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from repx.agent.base.layout import Store
 from repx.agent.passed_env import passed_variables
 from repx.agent.programs import Isolation, IsolationKind, programs_of
+from repx.errors import UsageError
 from repx.lab.directory import LabDirectory
 from repx.lab.selection import select
 from repx.runtime.engine import Engine
@@ -30,6 +31,7 @@ def local_engine(
     jobs: int | None = None,
     mem: int | None = None,
     force: bool = False,
+    again: Sequence[str] = (),
     wanted: Collection[str] = (),
     continue_on_failure: bool = False,
     allow_drift: bool = False,
@@ -48,12 +50,26 @@ def local_engine(
     return Engine(
         lab,
         store,
-        select(lab, names),
-        Options(force=force, wanted=wanted, continue_on_failure=continue_on_failure),
+        select(lab, [*names, *again] if names else ()),
+        Options(force=force, again=_jobs_to_add_to(lab, again), wanted=wanted, continue_on_failure=continue_on_failure),
         watcher,
         programs_of(lab, store, chosen, allow_drift=allow_drift),
         lambda: DirectExecutor(store, budget, Images(lab, chosen), stop_on_failure=not continue_on_failure),
     )
+
+
+def _jobs_to_add_to(lab: LabDirectory, names: Sequence[str]) -> frozenset[str]:
+    """The ids of named jobs to which a realization can be added. Raises UsageError."""
+    selection = select(lab, names) if names else None
+    asked = selection.asked if selection is not None else frozenset[str]()
+    for identity in asked:
+        assert selection is not None, "it is asked for"
+        if selection.jobs[identity].parts is not None:
+            raise UsageError(
+                f"{selection.jobs[identity].stage.name} is a scatter-gather, which has one realization",
+                hint="make it anew with --force, or add realizations to a stage that it takes from",
+            )
+    return asked
 
 
 def isolation_on(lab: LabDirectory, target: str = LOCAL, wanted: IsolationKind | None = None) -> Isolation:

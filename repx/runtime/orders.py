@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from repx.agent.base.files import mark_of_file
+from repx.agent.base.layout import FAILURE, Store, realization
 from repx.agent.lab.run_file import Job
 from repx.agent.lab.stage import Stage
 from repx.agent.messages import JobOrder, UseLab, UsePackage, UseStage
@@ -21,8 +23,9 @@ from repx.runtime.units import Unit
 class Orders:
     """Makes the orders of a run. `resolver` says which results stand, so that workers need not look for them again."""
 
-    def __init__(self, lab: LabDirectory, resolver: Resolver, programs: Programs) -> None:
+    def __init__(self, lab: LabDirectory, store: Store, resolver: Resolver, programs: Programs) -> None:
         self._lab = lab
+        self._store = store
         self._resolver = resolver
         self._programs = programs
         self._runs = list(lab.runs.values())
@@ -34,8 +37,11 @@ class Orders:
         """How the software of this machine differs from what was recorded, where that is accepted."""
         return self._programs.drift
 
-    def order(self, unit: Unit, *, force: bool) -> Order:
-        """The order of a unit whose inputs are there. Raises SoftwareError when its software is not on this machine."""
+    def order(self, unit: Unit, *, force: bool, is_added: bool = False) -> Order:
+        """The order of a unit whose inputs are there. One that is added to a job's realizations takes nobody's result.
+
+        Raises SoftwareError when its software is not on this machine.
+        """
         job, run = unit.job, self._runs[unit.run]
         assert job is not None
         whole = job if isinstance(job, Job) else self._whole(job)
@@ -57,6 +63,11 @@ class Orders:
             unit=unit.number,
             offset=whole.offset,
         )
+        if is_added:
+            # What another run has made of it meanwhile is found, and what has failed before is not taken for news.
+            assert unit.resolved is not None, "it is ready"
+            directory = realization(self._store.job(job.id), unit.index, unit.resolved.key)
+            order = order._replace(force=True, again=True, failure=mark_of_file(f"{directory}/{FAILURE}"))
         if isinstance(job, PartJob):
             order = order._replace(step=job.step, item=job.item)
         return Order(tuple(before), order)

@@ -22,6 +22,8 @@ class Options:
     """How to run: what to do about what is done, and about what fails."""
 
     force: bool = False
+    again: Collection[str] = ()
+    """Jobs to which a realization is to be added."""
     wanted: Collection[str] = ()
     """Jobs whose outputs are to be there in the end, also where their records would do."""
     continue_on_failure: bool = False
@@ -82,6 +84,8 @@ class Report:
     """What came of it. `units` are all, those of scatters included."""
 
     units: list[Unit] = field(default_factory=list)
+    added: list[Unit] = field(default_factory=list)
+    """Those that add a realization to their job."""
     interrupted: bool = False
     watching_failed: Exception | None = None
     """Why the watcher was told no more: its own error, which is no matter of the run."""
@@ -106,6 +110,11 @@ class Report:
     def collected(self) -> int:
         """How many of these have no outputs any more: they were collected."""
         return sum(unit.outcome is not None and unit.outcome.is_collected for unit in self.units)
+
+    @property
+    def retried(self) -> int:
+        """How many took more than one attempt."""
+        return sum(unit.retries > 0 for unit in self.units)
 
     @property
     def failed(self) -> list[Unit]:

@@ -25,7 +25,7 @@ class Unit:
 
     `is_parked` says that its result was collected: it counts as done until a unit that runs needs its outputs, and
     `is_wanted` that one does. `sources` are the units that a part takes from within its scatter-gather; `leader` is the
-    unit that it follows, because both are the same step.
+    unit that it follows, because both are the same step. `retries` attempts it took beyond the first.
     """
 
     __slots__ = (
@@ -48,6 +48,7 @@ class Unit:
         "realizations",
         "reason",
         "resolved",
+        "retries",
         "run",
         "sources",
         "state",
@@ -73,6 +74,7 @@ class Unit:
         self.blocked_by: Unit | None = None
         self.found = False
         self.adopted = False
+        self.retries = 0
         self.is_parked = False
         self.is_wanted = False
         self.sources: tuple[Unit, ...] = ()

@@ -8,21 +8,30 @@ these files costs one slow look.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from repx.agent.base.digest import digest_of_text
 from repx.agent.base.files import publish_file, read_if_there
 from repx.agent.base.layout import RECORD, Store
 from repx.agent.lab.run_file import RunFile
 from repx.agent.resolve import Realized
+from repx.agent.selections import added_indexes
 from repx.lab.directory import LabDirectory
 
 _FORMAT = "repx-complete-runs 1"
 
+_ADDED = "+"
+"""In place of the number of a layout: which realizations were added to a job. What takes some of it may choose anew."""
 
-def remember_complete(store: Store, run: RunFile, outcomes: Sequence[Realized]) -> None:
+_NOTHING = "-"
+
+
+def remember_complete(
+    store: Store, run: RunFile, outcomes: Sequence[Realized], added: Mapping[str, tuple[int, Sequence[int]]] = {}
+) -> None:
     """Note that all jobs of a run are done; `outcomes` are theirs, with further realizations and steps.
 
+    `added` says of jobs from whose realizations others choose how many their stage has, and which there are beyond.
     Where outputs were collected nothing is noted: whoever runs it is to hear of that.
     """
     if any(outcome.is_collected for outcome in outcomes):
@@ -37,6 +46,9 @@ def remember_complete(store: Store, run: RunFile, outcomes: Sequence[Realized]) 
         layout = layouts.setdefault(paths, len(layouts))
         place = outcome.directory.removeprefix(store.outputs + "/")
         lines.append(f"{layout} {status.st_ino} {status.st_mtime_ns} {place}")
+    lines += [
+        f"{_ADDED} {count} {'.'.join(map(str, indexes)) or _NOTHING} {job}" for job, (count, indexes) in added.items()
+    ]
     head = [_FORMAT, str(len(outcomes)), str(len(layouts)), *("\t".join(paths) for paths in layouts)]
     publish_file(_place(store, run), ("\n".join(head + lines) + "\n").encode())
 
@@ -80,6 +92,10 @@ def _is_complete(store: Store, run: RunFile, places: set[str]) -> bool:
         stat, outputs = os.stat, store.outputs
         for line in lines[3 + layouts : -1]:
             layout, inode, changed, place = line.split(" ", 3)
+            if layout == _ADDED:
+                if (".".join(map(str, added_indexes(store, place, int(inode)))) or _NOTHING) != changed:
+                    return False
+                continue
             directory = f"{outputs}/{place}"
             status = stat(f"{directory}/{RECORD}")
             if status.st_ino != int(inode) or status.st_mtime_ns != int(changed):

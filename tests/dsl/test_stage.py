@@ -303,7 +303,7 @@ def test_the_decorators_show_each_keyword_with_its_default() -> None:
         "name: 'str | Dynamic | None' = None, version: 'str' = '1', packages: 'Sequence[str]' = (), "
         "resources: 'Resources | Dynamic | None' = None, env: 'Mapping[str, str] | None' = None, "
         "inputs: 'Dynamic | None' = None, outputs: 'Dynamic | None' = None, realizations: 'int | None' = None, "
-        "impure: 'bool' = False) -> 'Any'"
+        "impure: 'bool' = False, retries: 'Retry | int' = 0) -> 'Any'"
     )
     function = "(function: 'Callable[..., Any] | None' = None, *, "
     assert str(inspect.signature(repx.stage)) == function + shared

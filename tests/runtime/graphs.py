@@ -94,6 +94,9 @@ class Driven:
     def is_stopped(self) -> bool:
         return self.is_over
 
+    def added(self, job: Job) -> Sequence[int]:
+        return ()
+
     def is_wanted(self, job: Job | PartJob) -> bool:
         return job.id in self.wanted
 

@@ -236,6 +236,6 @@ def a_world(tmp_path: Path) -> Iterator[World]:
 
 
 _NAMES = (
-    "Input, Inputs, Lab, Output, Outputs, Resources, Results, Run, WorkItem, bash, hard, out, scatter_gather, "
-    "soft, stage"
+    "Input, Inputs, Lab, Output, Outputs, Resources, Results, Retry, Run, WorkItem, bash, hard, out, "
+    "scatter_gather, soft, stage"
 )

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from repx.agent.base.fingerprint import Line, parse_lines, stage_digest
 from repx.agent.base.names import is_file_name, is_output_name, is_output_path, is_place, is_variable
+from repx.agent.base.retries import NO_RETRIES, Retries, parse_retries
 from repx.agent.base.wire import InputSpec, Wire
 from repx.agent.lab.checks import (
     complaints,
@@ -81,6 +82,7 @@ class Stage(NamedTuple):
     fingerprint: tuple[Line, ...]
     fingerprint_digest: str
     doc: str
+    retries: Retries
     parts: Parts | None
 
 
@@ -112,6 +114,7 @@ def _stage(digest: str, value: Mapping[str, Any]) -> Stage:
         fingerprint=lines,
         fingerprint_digest=stage_digest(lines),
         doc=value.get("doc", ""),
+        retries=parse_retries(value.get("retries")) or NO_RETRIES,
         parts=None if inner is None else _parts(digest, inner),
     )
 
@@ -143,6 +146,8 @@ def _stage_complaints(what: str, value: Any, *, has_parts: bool = False) -> Iter
     yield from wrong
     if wrong:
         return
+    if "retries" in value and parse_retries(value["retries"]) is None:
+        yield f"{what}: retries cannot be {short(value['retries'])}"
     if not has_parts:
         if "parts" in value or value["kind"] == "scatter-gather":
             yield f"{what} has parts, and is one itself"

@@ -125,6 +125,7 @@ class RecipeBook:
             impure=stage.options.impure,
             hash_mode=hash_mode,
             location=stage.location,
+            retries=stage.options.retries,
             doc=stage.doc,
             dynamic_inputs=stage.interface.takes_inputs,
             dynamic_outputs=stage.interface.takes_outputs,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import heapq
 import math
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import NamedTuple
 
 from repx.agent.base.layout import Store
 from repx.agent.base.record import Attempt
+from repx.agent.base.retries import LOST
 from repx.agent.base.state import State
+from repx.agent.job import HOST
 from repx.agent.messages import Answer, Forget, JobAnswer, Message, Stop, Trouble
 from repx.agent.resolve import Realized
 from repx.runtime.executors.executor import (
@@ -32,7 +34,8 @@ RETRY_BUSY_S = 0.1
 """How often to ask again for a job that somebody else is doing."""
 
 LOSSES = 2
-"""Workers that may be killed over a job before it counts as failed: it may be what kills them."""
+"""Workers that may be killed over a job before it counts as failed: it may be what kills them.
+More where its stage says so."""
 
 AHEAD_S = 0.05
 """A worker is given units ahead that will take about so long, so that it need not wait to be told. Longer ones are
@@ -40,6 +43,13 @@ handed out one by one, and what waits behind one that lasts is taken back: anoth
 
 MOST_AHEAD = 8
 """Units that a worker is given ahead at most, however short they are."""
+
+
+class _Tried(NamedTuple):
+    """What a unit that had too little memory has had of its retries, and the time that it has now."""
+
+    spent: int
+    time_s: float | None
 
 
 class DirectExecutor:
@@ -52,11 +62,14 @@ class DirectExecutor:
     def __init__(self, store: Store, budget: Budget, images: Images, *, stop_on_failure: bool) -> None:
         self._images = images
         self._stop_on_failure = stop_on_failure
+        self._mem = budget.mem
+        self._tried: dict[int, _Tried] = {}
         self._schedule = Schedule(budget.slots, budget.cpus, budget.mem)
         self._pool = WorkerPool(store, budget.slots)
         self._works: dict[int, Work] = {}
         self._elsewhere: list[tuple[float, int]] = []
-        self._losses: Counter[int] = Counter()
+        self._losses: dict[int, list[tuple[float, float, str]]] = {}
+        """Attempts that cost a worker its life, by unit: begin, end, host."""
         self._suspects: set[int] = set()
         """Units of which one has cost a worker its life, while it had several: nothing goes ahead until it is found."""
         self._failures_before: dict[int, str | None] = {}
@@ -129,7 +142,7 @@ class DirectExecutor:
         return True
 
     def _begin(self, worker: Worker, unit: int) -> None:
-        worker.unit, worker.began = unit, time.monotonic()
+        worker.unit, worker.began, worker.since = unit, time.monotonic(), time.time()
         self._events.append(Started(unit))
 
     def _patience_s(self) -> float | None:
@@ -153,7 +166,13 @@ class DirectExecutor:
         order = self._works[unit].order()
         for message in order.before:
             self._pool.tell_once(worker, message)
-        job = order.job._replace(after_success=after_success)
+        job = order.job._replace(
+            after_success=after_success, spent=self._lost_retries(unit), lost=self._losses.get(unit)
+        )
+        tried = self._tried.get(unit)
+        if tried is not None:
+            limits = {**job.limits, "mem": self._works[unit].needs.mem}
+            job = job._replace(spent=job.spent + tried.spent, limits=limits, time_s=tried.time_s)
         if unit in self._failures_before:
             job = job._replace(again=True, failure=self._failures_before[unit])
         self._pool.tell(worker, job)
@@ -185,15 +204,42 @@ class DirectExecutor:
             self._events.append(Requeued(unit))
         elif answer.state is State.SUCCEEDED:
             outcome = Realized(answer.directory, answer.outputs, answer.key)
-            self._forget(unit, Succeeded(unit, outcome, answer.is_found, answer.is_adopted))
+            event = Succeeded(unit, outcome, answer.is_found, answer.is_adopted, answer.peak, answer.spent)
+            self._forget(unit, event)
         elif answer.state is State.FAILED:
-            self._forget(unit, Failed(unit, answer.attempt or Attempt()))
+            if not self._gets_more_memory(unit, answer):
+                self._forget(unit, Failed(unit, answer.attempt or Attempt(), answer.spent))
         elif answer.state is State.READY and not self._ends_ready:
             # Dropped because the one before it has failed.
             self._events.append(Requeued(unit))
             self._requeue(unit)
         else:
             self._forget(unit, Cancelled(unit, answer.attempt))
+
+    def _gets_more_memory(self, unit: int, answer: JobAnswer) -> bool:
+        """Let a unit that was killed for its memory wait for another turn with more; False where it is to fail."""
+        work, tried = self._works[unit], self._tried.get(unit)
+        if not answer.wants_memory or self._ends_ready:
+            return False
+        mem = min(work.more_memory(work.needs.mem, tried is None), self._mem)
+        if mem <= work.needs.mem:
+            return False
+        self._works[unit] = work._replace(needs=work.needs._replace(mem=mem))
+        self._tried[unit] = _Tried(answer.spent - self._lost_retries(unit), answer.time_s)
+        # What stands there now is its own failure.
+        self._failures_before.pop(unit, None)
+        self._events.append(Requeued(unit))
+        self._requeue(unit)
+        return True
+
+    def _lost_retries(self, unit: int) -> int:
+        """How many retries of a unit its dead workers have cost."""
+        return len(self._losses.get(unit, ())) if LOST in self._works[unit].retries.on else 0
+
+    def _most_losses(self, unit: int) -> int:
+        """How many workers may be killed over a unit."""
+        tried, retries = self._tried.get(unit), self._works[unit].retries
+        return max(LOSSES, 1 + retries.times - (tried.spent if tried else 0)) if LOST in retries.on else LOSSES
 
     def _lose(self, worker: Worker) -> None:
         """A worker was killed, or told to leave by somebody else. Its claim says to anybody what it was doing."""
@@ -205,9 +251,9 @@ class DirectExecutor:
             # Which of them it was doing is not known: answers of quick ones go together.
             self._suspects.update([unit, *worker.ahead])
         else:
-            self._losses[unit] += 1
+            self._losses.setdefault(unit, []).append((worker.since, time.time(), HOST))
         self._requeue_ahead(worker)
-        if self._losses[unit] < LOSSES and not self._ends_ready:
+        if len(self._losses.get(unit, ())) < self._most_losses(unit) and not self._ends_ready:
             self._events.append(Requeued(unit))
             self._requeue(unit)
             return
@@ -260,6 +306,7 @@ class DirectExecutor:
     def _forget(self, unit: int, event: Event) -> None:
         del self._works[unit]
         self._losses.pop(unit, None)
+        self._tried.pop(unit, None)
         self._suspects.discard(unit)
         self._failures_before.pop(unit, None)
         self._events.append(event)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from repx.agent.base.record import Attempt
+from repx.agent.base.retries import NO_RETRIES, Retries
 from repx.agent.messages import JobOrder, UseLab, UsePackage, UseStage
 from repx.agent.resolve import Realized
 from repx.runtime.needs import Needs
@@ -24,12 +25,18 @@ class Budget(NamedTuple):
 
 
 class Work(NamedTuple):
-    """A unit to be run: its number, the place of its run, what it occupies, and how to order it when its turn comes."""
+    """A unit to be run: its number, the place of its run, what it occupies, and how to order it when its turn comes.
+
+    `retries` are those of its stage. `more_memory` gives the bytes for a next attempt; it is told how many its last one
+    had, and whether that was the first to have too little.
+    """
 
     unit: int
     run: int
     needs: Needs
     order: Callable[[], Order]
+    retries: Retries = NO_RETRIES
+    more_memory: Callable[[int, bool], int] = lambda had, is_first: 2 * had
 
 
 class Order(NamedTuple):
@@ -52,12 +59,17 @@ class Requeued(NamedTuple):
 
 
 class Succeeded(NamedTuple):
-    """A unit's result stands under its key; `found` says that it did so already, `adopted` that of another job did."""
+    """A unit's result stands under its key; `found` says that it did so already, `adopted` that of another job did.
+
+    `peak` are the bytes of memory that it used, `retries` the attempts that it took beyond the first.
+    """
 
     unit: int
     outcome: Realized
     found: bool
     adopted: bool = False
+    peak: int = 0
+    retries: int = 0
 
 
 class Failed(NamedTuple):
@@ -65,6 +77,7 @@ class Failed(NamedTuple):
 
     unit: int
     attempt: Attempt
+    retries: int = 0
 
 
 class Cancelled(NamedTuple):

@@ -36,6 +36,8 @@ class Worker:
         """Seconds that its last unit took."""
         self.began = 0.0
         """When it began with its unit, by the clock of `time.monotonic`."""
+        self.since = 0.0
+        """When that was, in seconds since 1970."""
         self.told: set[object] = set()
         self._unsent = bytearray()
         self._unread = b""

@@ -57,7 +57,7 @@ class Rehearsals:
     ) -> None:
         self._store = store
         self._resolver = resolver
-        self._orders = Orders(lab, resolver, programs)
+        self._orders = Orders(lab, store, resolver, programs)
         self._images = Images(lab, isolation)
         self._budget = budget
         self._show = show
