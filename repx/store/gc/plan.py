@@ -41,7 +41,7 @@ class Plan:
 
 
 def make_plan(store: Store, policy: Policy, caches: Iterable[str] = (), *, measures: bool = True) -> Plan:
-    """Look at a store and find what can go. OSError where it cannot be read."""
+    """Look at a store and find what can go. Raises StoreError where it cannot be read."""
     with no_collection():
         look = look_at(store, policy)
         dead = find_dead(look.picture)

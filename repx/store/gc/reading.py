@@ -23,6 +23,7 @@ from repx.agent.base.layout import (
 )
 from repx.agent.base.names import is_digest, is_job_id
 from repx.agent.in_use import REALIZES, Use, uses_of
+from repx.errors import StoreError
 from repx.store.damage import QUARANTINE
 from repx.store.gc.labs import picture_lab
 from repx.store.gc.picture import Kept, Place, StorePicture, counting_roots
@@ -90,8 +91,18 @@ def read_signs(store: Store) -> object:
 
 
 def look_at(store: Store, policy: Policy, now: float | None = None) -> Look:
-    """Look at a store: first at who uses it, so that nobody who comes meanwhile is missed."""
-    now = time.time() if now is None else now
+    """Look at a store: first at who uses it, so that nobody who comes meanwhile is missed. Raises StoreError."""
+    try:
+        return _look_at(store, policy, time.time() if now is None else now)
+    except OSError as error:
+        raise StoreError(
+            f"the store cannot be read: {error.strerror}",
+            facts=[("store", store.root), ("path", error.filename)],
+            hint="nothing was deleted; what is in it belongs to somebody else, or is not of repx",
+        ) from None
+
+
+def _look_at(store: Store, policy: Policy, now: float) -> Look:
     uses = uses_of(store)
     roots = [(root, lab_at(store, root)) for root in read_roots(store)]
     young = None if policy.older_than_s is None else now - policy.older_than_s

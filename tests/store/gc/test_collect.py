@@ -411,3 +411,14 @@ def test_what_was_found_damaged_and_put_aside_goes(tmp_path: Path) -> None:
     filled.collect()
     assert names_in(filled.store.root + "/quarantine") == []
     assert job not in filled.having(OUT)
+
+
+def test_a_store_that_cannot_be_read_is_told_and_nothing_is_deleted(tmp_path: Path) -> None:
+    filled = Filled(tmp_path)
+    lab = filled.lab(chain(1))
+    roots = Path(filled.store.gcroots, "auto")
+    roots.rmdir()
+    roots.write_text("a file")
+    with pytest.raises(StoreError, match="cannot be read"):
+        filled.collect()
+    assert filled.done == ids(lab)
