@@ -180,7 +180,7 @@ def say_rest(carried: Carried, where: str) -> None:
     from repx.cli.streams import say
 
     for count, text in (
-        (carried.there, "had arrived before"),
+        (carried.there, "already there"),
         (carried.collected, f"only as records: their outputs were collected {where}"),
         (carried.missing, f"not done {where}"),
         (carried.others, "not taken: they were made of other inputs, or of some that could not be taken"),
