@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from repx.agent.base.fingerprint import Line, stage_digest
+from repx.agent.base.fingerprint import Line
 from repx.analysis.differences import by_label, compare
 
 GROUPS = 12
@@ -30,6 +30,9 @@ class JobLines(NamedTuple):
 
     def own(self, renamed: Mapping[str, str] | None = None) -> dict[str, str]:
         """Its lines by label; a job that an input comes from has another id where `renamed` says so."""
+        if not self.inputs:
+            # A param has one line.
+            return dict(self.params)
         inputs = [(label, _renamed(text, renamed)) for label, text in self.inputs] if renamed else self.inputs
         return by_label((*self.params, *inputs))
 
@@ -63,7 +66,7 @@ class EarlierJobs:
         """The earlier job with the fewest lines that differ; `lines` are those of its stage."""
         own = job.own(renamed)
         best: Counterpart | None = None
-        for distance, group in self._ranking(lines):
+        for distance, group in self._ranking(job.stage, lines):
             if best is not None and distance >= best.distance:
                 break
             found, own_distance = group.nearest(own)
@@ -71,8 +74,7 @@ class EarlierJobs:
                 best = Counterpart(found, distance + own_distance)
         return best
 
-    def _ranking(self, lines: Sequence[Line]) -> list[tuple[int, _Group]]:
-        digest = stage_digest(lines) if lines else ""
+    def _ranking(self, digest: str, lines: Sequence[Line]) -> list[tuple[int, _Group]]:
         if digest not in self._ranked:
             distances = [(len(compare(self._lines_of(one), lines)), self._age(one), one) for one in self._groups]
             self._ranked[digest] = [(distance, self._groups[one]) for distance, _, one in sorted(distances)[:GROUPS]]
