@@ -26,7 +26,13 @@ def commands_of(section: str) -> list[str]:
 
 
 def test_no_snippet_is_left_out() -> None:
-    beginnings = ["# experiment.py\n", "@stage(outputs=", 'Run("train", pipeline, ', "from repx import Experiment"]
+    beginnings = [
+        "# experiment.py\n",
+        "@stage(outputs=",
+        "@stage(realizations=",
+        'Run("train", pipeline, ',
+        "from repx import Experiment",
+    ]
     assert [any(one.startswith(start) for start in beginnings) for one in SNIPPETS] == [True] * len(beginnings)
 
 
@@ -46,7 +52,7 @@ def test_a_first_experiment_and_everything_that_is_done_with_it(reader: Reader) 
             for kind in ("runs", "jobs", "groups") if "|groups" in each else ("",):
                 asked = each.replace("runs|jobs|groups", kind).replace("[-f] [--stderr|--trace]", "--stderr")
                 reader.type(asked.replace("JOB NAME", "plotter plot >/dev/null").replace("JOB", "plotter"))
-    frame, results = SNIPPETS[3].split("\n\n")[:2], SNIPPETS[3].split("\n\n")[2:]
+    frame, results = SNIPPETS[4].split("\n\n")[:2], SNIPPETS[4].split("\n\n")[2:]
     reader.write("look.py", "\n".join(frame) + "\nassert sorted(frame['slope']) == [2, 5]\n")
     reader.type("python3 look.py")
     train = """
@@ -70,6 +76,25 @@ def test_what_was_made_is_shared(reader: Reader) -> None:
     assert (reader.place / "plots" / "total" / "2.0" / "result.txt").is_file()
 
 
+def test_selections(reader: Reader) -> None:
+    reader.write(
+        "experiment.py", "import repx\n" + PIECES + SNIPPETS[2] + '\nlab = repx.Lab(runs=[Run("work", work)])\n'
+    )
+    assert json.loads(reader.type("repx run experiment.py --json"))["failed"] == 0
+    assert reader.type("repx show output compare o") == "3 models"
+
+
+def test_results_are_checked_and_jobs_done_by_hand(reader: Reader) -> None:
+    pytest.importorskip("matplotlib", reason="optional: no matplotlib")
+    reader.write("experiment.py", SNIPPETS[0])
+    reader.type("repx run experiment.py")
+    lines = [line for line in commands_of("Checking") if "train" not in line]
+    assert len(lines) == 4
+    for line in lines:
+        reader.type(line)
+    assert reader.type("repx debug-run plotter -c 'run_job; ls'") == "plot.png\n"
+
+
 def test_the_rest_in_one_piece(reader: Reader) -> None:
     reader.write("experiment.py", PIECES + SNIPPETS[1])
     reader.write("raw/a.csv", "1\n")
@@ -85,7 +110,7 @@ def test_sweeps_have_as_many_assignments_as_is_said(reader: Reader) -> None:
     (reader.place / "submissions" / "alice").mkdir(parents=True)
     (reader.place / "submissions" / "bob").mkdir()
     lines = ["runs = []"]
-    for line in SNIPPETS[2].splitlines():
+    for line in SNIPPETS[3].splitlines():
         code = line.split("  #")[0].strip()
         lines.append(f"runs += {code}" if code.startswith("[") else f"runs.append({code})")
     reader.write(
