@@ -8,15 +8,13 @@ from collections.abc import Sequence
 
 from repx.agent.adoption import find_adoptable, is_private, link_outputs
 from repx.agent.base.files import mark_of_file
-from repx.agent.base.layout import CLAIM, COLLECTED, FAILURE, PENDING, RECORD, Store
+from repx.agent.base.layout import CLAIM, FAILURE, PENDING, Store
 from repx.agent.base.record import (
     Attempt,
     Outcome,
     OutputRecord,
     encode_record,
     find_realization,
-    read_attempts,
-    read_outcome,
 )
 from repx.agent.base.state import State
 from repx.agent.claim import ClaimFile, ScratchGoneError, take_over
@@ -27,18 +25,14 @@ from repx.agent.outputs import cannot_be_kept, collect_outputs
 from repx.agent.publish import Batch, publish_failure, publish_success, recover_pending
 from repx.agent.resolve import Given, chosen_indexes
 from repx.agent.resolved_job import ResolvedJob
-from repx.agent.scratch import Scratch, end_of_log
+from repx.agent.scratch import Scratch
 from repx.agent.selections import numbers_of
 from repx.agent.stage_lines import StageLines
+from repx.agent.tries import earlier_attempts, failed_elsewhere, has_retry, told
 from repx.agent.worker_cgroup import CgroupEntry
 
 _STATES = {"": State.SUCCEEDED, "cancelled": State.CANCELLED}
 """What has come of an attempt with this cause; of one with any other, a failure."""
-
-_EARLIER = (COLLECTED, FAILURE)
-"""Records whose attempts are those of the next one too."""
-
-_FAILED_ELSEWHERE = Attempt(cause="elsewhere", detail="it failed in another run on this store")
 
 
 class Slot:
@@ -90,7 +84,7 @@ class Slot:
         try:
             answer = self._find(job, kept, claimed) if kept and (again or not force) else None
             if answer is None and again and FAILURE in kept:
-                answer = _failed_elsewhere(job, claimed, failure, spent)
+                answer = failed_elsewhere(job, claimed, failure, spent)
             if answer is None and not force:
                 answer = self._adopt(job, claimed, is_new=not kept)
             answer = answer or self._try(job, claimed, spent, is_new=not kept, force=force)
@@ -117,8 +111,8 @@ class Slot:
                 os.rename(scratch.out, aside)
         except OSError as error:
             return self.store_trouble(error, job.key)
-        seconds, told = attempt.end - attempt.start, _told(attempt, scratch.directory)
-        return JobAnswer(state, job.key, directory=aside, outputs=outputs, seconds=seconds, attempt=told)
+        seconds, short = attempt.end - attempt.start, told(attempt, scratch.directory)
+        return JobAnswer(state, job.key, directory=aside, outputs=outputs, seconds=seconds, attempt=short)
 
     def prepare(self, job: ResolvedJob) -> Scratch:
         """Have everything in place that a job finds when it begins, for somebody who does it by hand."""
@@ -211,7 +205,7 @@ class Slot:
         """
         while True:
             answer = self._attempt(job, claimed, is_new=is_new, force=force)._replace(spent=spent)
-            if not _has_retry(job, answer.attempt, spent):
+            if not has_retry(job, answer.attempt, spent):
                 return answer
             assert answer.attempt is not None, "it has failed"
             spent, is_new = spent + 1, False
@@ -231,7 +225,7 @@ class Slot:
         if not self.claim.holds(claimed):
             # Taken over while this machine did not answer: whoever has it now decides.
             return JobAnswer(State.RUNNING, job.key)
-        earlier = [*([] if is_new else _earlier_attempts(claimed, job.key, force=force)), *self._lost]
+        earlier = [*([] if is_new else earlier_attempts(claimed, job.key, force=force)), *self._lost]
         self._lost = ()
         stdout, stderr, trace = self._scratch.logs.take(claimed, len(earlier) + 1)
         attempt = attempt._replace(stdout=stdout, stderr=stderr, trace=trace)
@@ -253,7 +247,7 @@ class Slot:
         seconds = attempt.end - attempt.start
         if state is not State.SUCCEEDED:
             publish_failure(claimed, scratch.out, record)
-            return JobAnswer(state, job.key, directory=claimed, seconds=seconds, attempt=_told(attempt, claimed))
+            return JobAnswer(state, job.key, directory=claimed, seconds=seconds, attempt=told(attempt, claimed))
         try:
             directory = self._put_in_place(job, claimed, record, is_new=is_new, force=force)
         except PermissionError as error:
@@ -332,49 +326,7 @@ def _make_if_new(directory: str) -> bool:
     return True
 
 
-def _earlier_attempts(directory: str, key: str, *, force: bool) -> list[Attempt]:
-    """The attempts that the next record has, too, first to last: with `force` also those of the result it replaces."""
-    names: tuple[str, ...] = _EARLIER
-    if force:
-        outcome = read_outcome(directory + "/" + RECORD)
-        names = (RECORD, *names) if outcome is not None and outcome.key == key else names
-    found = {one.start: one for name in names for one in read_attempts(directory + "/" + name)}
-    return [found[start] for start in sorted(found)]
-
-
-def _has_retry(job: ResolvedJob, attempt: Attempt | None, spent: int) -> bool:
-    retries = job.job.stage.retries
-    return attempt is not None and spent < retries.times and retries.covers(attempt)
-
-
-def _failed_elsewhere(job: ResolvedJob, claimed: str, before: str | None, spent: int) -> JobAnswer | None:
-    """What another runner's failure is for this one; None where there is only that which stood there `before`.
-
-    Nobody works on the job any more. Where the failure was for memory, both runners may try again, with more.
-    """
-    outcome = read_outcome(claimed + "/" + FAILURE)
-    if outcome is None or (outcome.key, outcome.state) != (job.key, State.FAILED):
-        return None
-    if mark_of_file(claimed + "/" + FAILURE) == before:
-        return None
-    last = next(reversed(read_attempts(claimed + "/" + FAILURE)), _FAILED_ELSEWHERE)
-    if last.cause == "memory" and _has_retry(job, last, spent):
-        attempt = _told(last, claimed)
-        return JobAnswer(State.FAILED, job.key, attempt=attempt, spent=spent + 1, wants_memory=True, time_s=job.time_s)
-    return JobAnswer(State.FAILED, job.key, attempt=_FAILED_ELSEWHERE)
-
-
 def _digests(given: Given) -> object:
     if isinstance(given, list):
         return [one.digest for one in given]
     return None if given is None else given.digest
-
-
-def _told(attempt: Attempt, directory: str = "") -> Attempt:
-    """An attempt as the runner needs it: of a log in a file of `directory` the end, and of a trace its last line."""
-    logs = [
-        log if isinstance(log, str) else end_of_log("%s/%s" % (directory, log.name)) if directory else ""
-        for log in (attempt.stdout, attempt.stderr)
-    ]
-    trace = attempt.trace.rstrip("\n").rpartition("\n")[2]
-    return attempt._replace(host="", boot="", stdout=logs[0], stderr=logs[1], trace=trace)
