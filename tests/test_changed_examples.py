@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from tests.test_examples import Example, commands_of
@@ -47,6 +48,8 @@ def test_a_second_training_is_kept_beside_the_first_and_the_more_accurate_is_sho
     accuracies = [float(example.line(f"repx show output train accuracy --index {index}")) for index in (0, 1)]
     assert accuracies[1] > accuracies[0]
     assert "model: realization 1\n" in said[2]
+    assert re.search(r"/1-\w+/out/accuracy.txt$", said[3], re.MULTILINE)
+    assert said[4].splitlines() == ["1 job ran, 4 were done", "  added: realization 2 of train"]
 
 
 def test_a_late_section_runs_alone_and_an_early_one_spares_those_that_get_the_same_values(tmp_path: Path) -> None:

@@ -24,12 +24,13 @@ _MOST_EARLIER = 20
 """Earlier attempts that are described, the last ones."""
 
 
-def describe_job(job: Job, lab: LabDirectory, store: Store) -> dict[str, Any]:
-    """A job of the Lab; all paths are absolute."""
+def describe_job(job: Job, lab: LabDirectory, store: Store, index: int = 0) -> dict[str, Any]:
+    """A job of the Lab, with the outputs and attempts of one realization; all paths are absolute."""
     statuses = Statuses(lab, store)
+    statuses.check_index(job, index)
     status = statuses.of(job)
-    outcome = statuses.results.outcome(job)
-    directory = statuses.directory(job)
+    outcome = statuses.results.outcome(job, index)
+    directory = statuses.directory(job, index)
     record = None if outcome is None else read_outcome(f"{directory}/{RECORD}")
     stage = job.stage
     inherited = statuses.results.inherited

@@ -26,17 +26,18 @@ def show_group() -> None:
 
 @show_group.command("job")
 @click.argument("job", metavar="JOB")
+@click.option("--index", default=0, show_default=True, help="The outputs and attempts of which realization.")
 @lab_option
 @store_option
 @json_option
-def show_job(job: str, lab_path: str, store_path: str | None, as_json: bool) -> None:
+def show_job(job: str, index: int, lab_path: str, store_path: str | None, as_json: bool) -> None:
     """Describe JOB: its params, inputs and outputs, and its last attempt."""
     from repx.analysis.describe import describe_job, describe_stored
     from repx.analysis.steps import StoredJob, find_job_or_step
 
     lab, store = opened(lab_path, store_path)
     found = find_job_or_step(lab, store, job)
-    described = describe_stored(found) if isinstance(found, StoredJob) else describe_job(found, lab, store)
+    described = describe_stored(found) if isinstance(found, StoredJob) else describe_job(found, lab, store, index)
     print_json(described) if as_json else print_facts(job_facts(described))
 
 
