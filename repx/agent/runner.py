@@ -66,8 +66,10 @@ def slots_of(directory: str) -> list[str]:
 def temporary_claim(store: Store) -> Iterator[ClaimFile]:
     """A claim file for a moment, for whoever moves results and runs no jobs; left by a kill, it is a dead worker's."""
     runner = maker_name("move")
-    directory = make_runner_directory(store, runner)
+    directory = "%s/%s" % (store.tmp, runner)
     try:
+        # A full disk may let the directory be made, and nothing in it.
+        make_runner_directory(store, runner)
         place = slot(directory, 0)
         os.mkdir(place)
         claim = ClaimFile(place + "/" + CLAIM, store.tmp, runner, 0)
