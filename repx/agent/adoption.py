@@ -12,8 +12,9 @@ import os
 from typing import NamedTuple
 
 from repx.agent.base.files import link_tree, read_if_there, remove_tree
+from repx.agent.base.found import find_realization
 from repx.agent.base.layout import OUT, Store
-from repx.agent.base.record import Outcome, RecordError, decode_outcome, find_realization
+from repx.agent.base.record import Outcome, RecordError, decode_outcome
 from repx.agent.lab.stage import Stage
 from repx.agent.resolve import Inputs, ResultsInput
 from repx.agent.resolved_job import ResolvedJob

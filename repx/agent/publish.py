@@ -21,6 +21,7 @@ from repx.agent.base.files import (
     sync_filesystem,
     write_file,
 )
+from repx.agent.base.found import find_realization, is_intact
 from repx.agent.base.layout import COLLECTED, FAILED, FAILURE, OUT, PENDING, RECORD, Store, realization
 from repx.agent.base.modes import make_directories_read_only, make_ordinary
 from repx.agent.base.names import is_job_id
@@ -30,8 +31,6 @@ from repx.agent.base.record import (
     RecordError,
     decode_attempts,
     decode_outcome,
-    find_realization,
-    is_intact,
     read_attempts,
     read_outcome,
 )

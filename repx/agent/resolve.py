@@ -8,15 +8,9 @@ from enum import Enum
 from typing import Any, Callable, NamedTuple, Union
 
 from repx.agent.base.fingerprint import Line, content_source, input_line
+from repx.agent.base.found import find_collected, find_realization, read_outputs
 from repx.agent.base.layout import FAILURE, RECORD, Store, realization
-from repx.agent.base.record import (
-    OutputRecord,
-    find_collected,
-    find_realization,
-    read_outcome,
-    read_outputs,
-    resolved_key,
-)
+from repx.agent.base.record import OutputRecord, read_outcome, resolved_key
 from repx.agent.base.state import State
 from repx.agent.lab.job_line import FromJob, FromRun, InputSource
 from repx.agent.lab.place import LabRoot

@@ -8,14 +8,9 @@ from collections.abc import Sequence
 
 from repx.agent.adoption import find_adoptable, is_private, link_outputs
 from repx.agent.base.files import mark_of_file
+from repx.agent.base.found import find_realization
 from repx.agent.base.layout import CLAIM, FAILURE, PENDING, Store
-from repx.agent.base.record import (
-    Attempt,
-    Outcome,
-    OutputRecord,
-    encode_record,
-    find_realization,
-)
+from repx.agent.base.record import Attempt, Outcome, OutputRecord, encode_record
 from repx.agent.base.state import State
 from repx.agent.claim import ClaimFile, ScratchGoneError, take_over
 from repx.agent.execution import Execution

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from repx.agent.base.found import failure_of
 from repx.agent.base.layout import Store
-from repx.agent.base.record import failure_of
 from repx.agent.base.state import State
 from repx.store.attempts import running_claim
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from repx.agent.base.digest import ID_LENGTH
+from repx.agent.base.found import failure_of
 from repx.agent.base.layout import COLLECTED, RECORD, Store
 from repx.agent.base.names import is_job_id
 from repx.agent.base.record import Outcome as RecordedOutcome
-from repx.agent.base.record import failure_of, read_outcome
+from repx.agent.base.record import read_outcome
 from repx.agent.base.state import State
 from repx.agent.lab.run_file import Job
 from repx.agent.resolver import Resolver

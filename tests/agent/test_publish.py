@@ -15,15 +15,9 @@ import pytest
 
 from repx.agent.base.digest import plain_file_digest
 from repx.agent.base.files import remove_tree, sync_filesystem
+from repx.agent.base.found import find_realization
 from repx.agent.base.layout import Store
-from repx.agent.base.record import (
-    Attempt,
-    LogFile,
-    Outcome,
-    OutputRecord,
-    encode_record,
-    find_realization,
-)
+from repx.agent.base.record import Attempt, LogFile, Outcome, OutputRecord, encode_record
 from repx.agent.base.state import State
 from repx.agent.claim import ClaimFile
 from repx.agent.processes import boot_id

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from repx.agent.base.found import find_realization
 from repx.agent.base.layout import Store
-from repx.agent.base.record import Attempt, Outcome, OutputRecord, encode_record, find_realization
+from repx.agent.base.record import Attempt, Outcome, OutputRecord, encode_record
 from repx.agent.base.state import State
 from repx.agent.cgroup import own_groups
 from repx.agent.claim import ClaimFile, end_processes_of

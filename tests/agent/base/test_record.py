@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from repx.agent.base.found import find_realization, read_outputs
 from repx.agent.base.layout import RECORD
 from repx.agent.base.record import (
     Attempt,
@@ -20,10 +21,8 @@ from repx.agent.base.record import (
     decode_attempts,
     decode_outcome,
     encode_record,
-    find_realization,
     read_attempts,
     read_outcome,
-    read_outputs,
     resolved_key,
 )
 from repx.agent.base.state import State
