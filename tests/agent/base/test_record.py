@@ -43,6 +43,8 @@ inputs_drawn = st.dictionaries(st.text(), st.none() | st.text() | st.lists(st.te
 outcomes_drawn = st.builds(
     Outcome, st.text(), st.text(), st.text(), st.integers(0), st.text(),
     st.sampled_from([State.SUCCEEDED, State.FAILED]), st.text(), inputs_drawn, outputs_drawn,
+    chosen=st.dictionaries(st.text(), st.lists(st.integers(0))), adopted=st.text(), is_private=st.booleans(),
+    numbers=st.dictionaries(st.text(), st.text()),
 )  # fmt: skip
 
 
