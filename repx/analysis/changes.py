@@ -72,7 +72,8 @@ def find_changes(
         change.count += 1
         change.example = change.example or job.id
     order = {name: number for number, name in enumerate(dict.fromkeys(one.stage for one in found.values()))}
-    return sorted(found.values(), key=lambda one: (order[one.stage], -one.count))
+    # Of equally large ones by what they say: ids, in whose order jobs come, are others on another machine.
+    return sorted(found.values(), key=lambda one: (order[one.stage], -one.count, sorted(map(str, one.own))))
 
 
 def _own(before: JobLines, after: JobLines, counterparts: Mapping[str, str]) -> Iterator[Difference]:

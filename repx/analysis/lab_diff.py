@@ -44,11 +44,11 @@ def _compare(before: LabDirectory, after: LabDirectory, store: Store) -> LabDiff
     lines_of = stage_lines_by({digest: stage.fingerprint for digest, stage in stages.items()}, lambda digest: ())
     by_stage: defaultdict[str, list[JobLines]] = defaultdict(list)
     if not new_ids <= old_ids:
-        # Those that are gone first: of equally near ones, the first is taken.
-        for is_kept in (False, True):
-            for job in before.jobs():
-                if (job.id in new_ids) == is_kept:
-                    by_stage[job.stage.name].append(lines_of_job(job))
+        for job in before.jobs():
+            by_stage[job.stage.name].append(lines_of_job(job))
+        for jobs in by_stage.values():
+            # Those that are gone first: of equally near ones, the first is taken, on every machine the same.
+            jobs.sort(key=lambda job: (job.id in new_ids, job.params))
     known = {stage: EarlierJobs(jobs, lines_of, lambda digest: 0.0) for stage, jobs in by_stage.items()}
     fresh = (lines_of_job(job) for job in upstream_first(select(after, ())) if job.id not in old_ids)
     counterparts: dict[str, str] = {}

@@ -134,8 +134,14 @@ def _package(function: types.FunctionType) -> str:
 def _is_marimo(piece: SourceText) -> bool:
     """Whether a file is a notebook of marimo, whose cells are functions of an app."""
     assigned = (node.value for node in piece.tree.body if isinstance(node, ast.Assign))
-    calls = [ast.unparse(value.func) for value in assigned if isinstance(value, ast.Call)]
-    return "marimo.App" in calls or "mo.App" in calls
+    called = (value.func for value in assigned if isinstance(value, ast.Call))
+    return any(
+        isinstance(one, ast.Attribute)
+        and one.attr == "App"
+        and isinstance(one.value, ast.Name)
+        and one.value.id in ("marimo", "mo")
+        for one in called
+    )
 
 
 def _at_the_top(piece: SourceText, line: int) -> bool:
