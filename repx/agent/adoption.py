@@ -15,9 +15,12 @@ from repx.agent.base.files import link_tree, read_if_there, remove_tree
 from repx.agent.base.found import find_realization
 from repx.agent.base.layout import OUT, Store
 from repx.agent.base.record import Outcome, RecordError, decode_outcome
+from repx.agent.lab.job_line import FromJob
+from repx.agent.lab.run_file import Job
 from repx.agent.lab.stage import Stage
 from repx.agent.resolve import Inputs, ResultsInput
 from repx.agent.resolved_job import ResolvedJob
+from repx.agent.scatter import PartJob
 
 
 class Adoptable(NamedTuple):
@@ -43,7 +46,20 @@ def takes_more_than_its_key(stage: Stage, inputs: Inputs) -> bool:
 
 def find_adoptable(store: Store, job: ResolvedJob) -> Adoptable | None:
     """A complete result of another job under the key of this one."""
+    if not _has_likes(job.job):
+        return None
     return find_under_key(store, job.job.id, job.realization, job.key)
+
+
+def _has_likes(job: Job | PartJob) -> bool:
+    """Whether another job can have the same key: one that takes from others, whose ids are in its own.
+
+    A look among all keys waits for whoever adds some, which jobs that take nothing are not to pay for.
+    """
+    if isinstance(job, PartJob):
+        # A step's id is made of contents, like its key.
+        return job.item is None
+    return any(isinstance(source, FromJob) for source in job.inputs)
 
 
 def find_under_key(store: Store, job: str, index: int, key: str) -> Adoptable | None:
