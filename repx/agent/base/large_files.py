@@ -21,7 +21,8 @@ def large_digests(paths: Iterable[str]) -> Mapping[str, str]:
     Empty where there are not. What cannot be read is left out: whoever needs it comes to it again.
     """
     large = [path for top in paths for path in _files_of(top) if _is_large(path)]
-    count = min(len(large), os.cpu_count() or 1, MOST_THREADS)
+    # How many processors there are costs a look at the system, which nearly no job needs.
+    count = min(len(large), os.cpu_count() or 1, MOST_THREADS) if len(large) > 1 else 1
     if count < 2:
         return {}
     # Most jobs have no use for it.
