@@ -50,9 +50,13 @@ def _compare(before: LabDirectory, after: LabDirectory, store: Store) -> LabDiff
             # Those that are gone first: of equally near ones, the first is taken, on every machine the same.
             jobs.sort(key=lambda job: (job.id in new_ids, job.params))
     known = {stage: EarlierJobs(jobs, lines_of, lambda digest: 0.0) for stage, jobs in by_stage.items()}
-    fresh = (lines_of_job(job) for job in upstream_first(select(after, ())) if job.id not in old_ids)
+    ordered = list(upstream_first(select(after, ())))
+    fresh = (lines_of_job(job) for job in ordered if job.id not in old_ids)
     counterparts: dict[str, str] = {}
     changes = find_changes(fresh, known.get, lines_of, new_ids, counterparts)
+    # By all jobs, for of some stages the first may be in both Labs.
+    places = {name: place for place, name in enumerate(dict.fromkeys(job.stage.name for job in ordered))}
+    changes.sort(key=lambda one: places[one.stage])
     gone = Counter(map(stage_of, old_ids - new_ids - set(counterparts.values())))
     return LabDiff(
         len(old_ids),
