@@ -167,7 +167,7 @@ class Torture:
     def check_left(self) -> None:
         """Nothing is left of what was killed: no claim, no scratch, nothing pending, no process."""
         store = self.root / "store"
-        names = re.compile(r"claim.*|pending|.*\\.tmp")
+        names = re.compile(r"claim.*|pending|.*\.tmp")
         left = [path for path in store.rglob("*") if names.fullmatch(path.name)]
         assert not left, left[:10]
         assert not [path for path in (store / "tmp").iterdir() if path.name.startswith("run")], "scratch is left"
@@ -188,7 +188,7 @@ def children(pid: int) -> Iterator[int]:
 def digest_of(tree: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(tree.rglob("*")):
-        digest.update(f"{path.relative_to(tree)} {path.stat().st_mode:o}\\n".encode())
+        digest.update(f"{path.relative_to(tree)} {path.stat().st_mode:o}\n".encode())
         if path.is_file():
             digest.update(path.read_bytes())
     return digest.hexdigest()
