@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from enum import Enum
-from typing import Any, Callable, NamedTuple, Union
+from typing import Callable, NamedTuple, Union
 
 from repx.agent.base.fingerprint import Line, content_source, input_line
 from repx.agent.base.found import find_collected, find_realization, read_outputs
@@ -45,10 +45,6 @@ class FileInput(NamedTuple):
     digest: str
     realization: int | None = None
 
-    def encoded(self) -> dict[str, Any]:
-        """What an order says of it."""
-        return {"path": self.path, "file": self.file, "digest": self.digest}
-
 
 class ResultsInput(NamedTuple):
     """An input that is the results of a run: a file that names outputs of many jobs. `digest` covers no paths."""
@@ -62,10 +58,6 @@ class ResultsInput(NamedTuple):
         """The name by which the job sees it."""
         return self.run + ".json"
 
-    def encoded(self) -> dict[str, Any]:
-        """What an order says of it."""
-        return {"path": self.path, "file": self.file, "digest": self.digest, "results": True}
-
 
 class ItemInput(NamedTuple):
     """A work item of a scatter, as canonical JSON."""
@@ -77,10 +69,6 @@ class ItemInput(NamedTuple):
     def file(self) -> str:
         """The name by which the job sees it."""
         return "item.json"
-
-    def encoded(self) -> dict[str, Any]:
-        """What an order says of it."""
-        return {"text": self.text, "file": self.file, "digest": self.digest}
 
 
 InputValue = Union[FileInput, ResultsInput, ItemInput]
@@ -95,10 +83,6 @@ class Resolved(NamedTuple):
 
     inputs: Inputs
     key: str
-
-    def encoded_inputs(self) -> dict[str, Any]:
-        """The inputs as an order says them."""
-        return {name: _encoded(value) for name, value in self.inputs.items()}
 
 
 class Reason(str, Enum):
@@ -249,9 +233,3 @@ def _values(given: Given) -> Iterable[InputValue]:
     if given is None:
         return ()
     return given if isinstance(given, list) else (given,)
-
-
-def _encoded(given: Given) -> Any:
-    if given is None:
-        return None
-    return [one.encoded() for one in given] if isinstance(given, list) else given.encoded()
