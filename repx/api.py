@@ -115,9 +115,11 @@ def _written(
     return written
 
 
-def realize_node(node: Node, store: Store) -> tuple[WrittenLab, JobId]:
-    """Write the Lab of a node, and keep it as one of the calls of its experiment; with the id of the node's job."""
-    lab = as_lab([node])
+def _called(lab: Lab, store: Store) -> tuple[DerivationGraph, WrittenLab, dict[Node, JobId]]:
+    """Write a Lab that a call from Python asks for, and keep it as one of the calls of its experiment.
+
+    With its graph, and the job of each node.
+    """
     placed: dict[Node, JobId] = {}
     packages = resolver_of(lab)
     writer = open_writer(store, experiment_name(lab))
@@ -126,6 +128,12 @@ def realize_node(node: Node, store: Store) -> tuple[WrittenLab, JobId]:
     with using(store, REALIZES):
         written = _written(graph, packages, writer, experiment_folder(lab), _hear_nothing)
         keep_realized(store, "call", experiment_name(lab), written.lab_id)
+    return graph, written, placed
+
+
+def realize_node(node: Node, store: Store) -> tuple[WrittenLab, JobId]:
+    """Write the Lab of a node, and keep it as one of the calls of its experiment; with the id of the node's job."""
+    _, written, placed = _called(as_lab([node]), store)
     return written, placed[node]
 
 
@@ -174,14 +182,7 @@ def realize_many(
     lab = as_lab(listed)
     if packages is not None:
         lab = lab.with_packages(package_set(packages))
-    placed: dict[Node, JobId] = {}
-    resolver = resolver_of(lab)
-    writer = open_writer(place, experiment_name(lab))
-    with known_digests(writer.memory.sources):
-        graph = instantiate(lab, software=resolver, placed=placed)
-    with using(place, REALIZES):
-        written = _written(graph, resolver, writer, experiment_folder(lab), _hear_nothing)
-        keep_realized(place, "call", experiment_name(lab), written.lab_id)
+    graph, written, placed = _called(lab, place)
     directory = LabDirectory(written.path).owned(is_own=True)
     asked: list[tuple[JobId, Selector | None]] = [
         (placed[one.node], one.selector) if isinstance(one, Selected) else (placed[one], None)
